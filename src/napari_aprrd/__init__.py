@@ -1,0 +1,51 @@
+"""Remove noise from images when nobody has a clean reference: APR-RD.
+
+>>> import napari_aprrd as aprrd
+>>> teacher = aprrd.train_apr(images)
+>>> student = aprrd.distill_rd(teacher, images)
+>>> clean = aprrd.denoise(image, student)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import denoise, distill_rd, load, train_apr
+    from .core.config import DenoiseConfig, DistillConfig, TrainConfig
+    from .core.denoiser import Denoiser
+    from .core.errors import UserError
+    from .metrics import evaluate
+
+__all__ = [
+    "DenoiseConfig",
+    "Denoiser",
+    "DistillConfig",
+    "TrainConfig",
+    "UserError",
+    "denoise",
+    "distill_rd",
+    "evaluate",
+    "load",
+    "train_apr",
+]
+
+# Loaded when first asked for: importing the package imports neither torch, Qt nor napari.
+_HOME = {
+    **dict.fromkeys(("denoise", "distill_rd", "load", "train_apr"), ".api"),
+    **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
+    "Denoiser": ".core.denoiser",
+    "UserError": ".core.errors",
+    "evaluate": ".metrics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The engine: torch and numpy only. It never imports Qt or napari."""

@@ -1,0 +1,272 @@
+"""Every number of the method, once: default, bounds, unit, description.
+
+The forms and tooltips in napari, the command line's options and help, the documentation and
+the header of model files all read these fields.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import UserError
+
+Preset = Literal["fast", "balanced", "thorough", "paper"]
+Norm = Literal["l1", "l2"]
+StudentKind = Literal["1.00M", "1.02M"]
+Shift = Annotated[int, Field(ge=0, le=32)]
+Device = Annotated[
+    str,
+    Field(
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="'auto' (the fastest found), 'cpu', 'cuda', 'cuda:1' or 'mps'.",
+    ),
+]
+ALL_SHIFTS = (0, 1, 2, 3, 4, 5)  # the paper's T
+
+# What a preset changes against the defaults of the fields, which are preset "balanced".
+_TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
+    "fast": {"steps": 120},
+    "balanced": {},
+    "thorough": {"steps": 1500, "batch": 8, "width": 24},
+    "paper": {
+        **{"steps": 400_000, "batch": 8, "patch": 256, "learning_rate": 3e-4, "warmup": 0.0},
+        **{"width": 48, "depth": 5},
+    },
+}
+_DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
+    "fast": {"steps": 200},
+    "balanced": {},
+    "thorough": {"steps": 2000, "width": 24},
+    "paper": {
+        **{"steps": 200_000, "batch": 8, "patch": 128, "learning_rate": 3e-4, "warmup": 0.0},
+        **{"width": 48, "depth": 5},
+    },
+}
+
+
+class Config(BaseModel):
+    """Frozen settings; unknown names and values out of bounds are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def of(cls, config: Self | None = None, **changes: Any) -> Self:
+        """Settings from a config and changes to it, or from changes alone.
+
+        Raises
+        ------
+        UserError
+            One sentence that names the field and what is wrong with it.
+        """
+        given = config.given() if config is not None else {}
+        try:
+            return cls(**{**given, **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"]) or cls.__name__
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(cls.model_fields)
+                raise UserError(
+                    f"There is no setting {name!r}. The settings are: {known}."
+                ) from None
+            message = first["msg"].removeprefix("Value error, ")
+            raise UserError(f"Setting {name} = {first['input']!r}: {message}.") from None
+
+    def given(self) -> dict[str, Any]:
+        """The settings that were given, without those that a preset filled in."""
+        return self.model_dump(exclude_unset=True)
+
+
+class _Schedule(Config):
+    """What training and distilling share."""
+
+    preset: Preset = Field(
+        "balanced",
+        description="Starting point for all other settings. 'paper' is for a GPU and days.",
+    )
+    minutes: float | None = Field(
+        None,
+        gt=0,
+        le=100_000,
+        description="Time budget in minutes. Replaces the number of steps: the schedule, "
+        "learning rate included, ends on time.",
+        json_schema_extra={"unit": "min"},
+    )
+    learning_rate: float = Field(
+        1e-3,
+        gt=0,
+        le=1,
+        description="Highest learning rate of Adam; it warms up, then falls to 0 as a cosine.",
+    )
+    warmup: float = Field(
+        0.1, ge=0, le=0.9, description="Share of the schedule in which the learning rate rises."
+    )
+    loss: Norm = Field(
+        "l1",
+        description="Distance in the loss: 'l1' as in the paper, or 'l2' (mean squared error).",
+    )
+    seed: int = Field(
+        0, ge=0, lt=2**63, description="Same seed, device, data and steps: same weights."
+    )
+    device: Device = "auto"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        preset = given.get("preset", cls.model_fields["preset"].default)
+        return {**cls._presets().get(preset, {}), **given}
+
+    @classmethod
+    def _presets(cls) -> dict[Preset, dict[str, Any]]:
+        return {}
+
+    def given(self) -> dict[str, Any]:
+        filled_in = self._presets().get(self.preset, {})
+        given = super().given()
+        return {k: v for k, v in given.items() if k not in filled_in or v != filled_in[k]}
+
+
+class TrainConfig(_Schedule):
+    """Settings of APR training: the blind-spot network, the teacher."""
+
+    steps: int = Field(
+        300,
+        ge=1,
+        le=10_000_000,
+        description="Number of training steps. Ignored where minutes are given.",
+        json_schema_extra={"unit": "steps"},
+    )
+    batch: int = Field(
+        4, ge=1, le=1024, description="Crops in a step.", json_schema_extra={"unit": "crops"}
+    )
+    patch: int = Field(
+        64,
+        ge=32,
+        le=1024,
+        description="Side of the square crops, a multiple of 2 ** depth.",
+        json_schema_extra={"unit": "pixels"},
+    )
+    shift: int = Field(
+        5,
+        ge=1,
+        le=32,
+        description="Shift s in training: it blinds (2s - 1) x (2s - 1) pixels. Take it larger "
+        "than the reach of the noise's correlation.",
+        json_schema_extra={"unit": "pixels"},
+    )
+    window: int = Field(
+        3,
+        ge=3,
+        le=31,
+        description="Side of the adjacent pixel replacer's window, odd.",
+        json_schema_extra={"unit": "pixels"},
+    )
+    regularization: float = Field(
+        4.0, ge=0, le=1000, description="Factor lambda of the APR loss's second term."
+    )
+    width: int = Field(
+        16, ge=1, le=512, description="Features of the U-Net's encoders; the paper has 48."
+    )
+    depth: int = Field(3, ge=2, le=8, description="Poolings of the U-Net; the paper has 5.")
+
+    @classmethod
+    def _presets(cls) -> dict[Preset, dict[str, Any]]:
+        return _TRAIN_PRESETS
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.window % 2 == 0:
+            raise ValueError("The window must be odd")
+        _check_patch(self.patch, self.depth)
+        return self
+
+
+class DistillConfig(_Schedule):
+    """Settings of Recharged Distillation (RD): a plain, fast student."""
+
+    steps: int = Field(
+        400,
+        ge=1,
+        le=10_000_000,
+        description="Number of distillation steps. Ignored where minutes are given.",
+        json_schema_extra={"unit": "steps"},
+    )
+    batch: int = Field(
+        8, ge=1, le=1024, description="Crops in a step.", json_schema_extra={"unit": "crops"}
+    )
+    patch: int = Field(
+        64,
+        ge=32,
+        le=1024,
+        description="Side of the square crops, a multiple of 2 ** depth.",
+        json_schema_extra={"unit": "pixels"},
+    )
+    shifts: tuple[Shift, ...] = Field(
+        ALL_SHIFTS,
+        min_length=1,
+        max_length=33,
+        description="Shifts of the targets T. Recharging wants at least four.",
+        json_schema_extra={"unit": "pixels"},
+    )
+    recharge: bool = Field(
+        True,
+        description="Recharge the targets with noisy pixels (RD). Off: plain distillation (D).",
+    )
+    student: StudentKind = Field(
+        "1.00M",
+        description="Student C: '1.00M' takes its skips after the pools, '1.02M' before.",
+    )
+    width: int = Field(
+        16, ge=1, le=512, description="Features of the student's encoders; the paper has 48."
+    )
+    depth: int = Field(3, ge=2, le=8, description="Poolings of the student; the paper has 5.")
+
+    @classmethod
+    def _presets(cls) -> dict[Preset, dict[str, Any]]:
+        return _DISTILL_PRESETS
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _check_patch(self.patch, self.depth)
+        return self
+
+
+class DenoiseConfig(Config):
+    """Settings of denoising with a trained model."""
+
+    shifts: tuple[Shift, ...] = Field(
+        ALL_SHIFTS,
+        min_length=1,
+        max_length=33,
+        description="For a blind-spot network: the mean of its outputs at these shifts. "
+        "A student has none.",
+        json_schema_extra={"unit": "pixels"},
+    )
+    calibrate: bool = Field(
+        True,
+        description="Correct gain and offset, measured in training by regressing the noisy "
+        "images on the output.",
+    )
+    dtype: Literal["same", "float32"] = Field(
+        "same",
+        description="'same' rounds and clips to the input's type; 'float32' keeps all digits.",
+    )
+    tile: int = Field(
+        512,
+        ge=64,
+        le=65_536,
+        description="Side of the tiles that are computed at once, halo not counted.",
+        json_schema_extra={"unit": "pixels"},
+    )
+    device: Device = "auto"
+
+
+def _check_patch(patch: int, depth: int) -> None:
+    if patch % 2**depth:
+        raise ValueError(
+            f"The patch must be a multiple of 2 ** depth = {2**depth} pixels, got {patch}"
+        )

@@ -1,0 +1,249 @@
+"""A trained network with all that it needs to denoise: normalisation and calibration."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import Annotated, Any, Literal, cast
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from .config import ALL_SHIFTS, Config, DenoiseConfig
+from .devices import pick_device
+from .errors import UserError
+from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
+from .patches import Image, Normalisation, Planes, read_window
+from .predict import Read, predict_tiles
+
+Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
+
+
+class Architecture(Config):
+    """Which network, and its size."""
+
+    kind: Kind
+    channels: Annotated[int, Field(ge=1, le=1024)]
+    width: Annotated[int, Field(ge=1, le=512)]
+    depth: Annotated[int, Field(ge=2, le=8)]
+
+    def build(self) -> nn.Module:
+        """Make the network with fresh weights from torch's current random state."""
+        networks: dict[Kind, Callable[[int, int, int], nn.Module]] = {
+            "blind-spot": BlindSpotNetwork,
+            "student-1.00M": Student,
+            "student-1.02M": StudentSkipsBeforePools,
+        }
+        network = networks[self.kind](self.channels, self.width, self.depth)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    @property
+    def multiple(self) -> int:
+        """The sides of the network's input are multiples of this, in pixels."""
+        return 1 << self.depth
+
+    @property
+    def halo(self) -> int:
+        """Bound of the receptive field's reach to any side, in pixels."""
+        # 3x3 convolutions reach stride pixels far: at strides 1, 2, 4 .. 2 ** depth one on
+        # the way down (two at stride 1), two at each stride below 2 ** depth on the way up.
+        # 2 ** depth more for the grid of the pools.
+        reach = 5 * self.multiple - 2
+        # Looking up, a convolution reaches twice as far, and each pool adds a row.
+        return 2 * reach + max(ALL_SHIFTS) if self.kind == "blind-spot" else reach
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Per channel: calibrated value = gain * value + offset, in the units of the source.
+
+    L1 losses learn medians, so that skewed or clipped noise offsets and compresses the
+    output. Noise has zero mean given the signal: regressing the noisy image on the output
+    finds the correction without a reference.
+    """
+
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+
+    def apply(self, image: Image) -> Image:
+        """Calibrate (C, h, w)."""
+        gain, offset = (np.array(v, np.float32)[:, None, None] for v in (self.gain, self.offset))
+        return np.asarray(gain * image + offset, np.float32)
+
+    @classmethod
+    def measure(cls, noisy: Image, output: Image) -> Calibration:
+        """Least-squares regression of noisy (C, N) on output (C, N), channel by channel."""
+        gains, offsets = [], []
+        for y, x in zip(noisy.astype(np.float64), output.astype(np.float64), strict=True):
+            valid = np.isfinite(y)
+            y, x = y[valid], x[valid]
+            variance = x.var()
+            gain = ((x - x.mean()) * (y - y.mean())).mean() / variance if variance > 0 else 1.0
+            gains.append(float(gain))
+            offsets.append(float(y.mean() - gain * x.mean()))
+        return cls(tuple(gains), tuple(offsets))
+
+
+@dataclass
+class Denoiser:
+    """A teacher (blind-spot network) or a student, ready to denoise.
+
+    Parameters
+    ----------
+    network : Module
+        As built by `architecture`.
+    architecture : Architecture
+    normalisation : Normalisation
+        Of the network's input and output.
+    calibration : Calibration or None
+        Of the output's intensities.
+    record : dict
+        How it was made: settings, seed, steps, versions, data. JSON types only.
+    """
+
+    network: nn.Module
+    architecture: Architecture
+    normalisation: Normalisation
+    calibration: Calibration | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def channels(self) -> int:
+        """Number of image channels C."""
+        return self.architecture.channels
+
+    @property
+    def is_teacher(self) -> bool:
+        """True for a blind-spot network, False for a student."""
+        return self.architecture.kind == "blind-spot"
+
+    def copy(self) -> Denoiser:
+        """An independent copy, for a look at a network in training."""
+        return copy.deepcopy(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a model file `*.aprrd`; the file is complete or not there at all."""
+        from .model_file import save
+
+        save(self, path)
+
+    def predict(self, image: Image, config: DenoiseConfig | None = None) -> Image:
+        """Denoise one plane in memory: (C, H, W) -> (C, H, W), float32, units of the source."""
+        output = np.empty(image.shape, np.float32)
+        read = _reader(image)
+        for rows, columns, tile in self.predict_tiles(read, image.shape[1:], config):
+            output[:, rows, columns] = tile
+        return output
+
+    def predict_tiles(
+        self, read: Read, size: Sequence[int], config: DenoiseConfig | None = None
+    ) -> Iterator[tuple[slice, slice, Image]]:
+        """Denoise one plane tile by tile.
+
+        Invalid pixels (NaN, infinite) stay as they are.
+
+        Parameters
+        ----------
+        read : callable
+            Reads (rows, columns) of the plane: (C, h, w), float32, units of the source.
+        size : sequence of int
+            Height and width in pixels.
+        config : DenoiseConfig, optional
+
+        Yields
+        ------
+        rows, columns : slice
+            Place of the tile.
+        tile : ndarray, shape (C, h, w), float32
+        """
+        config = config or DenoiseConfig()
+        for rows, columns, tile in self._tiles(read, size, config, self._mean_of(config.shifts)):
+            tile = self.normalisation.undo(tile)
+            if config.calibrate and self.calibration is not None:
+                tile = self.calibration.apply(tile)
+            source = read(rows, columns)
+            yield rows, columns, np.where(np.isfinite(source), tile, source)
+
+    def targets(self, image: Image, shifts: Sequence[int], config: DenoiseConfig) -> Image:
+        """Targets T of distillation, all of one U-Net pass.
+
+        Parameters
+        ----------
+        image : ndarray, shape (C, H, W), float32
+            Units of the source.
+        shifts : sequence of int
+            Of T.
+        config : DenoiseConfig
+            Its tile and device are used.
+
+        Returns
+        -------
+        ndarray, shape (j, C, H, W), float32
+            Normalised: what a student learns.
+        """
+        if not self.is_teacher:
+            raise UserError("Targets come from a teacher (blind-spot network), not a student.")
+        network = cast(BlindSpotNetwork, self.network)
+        output = np.empty((len(shifts) * self.channels, *image.shape[1:]), np.float32)
+
+        def forward(x: Tensor) -> Tensor:
+            return network.all_shifts(x, shifts).flatten(1, 2)
+
+        for rows, columns, tile in self._tiles(_reader(image), image.shape[1:], config, forward):
+            output[:, rows, columns] = tile
+        return output.reshape(len(shifts), self.channels, *image.shape[1:])
+
+    def calibrate(self, planes: Planes, *, seed: int = 0, windows: int = 8) -> None:
+        """Measure the calibration on random windows of the planes it was trained on."""
+        rng = np.random.default_rng(seed)
+        raw = DenoiseConfig(calibrate=False)
+        pairs = []
+        for _ in range(windows):
+            noisy = read_window(planes, rng, 256)
+            output = self.predict(noisy, raw)
+            pairs.append((noisy.reshape(self.channels, -1), output.reshape(self.channels, -1)))
+        noisy, output = (np.concatenate(side, axis=1) for side in zip(*pairs, strict=True))
+        self.calibration = Calibration.measure(noisy, output)
+
+    def to(self, device: str) -> Denoiser:
+        """Move the network to a device ("auto", "cpu", "cuda", "cuda:1", "mps")."""
+        self.network.to(pick_device(device))
+        return self
+
+    def _mean_of(self, shifts: Sequence[int]) -> Callable[[Tensor], Tensor]:
+        if not self.is_teacher:
+            return self.network
+        network = cast(BlindSpotNetwork, self.network)
+        if len(shifts) == 1:
+            return lambda x: network(x, shifts[0])
+        return lambda x: network.all_shifts(x, shifts).mean(1)
+
+    def _tiles(
+        self,
+        read: Read,
+        size: Sequence[int],
+        config: DenoiseConfig,
+        forward: Callable[[Tensor], Tensor],
+    ) -> Iterator[tuple[slice, slice, Image]]:
+        device = next(self.network.parameters()).device
+
+        def normalised(x: Tensor) -> Tensor:
+            x = x.to(device, memory_format=torch.channels_last)
+            return forward(x)
+
+        yield from predict_tiles(
+            normalised,
+            lambda rows, columns: self.normalisation.apply(read(rows, columns)),
+            (size[0], size[1]),
+            tile=config.tile,
+            halo=self.architecture.halo,
+            multiple=self.architecture.multiple,
+        )
+
+
+def _reader(image: Image) -> Read:
+    return lambda rows, columns: image[:, rows, columns]

@@ -1,0 +1,59 @@
+"""Files are complete or not there at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError
+
+
+def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) -> None:
+    """Let `write` make a temporary file beside the path, then move it into place.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be written; nothing half-written stays behind.
+    """
+    path = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.name)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            write(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def check_writable(path: str | PathLike[str]) -> None:
+    """Make sure, before hours of work, that a file can be written there.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing or may not be written to.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise UserError(f"Cannot write {path}: it is a folder; name a file in it.")
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix="."):
+            pass
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}.") from error

@@ -1,0 +1,163 @@
+"""Model files `*.aprrd`: safetensors with a JSON header. Opening one executes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as serialise
+
+from .config import Config
+from .denoiser import Architecture, Calibration, Denoiser
+from .errors import UserError
+from .files import write_atomically
+from .patches import Normalisation
+
+FORMAT = 1
+KEY = "napari-aprrd"
+Numbers = tuple[float, ...]
+
+
+class _PerChannel(Config):
+    """Two numbers for each channel."""
+
+    offset: Numbers
+    scale: Numbers = ()
+    gain: Numbers = ()
+
+
+class Header(Config):
+    """The JSON header of a model file."""
+
+    format: int = Field(ge=1)
+    architecture: Architecture
+    normalisation: _PerChannel
+    calibration: _PerChannel | None
+    record: dict[str, Any]
+
+
+def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
+    """Write a model file under a temporary name and move it into place.
+
+    Raises
+    ------
+    UserError
+        If the folder is missing or may not be written to.
+    """
+    calibration = denoiser.calibration
+    header = {
+        "format": FORMAT,
+        "architecture": denoiser.architecture.model_dump(),
+        "normalisation": asdict(denoiser.normalisation),
+        "calibration": asdict(calibration) if calibration else None,
+        "record": denoiser.record,
+    }
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in denoiser.network.state_dict().items()
+    }
+    content = serialise(weights, {KEY: json.dumps(header)})
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def load(path: str | PathLike[str]) -> Denoiser:
+    """Read a model file.
+
+    Shapes are compared with the architecture before any tensor is read.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, foreign, truncated, from a newer version or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no model file {path}.")
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            header = _read_header(path, (file.metadata() or {}).get(KEY))
+            with torch.device("meta"):
+                expected = header.architecture.build().state_dict()
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+            if shapes != {name: list(tensor.shape) for name, tensor in expected.items()}:
+                raise UserError(f"{path} is damaged: its weights do not fit its network.")
+            weights = {name: file.get_tensor(name) for name in expected}
+    except (SafetensorError, OSError) as error:
+        raise UserError(
+            f"{path} is no napari-aprrd model file, or it is truncated; choose an *.aprrd file."
+        ) from error
+    if not all(tensor.isfinite().all() for tensor in weights.values()):
+        raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
+    return _assemble(header, weights)
+
+
+def _read_header(path: Path, text: str | None) -> Header:
+    if text is None:
+        raise UserError(f"{path} is a safetensors file, but no napari-aprrd model.")
+    try:
+        raw = json.loads(text)
+        if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
+            raise UserError(f"{path} was written by a newer napari-aprrd; update this one.")
+        header = Header.model_validate(raw)
+    except (ValidationError, json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path} is damaged: its header cannot be read.") from error
+    c = header.architecture.channels
+    parts = [header.normalisation.offset, header.normalisation.scale]
+    if header.calibration is not None:
+        parts += [header.calibration.gain, header.calibration.offset]
+    if any(len(part) != c for part in parts) or 0 in header.normalisation.scale:
+        raise UserError(f"{path} is damaged: its normalisation does not fit its channels.")
+    return header
+
+
+def _assemble(header: Header, weights: dict[str, torch.Tensor]) -> Denoiser:
+    with torch.device("meta"):  # no memory, no random numbers
+        network = header.architecture.build()
+    network.load_state_dict(weights, assign=True)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    normal, calibration = header.normalisation, header.calibration
+    return Denoiser(
+        network,
+        header.architecture,
+        Normalisation(normal.offset, normal.scale),
+        Calibration(calibration.gain, calibration.offset) if calibration else None,
+        header.record,
+    )
+
+
+def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
+    """Read a published PyTorch checkpoint (BSN, student 1.00M or 1.02M) without unpickling code.
+
+    The published networks take RGB values of 0 to 255 divided by 255.
+
+    Raises
+    ------
+    UserError
+        If the file is no checkpoint of the method.
+    """
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        state = stored.get("model_state_dict", stored)
+        kind = _published_kind(state)
+        first = state["enc1.conv.weight" if kind == "student-1.02M" else "unet.intro.conv.weight"]
+        depth = sum(name.endswith("bias") and ".dec" in f".{name}" for name in state) // 2
+        width, channels = first.shape[:2]
+        architecture = Architecture(kind=kind, channels=channels, width=width, depth=depth)
+        network = architecture.build()
+        network.load_state_dict(state)
+    except Exception as error:  # the file may be anything
+        raise UserError(f"{path} is no published APR-RD checkpoint.") from error
+    normalisation = Normalisation((0.0,) * channels, (255.0,) * channels)
+    return Denoiser(network, architecture, normalisation, None, {"imported": Path(path).name})
+
+
+def _published_kind(state: dict[str, Any]) -> str:
+    if "nin_A.weight" in state:
+        return "blind-spot"
+    return "student-1.00M" if "unet.intro.conv.weight" in state else "student-1.02M"

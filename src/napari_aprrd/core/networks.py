@@ -1,0 +1,237 @@
+"""The networks: a blind-spot network whose shift may change after training, and students.
+
+Blind spot by shifting: S. Chen et al., "Exploring Efficient Asymmetric Blind-Spots for
+Self-Supervised Denoising in Real-World Scenarios" (AT-BSN), CVPR 2024. Parameter names are
+those of the published checkpoints, so that these load as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.1  # of every LeakyReLU
+StudentKind = Literal["1.00M", "1.02M"]
+
+
+class Conv(nn.Module):
+    """3x3 convolution and LeakyReLU; with `looks_up`, no output row sees a row below it."""
+
+    def __init__(self, inputs: int, outputs: int, *, looks_up: bool = False) -> None:
+        super().__init__()
+        self.looks_up = looks_up
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        if self.looks_up:
+            # A row of zeros on top and the last row cropped: the same as padding the top by 2.
+            x = F.conv2d(F.pad(x, (1, 1, 2, 0)), self.conv.weight, self.conv.bias)
+        else:
+            x = self.conv(x)
+        return F.leaky_relu_(x, SLOPE)
+
+
+class Encoder(nn.Module):
+    """One convolution w -> w and, except at the bottleneck, the 2x2 max pool."""
+
+    def __init__(self, width: int, *, looks_up: bool, pool: bool) -> None:
+        super().__init__()
+        self.pool = pool
+        self.conv1 = Conv(width, width, looks_up=looks_up)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, w, H, W) -> (B, w, H / 2, W / 2), at the bottleneck (B, w, H, W)."""
+        x = self.conv1(x)
+        if not self.pool:
+            return x
+        if self.conv1.looks_up:
+            x = shift_down(x, 1)  # else a pooled row would see the row below it
+        return F.max_pool2d(x, 2)
+
+
+class Decoder(nn.Module):
+    """Join with the skip, then two convolutions."""
+
+    def __init__(self, inputs: int, middle: int, outputs: int, *, looks_up: bool) -> None:
+        super().__init__()
+        self.conv1 = Conv(inputs, middle, looks_up=looks_up)
+        self.conv2 = Conv(middle, outputs, looks_up=looks_up)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Both (B, ., H, W) -> (B, outputs, H, W)."""
+        x = self.conv1(torch.cat((x, skip), dim=1))
+        output: Tensor = self.conv2(x)
+        return output
+
+
+class UNet(nn.Module):
+    """U-Net with skips taken after the pools; its last skip is the input itself.
+
+    Parameters
+    ----------
+    channels : int
+        Input channels C.
+    outputs : int
+        Output channels.
+    width : int
+        Feature channels w; the decoders have 2 w.
+    depth : int
+        Number of pools, at least 2. The sides of the input are multiples of 2 ** depth.
+    looks_up : bool
+        Keep the receptive field in the rows at and above each pixel.
+    """
+
+    def __init__(
+        self, channels: int, outputs: int, width: int = 48, depth: int = 5, looks_up: bool = False
+    ) -> None:
+        super().__init__()
+        self.depth = depth
+        w = width
+        self.intro = Conv(channels, w, looks_up=looks_up)
+        for level in range(1, depth + 2):
+            encoder = Encoder(w, looks_up=looks_up, pool=level <= depth)
+            self.add_module(f"enc{level}", encoder)
+        for level in range(depth, 0, -1):
+            inputs = 2 * w if level == depth else 3 * w if level > 1 else 2 * w + channels
+            last = outputs if level == 1 else 2 * w
+            self.add_module(f"dec{level}", Decoder(inputs, 2 * w, last, looks_up=looks_up))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, outputs, H, W)."""
+        skips = [image]
+        x = self.intro(image)
+        for level in range(1, self.depth + 1):
+            x = self.get_submodule(f"enc{level}")(x)
+            skips.append(x)  # after the pool
+        skips.pop()  # the deepest goes on to the bottleneck
+        x = self.get_submodule(f"enc{self.depth + 1}")(x)
+        for level in range(self.depth, 0, -1):
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = self.get_submodule(f"dec{level}")(x, skips.pop())
+        output: Tensor = x
+        return output
+
+
+def shift_down(x: Tensor, rows: int) -> Tensor:
+    """Shift rows down; zeros come in at the top, the bottom rows fall out."""
+    return F.pad(x, (0, 0, rows, -rows)) if rows else x
+
+
+class BlindSpotNetwork(nn.Module):
+    """AT-BSN: at shift s a pixel's output is blind to the (2s - 1) x (2s - 1) window around it.
+
+    The U-Net sees the image in four rotations and looks up in each; its features are shifted
+    down by s rows, turned back, and joined by 1x1 convolutions. Shift 1 hides just the pixel
+    itself, shift 0 hides nothing. Only the shift and the 1x1 convolutions depend on s.
+
+    Parameters
+    ----------
+    channels : int
+        Image channels C.
+    width, depth : int
+        Of the U-Net. The published network has 48 and 5: 1,268,547 parameters for C = 3.
+    """
+
+    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+        super().__init__()
+        w = width
+        self.unet = UNet(channels, 2 * w, w, depth, looks_up=True)
+        self.nin_A = nn.Conv2d(8 * w, 8 * w, 1)
+        self.nin_B = nn.Conv2d(8 * w, 2 * w, 1)
+        self.nin_C = nn.Conv2d(2 * w, channels, 1)
+        _initialise(self, last=self.nin_C)
+
+    def forward(self, image: Tensor, shift: int) -> Tensor:
+        """Denoise (B, C, H, W) with one blind spot; sides are multiples of 2 ** depth."""
+        features = self._features(image)
+        turned = [torch.rot90(shift_down(f, shift), r, (2, 3)) for r, f in enumerate(features)]
+        return self._tail(self.nin_A(torch.cat(turned, dim=1)))
+
+    def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
+        """Targets T = {f_s(y)} of one U-Net pass: (B, C, H, W) -> (B, j, C, H, W).
+
+        The first 1x1 convolution is linear in each rotation's features: it is applied once,
+        before shifting, and only summed for each shift.
+        """
+        weights = self.nin_A.weight.chunk(4, dim=1)
+        parts = [F.conv2d(f, v) for f, v in zip(self._features(image), weights, strict=True)]
+        outputs = []
+        for shift in shifts:
+            joined = self.nin_A.bias.view(1, -1, 1, 1)  # type: ignore[union-attr]
+            for r, part in enumerate(parts):
+                joined = joined + torch.rot90(shift_down(part, shift), r, (2, 3))
+            outputs.append(self._tail(joined))
+        return torch.stack(outputs, dim=1)
+
+    def _features(self, image: Tensor) -> list[Tensor]:
+        """U-Net features of the image turned clockwise by 0, 90, 180, 270 degrees."""
+        turned = [torch.rot90(image, -r, (2, 3)) for r in range(4)]
+        if image.shape[2] == image.shape[3]:
+            return list(self.unet(torch.cat(turned)).chunk(4))
+        upright = self.unet(torch.cat(turned[0::2])).chunk(2)
+        sideways = self.unet(torch.cat(turned[1::2])).chunk(2)
+        return [upright[0], sideways[0], upright[1], sideways[1]]
+
+    def _tail(self, joined: Tensor) -> Tensor:
+        x = F.leaky_relu(joined, SLOPE)
+        output: Tensor = self.nin_C(F.leaky_relu_(self.nin_B(x), SLOPE))
+        return output
+
+
+class Student(nn.Module):
+    """Student C, published size 1.00M: the U-Net without shifts and rotations."""
+
+    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+        super().__init__()
+        self.unet = UNet(channels, channels, width, depth)
+        _initialise(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
+        output: Tensor = self.unet(image)
+        return output
+
+
+class StudentSkipsBeforePools(nn.Module):
+    """Student C, published size 1.02M: skips taken before the pools, linear last layer."""
+
+    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+        super().__init__()
+        self.depth = depth
+        w = width
+        for level in range(1, depth + 2):
+            self.add_module(f"enc{level}", Conv(channels if level == 1 else w, w))
+        for level in range(depth, 0, -1):
+            inputs = 2 * w if level == depth else 3 * w
+            self.add_module(f"dec{level}_2", Conv(inputs, 2 * w))
+            last = Conv(2 * w, 2 * w) if level > 1 else nn.Conv2d(2 * w, channels, 3, padding=1)
+            self.add_module(f"dec{level}_1", last)
+        _initialise(self, last=self.get_submodule("dec1_1"))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
+        x, skips = image, []
+        for level in range(1, self.depth + 1):
+            x = self.get_submodule(f"enc{level}")(x)
+            skips.append(x)  # before the pool
+            x = F.max_pool2d(x, 2)
+        x = self.get_submodule(f"enc{self.depth + 1}")(x)
+        for level in range(self.depth, 0, -1):
+            x = torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()), dim=1)
+            x = self.get_submodule(f"dec{level}_1")(self.get_submodule(f"dec{level}_2")(x))
+        output: Tensor = x
+        return output
+
+
+def _initialise(network: nn.Module, last: nn.Module | None = None) -> None:
+    """Kaiming normal weights, zero biases; linear gain for a last layer without activation."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nonlinearity = "linear" if module is last else "leaky_relu"
+            nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity=nonlinearity)  # type: ignore[arg-type]
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]

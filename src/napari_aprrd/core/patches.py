@@ -1,0 +1,165 @@
+"""Crops for training, read straight from the source: never all of them, never a whole stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .errors import UserError
+
+Image = NDArray[np.float32]
+
+
+class Planes(Protocol):
+    """Planes of one or several images, read lazily. All have the same channels."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Height and width of each plane, in pixels."""
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a plane: (C, h, w), float32, in the units of the source."""
+
+
+@dataclass(frozen=True)
+class MemoryPlanes:
+    """Planes that are arrays in memory, each (C, H, W)."""
+
+    images: Sequence[Image]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return int(self.images[0].shape[0])
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each plane, in pixels."""
+        return [image.shape[1:] for image in self.images]
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a plane: (C, h, w), float32."""
+        return np.asarray(self.images[plane][:, rows, columns], np.float32)
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per channel: network value = (value - offset) / scale. It is kept with the model."""
+
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def measure(cls, planes: Planes, *, seed: int = 0, windows: int = 32) -> Normalisation:
+        """Measure the 1st and 99th percentile on random windows of the planes.
+
+        Raises
+        ------
+        UserError
+            If the images are constant or hold no finite pixel.
+        """
+        rng = np.random.default_rng(seed)
+        pixels = np.concatenate(
+            [read_window(planes, rng, 256).reshape(planes.channels, -1) for _ in range(windows)],
+            axis=1,
+        )
+        if not np.isfinite(pixels).any(axis=1).all():
+            raise UserError("The image has no finite pixels (all NaN or infinite).")
+        pixels[~np.isfinite(pixels)] = np.nan
+        low, high = np.nanpercentile(pixels, [1, 99], axis=1)
+        sparse = high <= low  # bright spots on a constant background
+        low = np.where(sparse, np.nanmin(pixels, axis=1), low)
+        high = np.where(sparse, np.nanmax(pixels, axis=1), high)
+        if (high <= low).any():
+            raise UserError(
+                f"The image is constant (value {low[0]:g}): there is no noise to learn from."
+            )
+        return cls(tuple(map(float, low)), tuple(map(float, high - low)))
+
+    def apply(self, image: Image) -> Image:
+        """Normalise (C, h, w)."""
+        offset, scale = self._columns()
+        return np.asarray((image - offset) / scale, np.float32)
+
+    def undo(self, image: Image) -> Image:
+        """Back to the units of the source, (C, h, w)."""
+        offset, scale = self._columns()
+        return np.asarray(image * scale + offset, np.float32)
+
+    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array(self.offset)[:, None, None], np.array(self.scale)[:, None, None]
+
+
+def read_window(planes: Planes, rng: np.random.Generator, side: int) -> Image:
+    """Read a window at a random place, every pixel of the source equally likely: (C, h, w).
+
+    The window is smaller than `side` where the plane is.
+    """
+    areas = np.array([h * w for h, w in planes.sizes], np.float64)
+    plane = int(rng.choice(len(areas), p=areas / areas.sum()))
+    h, w = planes.sizes[plane]
+    top = int(rng.integers(max(h - side, 0) + 1))
+    left = int(rng.integers(max(w - side, 0) + 1))
+    return planes.read(plane, slice(top, min(top + side, h)), slice(left, min(left + side, w)))
+
+
+def fill_invalid(image: Image) -> Image:
+    """Replace NaN and infinite pixels of (C, h, w) by the mean of their finite neighbours."""
+    valid = np.isfinite(image)
+    if valid.all():
+        return image
+    known = torch.from_numpy(np.where(valid, image, 0))[None]
+    weight = torch.from_numpy(valid.astype(np.float32))[None]
+    mean = known.sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp(min=1)
+    near, share = (F.avg_pool2d(t, 7, 1, 3, count_include_pad=False) for t in (known, weight))
+    filled = torch.where(share > 0, near / share.clamp(min=1e-9), mean)[0]
+    return np.asarray(np.where(valid, image, filled.numpy()), np.float32)
+
+
+class CropSampler:
+    """Random square crops in random orientation, normalised.
+
+    Parameters
+    ----------
+    planes : Planes
+        The source.
+    normalisation : Normalisation
+    batch, patch : int
+        Crops in a batch; their side in pixels.
+    seed : int
+        Of the crops' places and orientations.
+    """
+
+    def __init__(
+        self, planes: Planes, normalisation: Normalisation, *, batch: int, patch: int, seed: int
+    ) -> None:
+        for height, width in planes.sizes:
+            if min(height, width) < patch:
+                raise UserError(
+                    f"Training needs images of at least {patch} x {patch} pixels, got "
+                    f"{height} x {width}; use a smaller patch (setting 'patch') or larger images."
+                )
+        self._planes, self._normalisation = planes, normalisation
+        self._batch, self._patch = batch, patch
+        self._rng = np.random.default_rng(seed)
+
+    def draw(self) -> Tensor:
+        """Return the next batch: (B, C, patch, patch), float32, on the CPU."""
+        crops = []
+        for _ in range(self._batch):
+            crop = read_window(self._planes, self._rng, self._patch)
+            crop = self._normalisation.apply(fill_invalid(crop))
+            crop = np.rot90(crop, int(self._rng.integers(4)), axes=(1, 2))  # 8-fold augmentation
+            crops.append(crop[:, ::-1] if self._rng.random() < 0.5 else crop)
+        return torch.from_numpy(np.stack(crops))

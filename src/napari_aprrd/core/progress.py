@@ -1,0 +1,142 @@
+"""What a long job says and hears.
+
+A long job is a generator: it yields `Progress` several times a second, hears `STOP` from
+`send` and then returns what it has so far. Closing it cancels; not advancing it pauses.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from .denoiser import Denoiser
+
+
+class Signal(Enum):
+    """What a job may be told."""
+
+    STOP = "stop and keep what is there"
+
+
+STOP = Signal.STOP
+YIELD_EVERY = 0.1  # seconds
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Parameters
+    ----------
+    stage : str
+        What is being done, for people: "Train APR".
+    step : int
+        Steps done.
+    total : int
+        Steps in all; with a time budget an estimate that gets better.
+    seconds : float
+        Time worked, pauses left out.
+    loss : float or None
+        Mean loss since the last report, in training.
+    note : str
+        Something the user must know; else empty.
+    snapshot : callable or None
+        Makes a `Denoiser` from the weights so far (a copy). Call it between two steps of the
+        job, in the job's thread.
+    """
+
+    stage: str
+    step: int
+    total: int
+    seconds: float
+    loss: float | None = None
+    note: str = ""
+    snapshot: Callable[[], Denoiser] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def speed(self) -> float:
+        """Steps per second."""
+        return self.step / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """Estimated time to the end, in seconds."""
+        return (self.total - self.step) / self.speed if self.speed > 0 else float("nan")
+
+
+R = TypeVar("R")
+Job = Generator[Progress, Signal | None, R]
+
+
+class Clock:
+    """Time worked on a job; stands still while the job is suspended."""
+
+    def __init__(self) -> None:
+        self._worked = 0.0
+        self._since = time.perf_counter()
+        self._reported = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds worked so far."""
+        return self._worked + time.perf_counter() - self._since
+
+    def report_due(self) -> bool:
+        """True when the consumer has heard nothing for `YIELD_EVERY` seconds of work."""
+        return self.seconds - self._reported >= YIELD_EVERY
+
+    def pause(self) -> None:
+        """Call just before a yield."""
+        self._worked = self._reported = self.seconds
+
+    def resume(self) -> None:
+        """Call just after a yield."""
+        self._since = time.perf_counter()
+
+
+def run(job: Job[R], listen: Callable[[Progress], Any] | None = None) -> R:
+    """Run a job to its end and return its result.
+
+    The first Ctrl-C stops the job and keeps what was learnt; a second one interrupts.
+
+    Parameters
+    ----------
+    job : generator
+    listen : callable, optional
+        Gets each `Progress`; may return `STOP`.
+    """
+    answer: Signal | None = None
+    with _stop_on_interrupt() as interrupted:
+        while True:
+            try:
+                progress = job.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            heard = listen(progress) if listen is not None else None
+            answer = STOP if interrupted.is_set() or heard is STOP else None
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield interrupted
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def on_interrupt(*_: object) -> None:
+        interrupted.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

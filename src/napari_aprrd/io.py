@@ -1,0 +1,238 @@
+"""Image files in and out, with their axes and pixel size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .axes import check_array, infer_axes
+from .core.errors import UserError
+from .core.files import write_atomically
+
+TIFF = (".tif", ".tiff")
+PICTURE = (".png", ".jpg", ".jpeg")
+READABLE = (*TIFF, *PICTURE, ".npy", ".zarr")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image with what its file says about it.
+
+    Parameters
+    ----------
+    data : array
+        Any shape; may be lazy.
+    axes : str
+        One letter for each dimension.
+    scale : dict of str to float
+        Size of a step along an axis; no entry where it is not known.
+    unit : str
+        Of the scale along X, Y and Z; empty where it is not known.
+    flavour : {"", "imagej", "ome"}
+        Kind of TIFF, kept on writing.
+    """
+
+    data: Any
+    axes: str
+    scale: dict[str, float] = field(default_factory=dict)
+    unit: str = ""
+    flavour: str = ""
+
+    def with_data(self, data: Any) -> Picture:
+        """The same picture with other pixels."""
+        return replace(self, data=data)
+
+
+def read_picture(path: str | PathLike[str], axes: str | None = None) -> Picture:
+    """Read an image file.
+
+    Parameters
+    ----------
+    path : path
+        TIFF, OME-TIFF, PNG, JPEG, NPY, Zarr or OME-Zarr.
+    axes : str, optional
+        Overrides the axes that the file names.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or cannot be read as an image.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"There is no file {path}.")
+    suffix = path.suffix.lower()
+    readers: dict[str, Callable[[Path], Picture]] = {
+        **dict.fromkeys(TIFF, _read_tiff),
+        **dict.fromkeys(PICTURE, _read_png_or_jpeg),
+        ".npy": lambda p: _named(np.load(p, mmap_mode="r", allow_pickle=False)),
+        ".zarr": _read_zarr,
+    }
+    if suffix not in readers:
+        raise UserError(f"Cannot read {path}: use one of {', '.join(READABLE)}.")
+    try:
+        picture = readers[suffix](path)
+    except UserError as error:
+        raise UserError(f"Cannot use {path}: {error}") from error
+    except Exception as error:  # readers raise what they like on foreign bytes
+        raise UserError(f"Cannot read {path}: it is no valid {suffix} image.") from error
+    check_array(picture.data)
+    return picture if axes is None else replace(picture, axes=infer_axes(picture.data.shape, axes))
+
+
+def write_picture(path: str | PathLike[str], picture: Picture) -> None:
+    """Write an image file; it is complete or not there at all.
+
+    Raises
+    ------
+    UserError
+        If the format cannot hold the image, or the file cannot be written.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    data = np.asarray(picture.data)
+    if suffix in TIFF:
+        write_atomically(path, lambda temporary: _write_tiff(temporary, picture, data))
+    elif suffix == ".npy":
+        write_atomically(path, lambda temporary: np.save(temporary, data))
+    elif suffix in PICTURE:
+        _check_png_or_jpeg(path, data, picture.axes)
+        import imageio.v3 as iio
+
+        write_atomically(path, lambda temporary: iio.imwrite(temporary, data))
+    else:
+        known = ", ".join((*TIFF, *PICTURE, ".npy"))
+        raise UserError(f"Cannot write {path}: use a name that ends in one of {known}.")
+
+
+def _named(data: Any) -> Picture:
+    check_array(data)
+    return Picture(data, infer_axes(data.shape))
+
+
+def _read_png_or_jpeg(path: Path) -> Picture:
+    import imageio.v3 as iio
+
+    return _named(iio.imread(path))
+
+
+def _read_zarr(path: Path) -> Picture:
+    import zarr
+
+    node = zarr.open(path, mode="r")
+    if isinstance(node, zarr.Array):
+        return _named(node)
+    attributes = dict(node.attrs)
+    scales = attributes.get("ome", attributes).get("multiscales")
+    if not scales:
+        raise UserError("it is a Zarr group without OME-Zarr images.")
+    level = scales[0]["datasets"][0]
+    data = node[level["path"]]
+    names = [a if isinstance(a, str) else a["name"] for a in scales[0]["axes"]]
+    axes = infer_axes(data.shape, "".join(names))
+    units = {a.get("unit", "") for a in scales[0]["axes"] if isinstance(a, dict)} - {""}
+    steps: list[float] = next(
+        (t["scale"] for t in level.get("coordinateTransformations", []) if t["type"] == "scale"),
+        [],
+    )
+    scale = dict(zip(axes, map(float, steps), strict=False))
+    return Picture(data, axes, scale, units.pop() if len(units) == 1 else "")
+
+
+def _read_tiff(path: Path) -> Picture:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        data = series.asarray()
+        # tifffile writes Q for "another axis".
+        named = series.axes.replace("Q", "I")
+        known = len(named) == data.ndim and len(set(named)) == data.ndim
+        axes = infer_axes(data.shape, named if known and "Y" in named else None)
+        if tiff.is_imagej:
+            return Picture(data, axes, *_imagej_scale(tiff), "imagej")
+        if tiff.is_ome:
+            return Picture(data, axes, *_ome_scale(tiff), "ome")
+        return Picture(data, axes, *_tag_scale(tiff))
+
+
+def _imagej_scale(tiff: Any) -> tuple[dict[str, float], str]:
+    metadata = tiff.imagej_metadata or {}
+    scale = _resolution(tiff)
+    if "spacing" in metadata:
+        scale["Z"] = float(metadata["spacing"])
+    if "finterval" in metadata:
+        scale["T"] = float(metadata["finterval"])
+    return scale, str(metadata.get("unit", "")).replace("\\u00B5", "µ")
+
+
+def _ome_scale(tiff: Any) -> tuple[dict[str, float], str]:
+    import tifffile
+
+    images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+    pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
+    names = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T": "TimeIncrement"}
+    scale = {axis: float(pixels[name]) for axis, name in names.items() if name in pixels}
+    return scale, str(pixels.get("PhysicalSizeXUnit", "µm")) if "X" in scale else ""
+
+
+def _tag_scale(tiff: Any) -> tuple[dict[str, float], str]:
+    unit = tiff.pages.first.tags.get("ResolutionUnit")
+    return _resolution(tiff), {2: "inch", 3: "cm"}.get(int(unit.value) if unit else 1, "")
+
+
+def _resolution(tiff: Any) -> dict[str, float]:
+    """Pixel size from the resolution tags; none where they say 1 pixel per nothing."""
+    scale = {}
+    for axis, name in (("X", "XResolution"), ("Y", "YResolution")):
+        tag = tiff.pages.first.tags.get(name)
+        if tag and 0 not in tag.value and tag.value[0] != tag.value[1]:
+            scale[axis] = tag.value[1] / tag.value[0]
+    return scale
+
+
+def _write_tiff(path: Path, picture: Picture, data: np.ndarray[Any, Any]) -> None:
+    import tifffile
+
+    axes, scale, unit = picture.axes, picture.scale, picture.unit
+    metadata: dict[str, Any] = {"axes": axes}
+    options: dict[str, Any] = {"compression": "zlib"}
+    if "S" in axes:
+        options["photometric"] = "rgb"
+    if "X" in scale and "Y" in scale and picture.flavour != "ome":
+        options["resolution"] = (1 / scale["X"], 1 / scale["Y"])
+        options["resolutionunit"] = {"inch": 2, "cm": 3}.get(unit, 1)
+    standard = set(axes) <= set("TZCYXS")
+    if picture.flavour == "imagej" and standard and data.dtype in ("u1", "u2", "f4"):
+        options |= {"imagej": True, "compression": None}
+        names = {"Z": "spacing", "T": "finterval"}
+        metadata |= {names[a]: step for a, step in scale.items() if a in names}
+        metadata |= {"unit": unit} if unit else {}
+    elif picture.flavour == "ome" and standard:
+        options["ome"] = True
+        for axis in "XYZ":
+            if axis in scale:
+                metadata[f"PhysicalSize{axis}"] = scale[axis]
+                metadata[f"PhysicalSize{axis}Unit"] = unit or "µm"
+        metadata |= {"TimeIncrement": scale["T"]} if "T" in scale else {}
+    if options.get("imagej"):
+        axes_there = [axes.index(a) for a in "TZCYXS" if a in axes]
+        data = data.transpose(axes_there)  # the only order that ImageJ knows
+        metadata["axes"] = "".join(a for a in "TZCYXS" if a in axes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # on names of axes that are unusual
+        tifffile.imwrite(path, data, metadata=metadata, **options)
+
+
+def _check_png_or_jpeg(path: Path, data: np.ndarray[Any, Any], axes: str) -> None:
+    allowed = ("u1", "u2") if path.suffix.lower() == ".png" else ("u1",)
+    if data.dtype not in allowed or axes not in ("YX", "YXS"):
+        raise UserError(
+            f"Cannot write {path}: this format holds single 8-bit pictures; use .tif instead."
+        )

@@ -1,0 +1,111 @@
+"""How close an image is to a reference."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from skimage.metrics import structural_similarity
+
+from .core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Quality against a reference.
+
+    Parameters
+    ----------
+    psnr : float
+        Peak signal-to-noise ratio in dB of the image as it is.
+    psnr_fitted : float
+        Scale-invariant PSNR in dB: after the least-squares gain and offset to the reference.
+    ssim : float
+        Structural similarity (Gaussian weights, sigma 1.5), mean over planes.
+    data_range : float
+        Peak: 255 for 8-bit references, else the range of the reference.
+    """
+
+    psnr: float
+    psnr_fitted: float
+    ssim: float
+    data_range: float
+
+    def as_dict(self) -> dict[str, float]:
+        """For JSON."""
+        return asdict(self)
+
+
+def evaluate(
+    image: ArrayLike, reference: ArrayLike, *, data_range: float | None = None, rgb: bool = False
+) -> Scores:
+    """Compare an image with its reference.
+
+    Parameters
+    ----------
+    image, reference : array_like
+        Same shape (..., Y, X), or (..., Y, X, S) with `rgb`. A reference that lacks leading
+        axes stands for every plane of the image.
+    data_range : float, optional
+        Peak value; default 255 for uint8 references, else maximum - minimum of the reference.
+    rgb : bool
+        The last axis holds colours.
+
+    Returns
+    -------
+    Scores
+
+    Raises
+    ------
+    UserError
+        If the shapes do not fit or the reference is constant.
+    """
+    original = np.asarray(reference)
+    x, r = np.asarray(image, np.float64), np.asarray(reference, np.float64)
+    if x.shape[x.ndim - r.ndim :] != r.shape:
+        raise UserError(
+            f"The image has shape {x.shape}, the reference {r.shape}; they must be equal."
+        )
+    r = np.broadcast_to(r, x.shape)
+    if data_range is None:
+        data_range = 255.0 if original.dtype == np.uint8 else float(np.ptp(r))
+    if data_range <= 0 or np.ptp(r) == 0:
+        raise UserError("The reference is constant; it cannot be compared with.")
+    gain, offset = affine_fit(x, r)
+    return Scores(
+        psnr=_psnr(x, r, data_range),
+        psnr_fitted=_psnr(gain * x + offset, r, data_range),
+        ssim=_ssim(x, r, data_range, rgb),
+        data_range=data_range,
+    )
+
+
+def affine_fit(x: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float]:
+    """Least-squares gain and offset that bring x to the reference."""
+    x0, r0 = x - x.mean(), reference - reference.mean()
+    variance = float((x0 * x0).mean())
+    gain = float((x0 * r0).mean()) / variance if variance > 0 else 0.0
+    return gain, float(reference.mean() - gain * x.mean())
+
+
+def _psnr(x: NDArray[Any], reference: NDArray[Any], data_range: float) -> float:
+    error = float(((x - reference) ** 2).mean())
+    return 10 * math.log10(data_range**2 / error) if error > 0 else math.inf
+
+
+def _ssim(x: NDArray[Any], reference: NDArray[Any], data_range: float, rgb: bool) -> float:
+    plane = x.shape[-3:] if rgb else x.shape[-2:]
+    if min(plane[:2]) < 11:
+        raise UserError(f"SSIM needs images of at least 11 x 11 pixels, got {plane[:2]}.")
+    pairs = zip(x.reshape(-1, *plane), reference.reshape(-1, *plane), strict=True)
+    options: dict[str, Any] = {
+        "data_range": data_range,
+        "channel_axis": -1 if rgb else None,
+        "gaussian_weights": True,
+        "sigma": 1.5,
+        "use_sample_covariance": False,
+    }
+    return float(np.mean([structural_similarity(a, b, **options) for a, b in pairs]))

@@ -1,0 +1,50 @@
+"""Progress bars for terminals and notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from .core.progress import Progress as JobProgress
+
+Listen = Callable[[JobProgress], Any]
+
+
+class _Numbers(ProgressColumn):
+    """Loss and speed, where there are any."""
+
+    def render(self, task: Task) -> Text:
+        loss, speed = task.fields.get("loss"), task.fields.get("speed", 0.0)
+        parts = [f"loss {loss:.4f}"] if loss is not None else []
+        return Text("  ".join([*parts, f"{speed:.1f}/s"]), style="cyan")
+
+
+@contextmanager
+def listener(progress: bool | Listen, console: Console | None = None) -> Iterator[Listen]:
+    """What listens to a job: a bar (True), a function of the caller's, or nothing (False)."""
+    if progress is not True:
+        yield progress if callable(progress) else lambda _: None
+        return
+    bars: dict[str, Any] = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+        _Numbers(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console or Console(stderr=True)) as bar:
+
+        def listen(p: JobProgress) -> None:
+            if p.stage not in bars:
+                bars[p.stage] = bar.add_task(p.stage)
+            bar.update(bars[p.stage], completed=p.step, total=p.total, loss=p.loss, speed=p.speed)
+            if p.note:
+                bar.console.print(p.note)
+
+        yield listen
