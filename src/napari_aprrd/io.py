@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -236,3 +237,44 @@ def _check_png_or_jpeg(path: Path, data: np.ndarray[Any, Any], axes: str) -> Non
         raise UserError(
             f"Cannot write {path}: this format holds single 8-bit pictures; use .tif instead."
         )
+
+
+def find_files(inputs: list[str]) -> list[Path]:
+    """Files that the inputs name: files themselves, the images in folders, globs.
+
+    Raises
+    ------
+    UserError
+        If an input names nothing.
+    """
+    found: dict[Path, None] = {}  # a set that keeps the order
+    for name in inputs:
+        path = Path(name)
+        if path.is_dir() and path.suffix != ".zarr":
+            files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in READABLE]
+        elif path.exists() or not glob.has_magic(name):
+            files = [path]
+        else:
+            files = [Path(p) for p in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207
+        if not files:
+            raise UserError(f"There are no images in {name}.")
+        found.update(dict.fromkeys(files))
+    return list(found)
+
+
+def select_planes(picture: Picture, choice: str) -> Picture:
+    """Keep a plane ("3") or a range of planes ("0:10") of the first axis."""
+    if picture.axes[0] in "YXCS":
+        raise UserError("The image has no planes to choose from.")
+    try:
+        numbers = [int(part) if part else None for part in choice.split(":")]
+        index = numbers[0] if len(numbers) == 1 else slice(*numbers)
+        data = picture.data[index]
+    except (ValueError, TypeError, IndexError) as error:
+        count = picture.data.shape[0]
+        raise UserError(
+            f"There are no planes {choice!r}; the image has 0 to {count - 1}."
+        ) from error
+    check_array(data)
+    axes = picture.axes if isinstance(index, slice) else picture.axes[1:]
+    return replace(picture, data=data, axes=axes)

@@ -23,11 +23,41 @@ Device = Annotated[
         description="'auto' (the fastest found), 'cpu', 'cuda', 'cuda:1' or 'mps'.",
     ),
 ]
+LearningRate = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=1,
+        description="Highest learning rate of Adam; it warms up, then falls to 0 as a cosine.",
+    ),
+]
+Steps = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=10_000_000,
+        description="Number of steps. Ignored where minutes are given.",
+        json_schema_extra={"unit": "steps"},
+    ),
+]
+Batch = Annotated[
+    int,
+    Field(ge=1, le=1024, description="Crops in a step.", json_schema_extra={"unit": "crops"}),
+]
+Patch = Annotated[
+    int,
+    Field(
+        ge=32,
+        le=1024,
+        description="Side of the square crops, a multiple of 2 ** depth.",
+        json_schema_extra={"unit": "pixels"},
+    ),
+]
 ALL_SHIFTS = (0, 1, 2, 3, 4, 5)  # the paper's T
 
 # What a preset changes against the defaults of the fields, which are preset "balanced".
 _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
-    "fast": {"steps": 120},
+    "fast": {"steps": 150},
     "balanced": {},
     "thorough": {"steps": 1500, "batch": 8, "width": 24},
     "paper": {
@@ -94,12 +124,6 @@ class _Schedule(Config):
         "learning rate included, ends on time.",
         json_schema_extra={"unit": "min"},
     )
-    learning_rate: float = Field(
-        1e-3,
-        gt=0,
-        le=1,
-        description="Highest learning rate of Adam; it warms up, then falls to 0 as a cosine.",
-    )
     warmup: float = Field(
         0.1, ge=0, le=0.9, description="Share of the schedule in which the learning rate rises."
     )
@@ -133,23 +157,10 @@ class _Schedule(Config):
 class TrainConfig(_Schedule):
     """Settings of APR training: the blind-spot network, the teacher."""
 
-    steps: int = Field(
-        300,
-        ge=1,
-        le=10_000_000,
-        description="Number of training steps. Ignored where minutes are given.",
-        json_schema_extra={"unit": "steps"},
-    )
-    batch: int = Field(
-        4, ge=1, le=1024, description="Crops in a step.", json_schema_extra={"unit": "crops"}
-    )
-    patch: int = Field(
-        64,
-        ge=32,
-        le=1024,
-        description="Side of the square crops, a multiple of 2 ** depth.",
-        json_schema_extra={"unit": "pixels"},
-    )
+    steps: Steps = 400
+    batch: Batch = 4
+    patch: Patch = 64
+    learning_rate: LearningRate = 1e-3
     shift: int = Field(
         5,
         ge=1,
@@ -188,23 +199,10 @@ class TrainConfig(_Schedule):
 class DistillConfig(_Schedule):
     """Settings of Recharged Distillation (RD): a plain, fast student."""
 
-    steps: int = Field(
-        400,
-        ge=1,
-        le=10_000_000,
-        description="Number of distillation steps. Ignored where minutes are given.",
-        json_schema_extra={"unit": "steps"},
-    )
-    batch: int = Field(
-        8, ge=1, le=1024, description="Crops in a step.", json_schema_extra={"unit": "crops"}
-    )
-    patch: int = Field(
-        64,
-        ge=32,
-        le=1024,
-        description="Side of the square crops, a multiple of 2 ** depth.",
-        json_schema_extra={"unit": "pixels"},
-    )
+    steps: Steps = 500
+    batch: Batch = 8
+    patch: Patch = 64
+    learning_rate: LearningRate = 3e-3
     shifts: tuple[Shift, ...] = Field(
         ALL_SHIFTS,
         min_length=1,

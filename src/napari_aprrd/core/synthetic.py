@@ -18,9 +18,10 @@ Emitters = tuple[Points, Real, Points, NDArray[np.int_]]  # (N,): px, light, px/
 
 OFFSET = np.float32(100)  # counts the camera adds, so that dark noise is not clipped at zero
 _PEAK = 400.0  # counts of the brightest pixels (99.9th percentile) of a clean scene
-_PITCH, _MARGIN = 104, 24  # px between cells; px drawn beyond the edges of the field of view
+_PITCH, _MARGIN = 104, 54  # length between cells; px drawn beyond the edges of the field of view
 _FINE = 2  # drawing samples per pixel and axis, against aliasing of thin structures
-_BLUR, _HAZE = np.array([0.7, 1.8]), 10.0  # sigma (px) of layers 0 (thin) and 1 (thick); of haze
+_ZOOM = 2.4  # pixels per unit of length of a scene: thin fibres are about 4 px wide
+_BLUR, _HAZE = np.array([1.7, 4.3]), 24.0  # sigma (px) of layers 0 (thin) and 1 (thick); of haze
 
 # Demosaicing blurs both ways (lag-1 correlation 0.6), a slow detector along the scan only (0.5).
 _ONE, _MIX, _LAG = np.ones(1), np.array([0.1, 0.345, 1, 0.345, 0.1]), 0.5 ** np.arange(10)
@@ -31,8 +32,8 @@ _TAPS_X = {"white": _ONE, "blobby": _MIX, "line-x": _LAG, "line-y": _ONE}
 class NoiseModel(NamedTuple):
     """Poisson-Gaussian noise of one camera; `add_noise` explains the parameters."""
 
-    photons: float = 0.045
-    read: float = 15.0
+    photons: float = 0.1
+    read: float = 10.0
     kind: Kind = "blobby"
 
     def sample(self, clean: Image, seed: int) -> Image:
@@ -127,13 +128,15 @@ def cells(shape: tuple[int, ...] = (4, 256, 256), *, seed: int = 0) -> Image:
     Image of `shape`, float32, in counts above the camera offset.
     """
     rng, size, frames = np.random.default_rng(seed), shape[-2:], int(np.prod(shape[:-2]))
-    y, x = np.mgrid[: size[0] + _PITCH : _PITCH, : size[1] + _PITCH : _PITCH]
-    centres = (x + 1j * y).ravel() + rng.normal(0, 12, (x.size, 2)) @ [1, 1j]
+    y, x = (np.arange(0, n / _ZOOM + _PITCH, _PITCH) for n in size)
+    grid = (x + 1j * y[:, None]).ravel()
+    centres = grid + rng.normal(0, 12, (grid.size, 2)) @ [1, 1j]
     parts = (emitters for centre in centres for emitters in _cell(rng, centre))
     at, light, drift, layer = map(np.concatenate, zip(*parts, strict=True))
-    stack = np.stack([_expose(at + t * drift, light, layer, size) for t in range(frames)])
-    y, x = np.indices(size)
-    stack += 0.06 * np.percentile(stack, 99.9) * _texture(rng, x + 1j * y, wavelength=250)
+    moving = (_ZOOM * (at + t * drift) for t in range(frames))
+    stack = np.stack([_expose(positions, light, layer, size) for positions in moving])
+    rows, columns = np.indices(size)
+    stack += 0.06 * np.percentile(stack, 99.9) * _texture(rng, columns + 1j * rows, wavelength=250)
     return (stack * (_PEAK / np.percentile(stack, 99.9))).reshape(shape).astype(np.float32)
 
 
@@ -141,8 +144,8 @@ def add_noise(
     clean: Image,
     *,
     kind: Kind = "blobby",
-    photons: float = 0.045,
-    read: float = 15.0,
+    photons: float = 0.1,
+    read: float = 10.0,
     seed: int = 0,
     dtype: DTypeLike = np.uint16,
 ) -> NDArray[Any]:
