@@ -29,6 +29,7 @@ LearningRate = Annotated[
         gt=0,
         le=1,
         description="Highest learning rate of Adam; it warms up, then falls to 0 as a cosine.",
+        json_schema_extra={"step": 1e-5},
     ),
 ]
 Steps = Annotated[

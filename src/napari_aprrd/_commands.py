@@ -1,0 +1,142 @@
+"""The commands in napari's menus and palette."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.utils import progress as activity
+from napari.utils.notifications import show_error
+
+from . import _layers
+from ._jobs import Run
+from ._models import session
+from ._settings import model_folder
+from .core.config import DenoiseConfig
+from .core.errors import UserError
+
+if TYPE_CHECKING:
+    import napari
+    from napari.components import ViewerModel
+
+    from .core.denoiser import Denoiser
+    from .core.progress import Progress
+
+PLUGIN = "napari-aprrd"
+
+
+def denoise_layer(viewer: napari.viewer.Viewer) -> None:
+    """Denoise the selected image layers with the session's best model that fits."""
+    _denoise_selected(viewer, lazily=False)
+
+
+def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
+    """Denoise the selected image layers plane by plane, as they are looked at."""
+    _denoise_selected(viewer, lazily=True)
+
+
+def open_widget(viewer: Any, name: str) -> None:
+    """Open one of the plugin's widgets."""
+    viewer.window.add_plugin_dock_widget(PLUGIN, name)
+
+
+def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
+    try:
+        layers = _layers.image_layers(viewer.layers.selection)
+        if not layers:
+            raise UserError("Select the image layers to denoise in the layer list first.")
+        for layer in layers:
+            model = _choose_model(viewer, _layers.layer_planes(layer).channels)
+            if model is None:
+                return
+            if lazily:
+                _add_lazily(viewer, layer, model)
+            else:
+                Denoising(viewer, layer, model)
+    except UserError as error:
+        show_error(str(error))
+
+
+def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
+    data, axes = _layers.layer_array(layer), _layers.layer_axes(layer)
+    lazy = _layers.lazy_denoise(data, axes, model, DenoiseConfig())
+    _layers.add_above(viewer, _layers.denoised_layer(layer, lazy, model.record), layer)
+
+
+class Denoising:
+    """Denoises one layer in the background; the activity dock shows and cancels it."""
+
+    running: set[Denoising] = set()  # noqa: RUF012  keeps them alive until they end
+
+    def __init__(self, viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
+        from .core.denoise import denoise
+
+        self._viewer, self._layer, self._model = viewer, layer, model
+        planes = _layers.layer_planes(layer)
+        self._out = planes.new_output(planes.data.dtype.newbyteorder("="))
+        job = denoise(
+            model, planes, lambda plane, place, tile: planes.write(self._out, plane, place, tile)
+        )
+        self._activity: Any = activity(total=len(planes.sizes), desc=f"Denoise {layer.name}")
+        self.running.add(self)
+        self._run = Run(
+            job,
+            on_report=self._on_report,
+            on_result=self._on_result,
+            on_error=self._on_error,
+            on_end=self._end,
+        )
+
+    def _on_report(self, report: Progress) -> None:
+        self._activity.update(report.step - self._activity.n)
+        if self._activity.is_canceled:
+            self._run.cancel()
+            self._end()
+
+    def _on_result(self, done: bool) -> None:
+        if done:
+            out = _layers.denoised_layer(self._layer, self._out, self._model.record)
+            _layers.add_above(self._viewer, out, self._layer)
+
+    def _on_error(self, error: Exception) -> None:
+        show_error(str(error) or type(error).__name__)
+
+    def _end(self) -> None:
+        self._activity.close()
+        self.running.discard(self)
+
+
+def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
+    """The model to use; asks where there are several that fit, or none."""
+    names = session.fitting(channels)
+    if not names:
+        return _get_model(viewer, channels)
+    if len(names) == 1:
+        return session[names[0]]
+    from qtpy.QtWidgets import QInputDialog
+
+    text = "Several models fit. Use:"
+    name, ok = QInputDialog.getItem(None, "Denoise layer", text, names, len(names) - 1, False)
+    return session[name] if ok else None
+
+
+def _get_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
+    """Offer to train or to load a model."""
+    from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+    box = QMessageBox(QMessageBox.Icon.Question, "Denoise layer", "No model fits this layer yet.")
+    train = box.addButton("Train one", QMessageBox.ButtonRole.AcceptRole)
+    load = box.addButton("Load one…", QMessageBox.ButtonRole.ActionRole)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.exec()
+    if box.clickedButton() is train:
+        open_widget(viewer, "Train APR")
+    elif box.clickedButton() is load:
+        folder = str(model_folder())
+        path, _ = QFileDialog.getOpenFileName(None, "Load model", folder, "Models (*.aprrd)")
+        if path:
+            session.load(Path(path))
+            if not session.fitting(channels):
+                raise UserError(f"{Path(path).name} was trained on another number of channels.")
+            return _choose_model(viewer, channels)
+    return None

@@ -1,0 +1,152 @@
+"""The one place where a job of the engine becomes a thread of napari."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from napari.qt.threading import GeneratorWorker, create_worker
+
+from .core.config import DenoiseConfig
+from .core.patches import Image, Planes
+from .core.progress import STOP, Job, Progress
+
+PREVIEW_EVERY = 3.0  # seconds
+PREVIEW_SHARE = 0.1  # of the time at most
+
+
+class JobError(Exception):
+    """A RuntimeError of the engine: generator workers swallow those."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of a plane to preview."""
+
+    planes: Planes
+    plane: int
+    rows: slice
+    columns: slice
+
+    def read(self) -> Image:
+        """(C, h, w), float32."""
+        return self.planes.read(self.plane, self.rows, self.columns)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A view, denoised with the weights so far: (C, h, w), float32."""
+
+    view: View
+    image: Image
+
+
+def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[Any, Any, Any]:
+    """Pass a job on; every few seconds add a `Preview` of what `view` returns."""
+    answer, due = None, time.perf_counter() + 1.0
+    try:
+        while True:
+            try:
+                progress = job.send(answer)
+            except StopIteration as end:
+                return end.value
+            answer = yield progress
+            begun = time.perf_counter()
+            wanted = view() if progress.snapshot and begun >= due and answer is None else None
+            if wanted is None:
+                continue
+            denoiser = progress.snapshot()
+            denoiser.calibration = None
+            # One shift is enough for a look, and quick.
+            image = denoiser.predict(wanted.read(), DenoiseConfig(shifts=(2,)))
+            answer = yield Preview(wanted, image)
+            spent = time.perf_counter() - begun
+            due = time.perf_counter() + max(PREVIEW_EVERY, spent / PREVIEW_SHARE)
+    finally:
+        job.close()
+
+
+class Run:
+    """A job in a background thread. All callbacks are called in the thread that made it.
+
+    Parameters
+    ----------
+    job : generator
+        Yields `Progress` (and `Preview`).
+    on_report : callable
+        Gets what the job yields.
+    on_result : callable
+        Gets what it returns, also when it was stopped and kept; not after a cancel.
+    on_error : callable
+        Gets the exception.
+    on_end : callable
+        Called last, whatever happened; not after a cancel.
+    """
+
+    def __init__(
+        self,
+        job: Generator[Any, Any, Any],
+        *,
+        on_report: Callable[[Any], None],
+        on_result: Callable[[Any], None],
+        on_error: Callable[[Exception], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._job = job
+        self._listening = True
+        self._callbacks = (on_report, on_result, on_error, on_end)
+        self.paused = False
+        self._worker: GeneratorWorker[Any, Any, Any] = create_worker(
+            _with_errors_retyped, job, _start_thread=False
+        )
+        self._worker.yielded.connect(self._on_yielded)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_errored)
+        self._worker.finished.connect(self._on_finished)
+        self._worker.start()
+
+    def pause(self) -> None:
+        """Stand still after the present step."""
+        self.paused = True
+        self._worker.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.paused = False
+        self._worker.resume()
+
+    def stop(self) -> None:
+        """Stop after the present step and keep what is there."""
+        self._worker.send(STOP)
+        self.resume()
+
+    def cancel(self, *_: object) -> None:
+        """Forget the job: no callback is called any more."""
+        self._listening = False
+        self._worker.quit()
+
+    def _on_yielded(self, report: Progress | Preview) -> None:
+        if self._listening:
+            self._callbacks[0](report)
+
+    def _on_returned(self, result: Any) -> None:
+        if self._listening:
+            self._callbacks[1](result)
+
+    def _on_errored(self, error: Exception) -> None:
+        if self._listening:
+            self._callbacks[2](error)
+
+    def _on_finished(self) -> None:
+        self._job.close()  # a quit worker leaves it suspended, with the model in memory
+        if self._listening:
+            self._callbacks[3]()
+
+
+def _with_errors_retyped(job: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    try:
+        return (yield from job)
+    except RuntimeError as error:
+        raise JobError(str(error)) from error

@@ -1,0 +1,280 @@
+"""Reading and writing napari layers: the only module that does."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .axes import LETTERS, ArrayPlanes, check_array, infer_axes
+from .core.config import DenoiseConfig
+from .core.errors import UserError
+from .core.patches import Image, Planes
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image as ImageLayer
+
+    from .core.denoiser import Denoiser
+
+Part = Literal["all", "plane", "rectangle"]
+SMALLEST = 32  # pixels: side of the smallest rectangle to learn from
+KEY = "napari-aprrd"  # in a layer's metadata
+
+
+def is_image_layer(thing: object) -> bool:
+    """True for a napari Image layer; does not import napari where nobody has."""
+    layers = sys.modules.get("napari.layers")
+    return layers is not None and isinstance(thing, layers.Image)
+
+
+def image_layers(layers: Iterable[Any]) -> list[ImageLayer]:
+    """The Image layers among layers, in their order."""
+    return [layer for layer in layers if is_image_layer(layer)]
+
+
+def layer_array(layer: Any) -> Any:
+    """The layer's data; of a multiscale layer the full resolution.
+
+    Raises
+    ------
+    UserError
+        If it is no image layer, or holds no numbers.
+    """
+    if not is_image_layer(layer):
+        raise UserError(f"{layer.name!r} is no image layer; choose an image.")
+    data = layer.data[0] if layer.multiscale else layer.data
+    check_array(data)
+    return data
+
+
+def layer_axes(layer: Any) -> str:
+    """Letters of the layer's axes.
+
+    `rgb` decides on S. The layer's axis labels count where each is one of "ITZCYX"; otherwise
+    what comes before Y and X is a stack of planes.
+    """
+    shape = layer_array(layer).shape
+    samples = "S" if layer.rgb else ""
+    labels = "".join(label.upper() for label in layer.axis_labels)
+    if all(len(label) == 1 for label in layer.axis_labels) and _is_valid(labels):
+        return labels + samples
+    # Ones: the length of a last axis says nothing here, `rgb` has.
+    plain = infer_axes((1,) * (len(shape) - len(samples)))
+    return plain + samples
+
+
+def _is_valid(labels: str) -> bool:
+    known = set(labels) <= set(LETTERS) - {"S"}
+    return known and labels.endswith("YX") and len(set(labels)) == len(labels)
+
+
+def layer_planes(layer: Any) -> ArrayPlanes:
+    """The planes of a layer."""
+    return ArrayPlanes(layer_array(layer), layer_axes(layer))
+
+
+@dataclass(frozen=True)
+class PartPlanes:
+    """Some planes, and a window of each, of other planes of one size."""
+
+    whole: Planes
+    planes: Sequence[int]
+    rows: slice
+    columns: slice
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return self.whole.channels
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each plane, in pixels."""
+        rows, columns = self.rows, self.columns
+        return [(rows.stop - rows.start, columns.stop - columns.start)] * len(self.planes)
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a plane: (C, h, w), float32."""
+        top, left = self.rows.start, self.columns.start
+        return self.whole.read(
+            self.planes[plane],
+            slice(rows.start + top, rows.stop + top),
+            slice(columns.start + left, columns.stop + left),
+        )
+
+
+def part_of(
+    layer: Any, part: Part, *, point: Sequence[float], rectangle: np.ndarray[Any, Any] | None = None
+) -> Planes:
+    """What to learn from: all planes, the one on screen, or a rectangle of all.
+
+    Parameters
+    ----------
+    layer : Image
+    part : {"all", "plane", "rectangle"}
+    point : sequence of float
+        The viewer's position, world coordinates.
+    rectangle : ndarray, shape (N, D), optional
+        Vertices in the layer's data coordinates.
+    """
+    planes = layer_planes(layer)
+    height, width = planes.sizes[0]
+    whole = slice(0, height), slice(0, width)
+    if part == "plane":
+        return PartPlanes(planes, [current_plane(layer, point)], *whole)
+    if part == "rectangle" and rectangle is not None:
+        rows, columns = (_span(rectangle[:, i], n) for i, n in ((-2, height), (-1, width)))
+        return PartPlanes(planes, range(len(planes.sizes)), rows, columns)
+    return planes
+
+
+def _span(positions: np.ndarray[Any, Any], length: int) -> slice:
+    start, stop = max(int(np.floor(positions.min())), 0), min(int(np.ceil(positions.max())), length)
+    if stop - start < SMALLEST:
+        raise UserError(
+            f"The rectangle covers less than {SMALLEST} x {SMALLEST} pixels of the image; "
+            "draw a larger one on it."
+        )
+    return slice(start, stop)
+
+
+def rectangle_in(shapes: Any, layer: Any) -> np.ndarray[Any, Any]:
+    """Vertices of the selected, else the last shape, in the image layer's data coordinates."""
+    if not shapes.data:
+        raise UserError(f"Draw a rectangle in {shapes.name!r} first.")
+    index = min(shapes.selected_data, default=len(shapes.data) - 1)
+    vertices = shapes.data[index]
+    world = [shapes.data_to_world(vertex)[-2:] for vertex in vertices]
+    spare = (0.0,) * (layer.ndim - 2)
+    return np.array([layer.world_to_data((*spare, *corner)) for corner in world])
+
+
+def current_plane(layer: Any, point: Sequence[float]) -> int:
+    """Index of the plane on screen among the layer's planes."""
+    planes = layer_planes(layer)
+    position = layer.world_to_data(np.asarray(point, float)[-layer.ndim :])
+    at = dict(zip(planes.axes.removesuffix("S"), position, strict=True))
+    index = [
+        min(max(round(float(at[letter])), 0), length - 1)
+        for letter, length in zip(planes.plane_axes, planes.plane_shape, strict=True)
+    ]
+    return int(np.ravel_multi_index(index, planes.plane_shape)) if index else 0
+
+
+def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
+    """A layer "<name> denoised" with every attribute of its source.
+
+    Parameters
+    ----------
+    layer : Image
+        The source.
+    data : array
+        Of the shape of the source's full resolution.
+    record : dict
+        How it was made, for ``metadata["napari-aprrd"]``.
+    """
+    return _like(layer, data, f"{layer.name} denoised", {KEY: copy.deepcopy(record)})
+
+
+def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLayer:
+    from napari.layers import Image as ImageLayer
+
+    _, attributes, _ = layer.as_layer_data_tuple()
+    attributes.pop("locked_data_level", None)
+    attributes |= {
+        "name": name,
+        "multiscale": False,
+        "metadata": {**copy.deepcopy(attributes.get("metadata", {})), **metadata},
+    }
+    return ImageLayer(data, **attributes)
+
+
+def plane_layer(layer: Any, window: tuple[slice, slice], plane: Image, name: str) -> ImageLayer:
+    """A 2-D layer for a window of a plane, placed where the plane is on screen.
+
+    Parameters
+    ----------
+    layer : Image
+        The source.
+    window : (rows, columns)
+    plane : ndarray, shape (C, h, w)
+    name : str
+    """
+    from napari.layers import Image as ImageLayer
+
+    flat = layer.as_layer_data_tuple()[1]
+    corner = np.array([0.0] * (layer.ndim - 2) + [s.start for s in window])
+    return ImageLayer(
+        shown(layer, plane),
+        name=name,
+        rgb=layer.rgb,
+        scale=layer.scale[-2:],
+        translate=np.asarray(layer.data_to_world(corner))[-2:],
+        colormap=None if layer.rgb else layer.colormap,
+        contrast_limits=layer.contrast_limits,
+        gamma=layer.gamma,
+        units=flat["units"][-2:],
+        axis_labels=flat["axis_labels"][-2:],
+    )
+
+
+def shown(layer: Any, plane: Image) -> np.ndarray[Any, Any]:
+    """A plane (C, h, w) in the type of the layer: (h, w), or (h, w, C) for RGB."""
+    from .axes import convert
+
+    values = convert(plane, np.dtype(layer_array(layer).dtype).newbyteorder("="))
+    return np.moveaxis(values, 0, -1) if layer.rgb else values[0]
+
+
+def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
+    """Add a layer right above its source; on top where the source has gone."""
+    names = {other.name for other in viewer.layers}
+    name, number = layer.name, 1
+    while layer.name in names:
+        number += 1
+        layer.name = f"{name} [{number}]"
+    place = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)
+    viewer.layers.insert(place, layer)
+
+
+def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig) -> Any:
+    """A dask array of the denoised image that computes only the planes that are looked at.
+
+    Parameters
+    ----------
+    data : array
+        NumPy, dask or zarr.
+    axes : str
+        Of the data.
+    denoiser : Denoiser
+    config : DenoiseConfig
+
+    Returns
+    -------
+    dask.array.Array
+        Shape and dtype of the data; one chunk for each plane.
+    """
+    import dask.array as da
+
+    from .core.denoise import denoise
+    from .core.progress import run
+
+    lock = threading.Lock()  # one plane at a time has all cores
+    source = ArrayPlanes(data, axes)
+    chunks = [1 if letter in source.plane_axes else -1 for letter in axes]
+    lazy = da.asarray(data) if hasattr(data, "dask") else da.from_array(data, chunks=chunks)
+
+    def compute(block: Any) -> Any:
+        planes = ArrayPlanes(block, axes)
+        out = planes.new_output(block.dtype)
+        with lock:
+            run(denoise(denoiser, planes, lambda p, at, t: planes.write(out, p, at, t), config))
+        return out
+
+    return lazy.rechunk(chunks).map_blocks(compute, dtype=lazy.dtype, meta=np.empty(0, lazy.dtype))

@@ -1,0 +1,70 @@
+"""The live preview: the plane on screen, denoised with the weights so far, as a layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import _layers
+from ._jobs import Preview, View
+from .core.patches import Planes
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+SIDE = 512  # pixels of the preview at most, from the middle of the plane
+
+
+class LivePreview:
+    """Keeps one preview layer above the layer in training.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    layer : Image
+        The source.
+    """
+
+    def __init__(self, viewer: ViewerModel, layer: Any) -> None:
+        self._viewer, self._source = viewer, layer
+        self._planes: Planes = _layers.layer_planes(layer)
+        self._layer: Any = None
+        self._dismissed = False
+        self._view: View | None = None
+        self._look()
+        viewer.dims.events.current_step.connect(self._look)
+
+    def view(self) -> View | None:
+        """What to preview now; called in the job's thread."""
+        return None if self._dismissed else self._view
+
+    def show(self, preview: Preview) -> None:
+        """Show a preview; a user who removed the layer has seen enough."""
+        if self._layer is not None and self._layer not in self._viewer.layers:
+            self._dismissed = True
+        if self._dismissed:
+            return
+        window = (preview.view.rows, preview.view.columns)
+        if self._layer is None:
+            name = f"{self._source.name} preview"
+            self._layer = _layers.plane_layer(self._source, window, preview.image, name)
+            _layers.add_above(self._viewer, self._layer, self._source)
+        else:
+            self._layer.data = _layers.shown(self._source, preview.image)
+
+    def close(self) -> None:
+        """Remove the layer and listen no more."""
+        self._dismissed = True
+        self._viewer.dims.events.current_step.disconnect(self._look)
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+
+    def _look(self, event: object = None) -> None:
+        plane = _layers.current_plane(self._source, self._viewer.dims.point)
+        height, width = self._planes.sizes[plane]
+        rows, columns = (_middle(n) for n in (height, width))
+        self._view = View(self._planes, plane, rows, columns)
+
+
+def _middle(length: int) -> slice:
+    start = max(length - SIDE, 0) // 2
+    return slice(start, min(start + SIDE, length))

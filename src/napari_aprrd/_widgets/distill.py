@@ -1,0 +1,69 @@
+"""The widget "Distill (RD)"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from .. import _commands
+from .._models import session
+from ..core.config import DistillConfig
+from ..core.errors import UserError
+from .job_widget import JobWidget
+
+if TYPE_CHECKING:
+    import napari
+
+    from ..core.denoiser import Denoiser
+    from ..core.progress import Job
+
+
+class DistillWidget(JobWidget[DistillConfig]):
+    """Distil a teacher into a plain, fast student."""
+
+    config_type = DistillConfig
+    start_text = "Distill (RD)"
+    start_tip = "Recharged Distillation of the chosen teacher on the chosen layers."
+    suffix = "RD"
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        self.denoise = QPushButton("Next: Denoise layer")
+        self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
+        super().__init__(napari_viewer)
+        self.denoise.clicked.connect(lambda: _commands.denoise_layer(self.viewer))
+        self.models.chooser.currentTextChanged.connect(self._on_changed)
+
+    def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
+        """The next step."""
+        return [], [self.denoise]
+
+    def teacher(self) -> Denoiser:
+        """The chosen teacher.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        if not self.models.name:
+            raise UserError("Train a teacher first (Train APR), or load one.")
+        return session[self.models.name]
+
+    def make_job(self, config: DistillConfig) -> Job[Denoiser]:
+        """Distillation of the chosen teacher on what is chosen."""
+        from ..core.train import distill
+
+        return distill(self.teacher(), self.picker.planes(), config)
+
+    def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:
+        """A few steps on noise."""
+        teacher = self.teacher()
+
+        def measure() -> tuple[str, float]:
+            from ..core.estimate import describe_device, distill_seconds
+
+            return describe_device(config.device), distill_seconds(teacher, config)
+
+        return measure

@@ -1,0 +1,155 @@
+"""What "Train APR" and "Distill (RD)" have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic
+
+from magicgui.widgets import ComboBox, Container, FloatSpinBox
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from .._jobs import with_preview
+from .._models import session
+from .._preview import LivePreview
+from .._settings import default_preset
+from ..core.config import DistillConfig
+from ..core.errors import UserError
+from .estimate import Estimate
+from .layer_picker import LayerPicker
+from .model_list import ModelList
+from .run_panel import RunPanel
+from .settings_form import C, SettingsForm
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ..core.denoiser import Denoiser
+    from ..core.progress import Job
+
+BUDGET = "time budget"
+
+
+class JobWidget(QWidget, Generic[C]):
+    """Layers, settings, an estimate, a button that starts; the run; the models."""
+
+    config_type: type[C]
+    start_text: str
+    start_tip: str
+    suffix: str  # of the names of models
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.picker = LayerPicker(viewer)
+        presets = [*_presets(self.config_type), BUDGET]
+        self.quality = ComboBox(
+            label="Quality",
+            choices=presets,
+            value=default_preset(),
+            tooltip="How long to learn: a preset, or a time budget in minutes.",
+        )
+        self.minutes = FloatSpinBox(
+            label="Minutes", value=2, min=0.1, max=10_000, step=0.5, visible=False,
+            tooltip="The schedule ends on time.",
+        )  # fmt: skip
+        self.form = SettingsForm(self.config_type, self._on_changed)
+        self.estimate = Estimate()
+        self.start = QPushButton(self.start_text)
+        self.start.setToolTip(self.start_tip)
+        self.panel = RunPanel()
+        self.models = ModelList(teachers_only=self.config_type is DistillConfig)
+        self.preview: LivePreview | None = None
+        self._arrange()
+        self.quality.changed.connect(self._on_quality)
+        self.minutes.changed.connect(self._on_changed)
+        self.picker.changed.connect(self._on_changed)
+        self.start.clicked.connect(self._on_start)
+        self.panel.idle.connect(self._on_idle)
+        self.form.show_preset(default_preset())
+        self._on_changed()
+
+    def make_job(self, config: C) -> Job[Denoiser]:
+        """The job to run."""
+        raise NotImplementedError
+
+    def reset_choices(self, event: object = None) -> None:
+        """Follow the viewer's list of layers."""
+        self.picker.reset_choices()
+        self._on_changed()
+
+    def config(self) -> C:
+        """The settings that the form shows."""
+        return self.form.config(self.minutes.value if self.quality.value == BUDGET else None)
+
+    def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
+        """What to put at the top and at the bottom."""
+        return [], []
+
+    def _arrange(self) -> None:
+        top, bottom = self.extra_widgets()
+        quality: Container[Any] = Container(widgets=[self.quality, self.minutes])
+        advanced = QCollapsible("Advanced")
+        scroll = QScrollArea()
+        scroll.setWidget(self.form.container.native)
+        scroll.setWidgetResizable(True)
+        scroll.setMinimumHeight(220)
+        advanced.addWidget(scroll)
+        models = QLabel("Teachers" if self.models.teachers_only else "Models of this session")
+        layout = QVBoxLayout(self)
+        for widget in (
+            *top, self.picker, quality.native, advanced, self.estimate, self.start, self.panel,
+            models, self.models, *bottom,
+        ):  # fmt: skip
+            layout.addWidget(widget)
+        layout.addStretch()
+
+    def _on_quality(self, quality: str) -> None:
+        self.minutes.visible = quality == BUDGET
+        if quality != BUDGET:
+            self.form.show_preset(quality)
+        self._on_changed()
+
+    def _on_changed(self, *_: object) -> None:
+        """Estimate the time anew, when settings and layers allow."""
+        if self.panel.run is not None:
+            return
+        try:
+            self.estimate.of(self.trial(self.config()))
+        except UserError as error:
+            self.estimate.say(str(error))
+
+    def trial(self, config: C) -> Any:
+        """A function that estimates the seconds of the job, for another thread."""
+        raise NotImplementedError
+
+    def _on_start(self) -> None:
+        try:
+            config = self.config()
+            layer = self.picker.chosen()[0]
+            job = self.make_job(config)
+            self.preview = LivePreview(self.viewer, layer)
+        except UserError as error:
+            show_error(str(error))
+            return
+        self.name = f"{layer.name} {self.suffix}"
+        self.panel.start(with_preview(job, self.preview.view), self._on_model, self._on_preview)
+
+    def _on_preview(self, preview: Any) -> None:
+        if self.preview is not None:
+            self.preview.show(preview)
+
+    def _on_model(self, model: Denoiser) -> None:
+        self.models.choose(session.add(self.name, model))
+
+    def _on_idle(self, idle: bool) -> None:
+        self.start.setEnabled(idle)
+        if idle and self.preview is not None:
+            self.preview.close()
+            self.preview = None
+
+
+def _presets(config_type: Any) -> list[str]:
+    from typing import get_args
+
+    return list(get_args(config_type.model_fields["preset"].annotation))

@@ -1,0 +1,47 @@
+"""The loss over the steps, on a logarithmic scale."""
+
+from __future__ import annotations
+
+import pyqtgraph as pg
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from ..core.progress import Progress
+
+TRAINING = (86, 180, 233)  # sky blue: seen with any colour vision
+SMOOTHING = 0.9  # of the running mean: the loss of single batches jumps
+
+
+class LossPlot(QWidget):
+    """A plot that takes `Progress`."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._plot = pg.PlotWidget(background=None)
+        self._plot.setLogMode(y=True)
+        self._plot.setLabel("left", "loss")
+        self._plot.setLabel("bottom", "step")
+        self._plot.setMouseEnabled(x=False, y=False)
+        self._plot.hideButtons()
+        self._plot.setMenuEnabled(False)
+        self._curve = self._plot.plot(pen=pg.mkPen(TRAINING, width=2))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._plot)
+        self.setFixedHeight(150)
+        self.setToolTip("Loss of the training steps (running mean, logarithmic).")
+        self.clear()
+
+    def clear(self) -> None:
+        """Start anew."""
+        self.steps: list[int] = []
+        self.losses: list[float] = []
+        self._curve.setData([], [])
+
+    def add(self, progress: Progress) -> None:
+        """Add a point, if the report has a loss."""
+        if progress.loss is None or progress.loss <= 0:
+            return
+        before = self.losses[-1] if self.losses else progress.loss
+        self.losses.append(SMOOTHING * before + (1 - SMOOTHING) * progress.loss)
+        self.steps.append(progress.step)
+        self._curve.setData(self.steps, self.losses)

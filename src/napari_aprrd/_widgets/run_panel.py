@@ -1,0 +1,138 @@
+"""What a running job shows and hears: bar, numbers, loss curve, pause, stop, cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from napari.utils import progress as activity
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from .._jobs import Preview, Run
+from ..core.progress import Progress
+from .loss_plot import LossPlot
+
+
+class RunPanel(QWidget):
+    """Runs one job at a time."""
+
+    idle = Signal(bool)  # True when a job has ended, however; False when one has begun
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.run: Run | None = None
+        self._activity: Any = None
+        self._on_preview: Callable[[Preview], None] = lambda _: None
+        self._on_result: Callable[[Any], None] = lambda _: None
+        self.bar, self.text, self.plot = QProgressBar(), QLabel(), LossPlot()
+        self.text.setWordWrap(True)
+        self.pause = _button("Pause", "Stand still, to leave the machine to other work.")
+        self.stop = _button("Stop and keep", "End now and keep the model as it is.")
+        self.cancel = _button("Cancel", "End now and throw the model away.")
+        self.pause.clicked.connect(self._on_pause)
+        self.stop.clicked.connect(self._on_stop)
+        self.cancel.clicked.connect(self._on_cancel)
+        buttons = QHBoxLayout()
+        for button in (self.pause, self.stop, self.cancel):
+            buttons.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.bar, self.text, self.plot):
+            layout.addWidget(widget)
+        layout.addLayout(buttons)
+        self.setVisible(False)
+
+    def start(
+        self,
+        job: Generator[Any, Any, Any],
+        on_result: Callable[[Any], None],
+        on_preview: Callable[[Preview], None] = lambda _: None,
+    ) -> None:
+        """Run a job."""
+        self._on_result, self._on_preview = on_result, on_preview
+        self.plot.clear()
+        self.bar.setRange(0, 0)
+        self.text.setText("Starting…")
+        self.pause.setText("Pause")
+        for button in (self.pause, self.stop, self.cancel):
+            button.setEnabled(True)
+        self.setVisible(True)
+        self._activity = activity(total=0, desc="napari-aprrd")
+        self.run = Run(
+            job,
+            on_report=self._on_report,
+            on_result=on_result,
+            on_error=self._on_error,
+            on_end=self._end,
+        )
+        self.destroyed.connect(self.run.cancel)
+        self.idle.emit(False)
+
+    def _on_report(self, report: Progress | Preview) -> None:
+        if isinstance(report, Preview):
+            self._on_preview(report)
+            return
+        self.bar.setRange(0, report.total)
+        self.bar.setValue(report.step)
+        self.plot.add(report)
+        self.text.setText(describe(report))
+        self._activity.total = report.total
+        self._activity.set_description(report.stage)
+        self._activity.update(report.step - self._activity.n)
+        if report.note:
+            show_info(report.note)
+
+    def _on_pause(self) -> None:
+        if self.run is None:
+            return
+        if self.run.paused:
+            self.run.resume()
+        else:
+            self.run.pause()
+        self.pause.setText("Go on" if self.run.paused else "Pause")
+
+    def _on_stop(self) -> None:
+        if self.run is not None:
+            self.text.setText("Stopping…")
+            self.stop.setEnabled(False)
+            self.pause.setEnabled(False)
+            self.run.stop()
+
+    def _on_cancel(self) -> None:
+        if self.run is not None:
+            self.run.cancel()
+            self._end()
+
+    def _on_error(self, error: Exception) -> None:
+        show_error(str(error) or type(error).__name__)
+
+    def _end(self) -> None:
+        self.run = None
+        self._activity.close()
+        self.setVisible(False)
+        self.idle.emit(True)
+
+
+def describe(report: Progress) -> str:
+    """One line on where a job is."""
+    parts = [f"{report.stage}: step {report.step} of {report.total}"]
+    if report.loss is not None:
+        parts.append(f"loss {report.loss:.3g}")
+    if report.speed > 0:
+        parts += [f"{report.speed:.1f} steps/s", f"{duration(report.seconds_left)} left"]
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """A time for people: "45 s", "3 min", "2.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    return button

@@ -1,0 +1,63 @@
+"""The widget "Train APR"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from .. import _commands
+from ..core.config import TrainConfig
+from .job_widget import JobWidget
+
+if TYPE_CHECKING:
+    import napari
+
+    from ..core.denoiser import Denoiser
+    from ..core.progress import Job
+
+
+class TrainWidget(JobWidget[TrainConfig]):
+    """Train a blind-spot network on open layers."""
+
+    config_type = TrainConfig
+    start_text = "Train APR"
+    start_tip = "Learn from the chosen layers; no clean data is needed."
+    suffix = "APR"
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        self.next = QPushButton("Next: Distill (RD)")
+        self.next.setToolTip("Turn the teacher into a student that is faster and often better.")
+        self.denoise = QPushButton("Denoise layer")
+        self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
+        super().__init__(napari_viewer)
+        self.next.clicked.connect(lambda: _commands.open_widget(self.viewer, "Distill (RD)"))
+        self.denoise.clicked.connect(lambda: _commands.denoise_layer(self.viewer))
+        self.models.chooser.currentTextChanged.connect(self._on_model_chosen)
+        self._on_model_chosen(self.models.name)
+
+    def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
+        """The next steps."""
+        return [], [self.next, self.denoise]
+
+    def make_job(self, config: TrainConfig) -> Job[Denoiser]:
+        """Training on what is chosen."""
+        from ..core.train import train
+
+        return train(self.picker.planes(), config)
+
+    def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
+        """A few steps on noise."""
+        channels = self.picker.planes().channels if self.picker.layers.value else 1
+
+        def measure() -> tuple[str, float]:
+            from ..core.estimate import describe_device, train_seconds
+
+            return describe_device(config.device), train_seconds(config, channels)
+
+        return measure
+
+    def _on_model_chosen(self, name: Any) -> None:
+        self.next.setEnabled(bool(name))
+        self.denoise.setEnabled(bool(name))

@@ -1,0 +1,70 @@
+"""How long a job will take, before it starts."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from .config import DistillConfig, TrainConfig
+from .denoiser import Denoiser
+from .devices import pick_device
+from .patches import MemoryPlanes
+from .progress import Job, Progress
+from .train import distill, train
+
+C = TypeVar("C", TrainConfig, DistillConfig)
+_SIDE = 64  # pixels of the trial's crops
+
+
+def train_seconds(config: TrainConfig, channels: int) -> float:
+    """Estimate the seconds of APR training from a few small steps on this very machine."""
+    return _seconds(train(_noise(channels, config.depth), _trial(config)), config)
+
+
+def distill_seconds(teacher: Denoiser, config: DistillConfig) -> float:
+    """Estimate the seconds of distillation from a few small steps, targets not counted."""
+    planes = _noise(teacher.channels, config.depth)
+    return _seconds(distill(teacher, planes, _trial(config)), config)
+
+
+def describe_device(name: str = "auto") -> str:
+    """Say in plain words which device computes and what to expect of it."""
+    device = pick_device(name)
+    if device.type == "cuda":
+        return f"GPU ({torch.cuda.get_device_name(device)}): fast"
+    if device.type == "mps":
+        return "Apple GPU: fast"
+    cores = torch.get_num_threads()
+    return f"CPU, {cores} core{'s' if cores != 1 else ''}: takes minutes"
+
+
+def _trial(config: C) -> C:
+    side = max(_SIDE, 2**config.depth)
+    changes = {"steps": 12, "minutes": None, "batch": 1, "patch": side}
+    return type(config).of(config, **changes)
+
+
+def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float:
+    if config.minutes is not None:
+        trial.close()
+        return config.minutes * 60
+    reports: list[Progress] = []
+    for progress in trial:
+        if progress.loss is not None:
+            reports.append(progress)
+        if progress.step == progress.total and progress.loss is not None:
+            break
+    trial.close()
+    first, last = reports[0], reports[-1]
+    steps = last.step - first.step  # the first step warms up
+    per_step = (last.seconds - first.seconds) / steps if steps else last.seconds / last.step
+    side = max(_SIDE, 2**config.depth)
+    return per_step * config.steps * config.batch * (config.patch / side) ** 2
+
+
+def _noise(channels: int, depth: int) -> MemoryPlanes:
+    side = max(_SIDE, 2**depth)
+    noise = np.random.default_rng(0).random((channels, side, side), np.float32)
+    return MemoryPlanes([noise])
