@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils import progress as activity
+from napari.utils import cancelable_progress
 from napari.utils.notifications import show_error
 
 from . import _layers
@@ -37,7 +37,7 @@ def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
 
 def open_widget(viewer: Any, name: str) -> None:
     """Open one of the plugin's widgets."""
-    viewer.window.add_plugin_dock_widget(PLUGIN, name)
+    viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
 
 
 def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
@@ -77,7 +77,9 @@ class Denoising:
         job = denoise(
             model, planes, lambda plane, place, tile: planes.write(self._out, plane, place, tile)
         )
-        self._activity: Any = activity(total=len(planes.sizes), desc=f"Denoise {layer.name}")
+        self._activity: Any = cancelable_progress(
+            total=len(planes.sizes), desc=f"Denoise {layer.name}"
+        )
         self.running.add(self)
         self._run = Run(
             job,
@@ -90,8 +92,11 @@ class Denoising:
     def _on_report(self, report: Progress) -> None:
         self._activity.update(report.step - self._activity.n)
         if self._activity.is_canceled:
-            self._run.cancel()
-            self._end()
+            self._on_cancel()
+
+    def _on_cancel(self) -> None:
+        self._run.cancel()
+        self._end()
 
     def _on_result(self, done: bool) -> None:
         if done:

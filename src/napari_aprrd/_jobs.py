@@ -10,6 +10,7 @@ from typing import Any
 from napari.qt.threading import GeneratorWorker, create_worker
 
 from .core.config import DenoiseConfig
+from .core.denoiser import Calibration, Denoiser
 from .core.patches import Image, Planes
 from .core.progress import STOP, Job, Progress
 
@@ -54,18 +55,23 @@ def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[An
                 return end.value
             answer = yield progress
             begun = time.perf_counter()
-            wanted = view() if progress.snapshot and begun >= due and answer is None else None
-            if wanted is None:
+            wanted = view() if begun >= due and answer is None else None
+            if wanted is None or progress.snapshot is None:
                 continue
             denoiser = progress.snapshot()
-            denoiser.calibration = None
-            # One shift is enough for a look, and quick.
-            image = denoiser.predict(wanted.read(), DenoiseConfig(shifts=(2,)))
-            answer = yield Preview(wanted, image)
+            answer = yield Preview(wanted, _look(denoiser, wanted.read()))
             spent = time.perf_counter() - begun
             due = time.perf_counter() + max(PREVIEW_EVERY, spent / PREVIEW_SHARE)
     finally:
         job.close()
+
+
+def _look(denoiser: Denoiser, noisy: Image) -> Image:
+    """Denoise in one pass, with the brightness of the noisy image however early it is."""
+    denoiser.calibration = None
+    image = denoiser.predict(noisy, DenoiseConfig(shifts=(2,)))
+    flat = (noisy.reshape(len(noisy), -1), image.reshape(len(image), -1))
+    return Calibration.measure(*flat).apply(image)
 
 
 class Run:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Part = Literal["all", "plane", "rectangle"]
 SMALLEST = 32  # pixels: side of the smallest rectangle to learn from
 KEY = "napari-aprrd"  # in a layer's metadata
+KEY_PREVIEW = "napari-aprrd preview"
 
 
 def is_image_layer(thing: object) -> bool:
@@ -34,8 +35,10 @@ def is_image_layer(thing: object) -> bool:
 
 
 def image_layers(layers: Iterable[Any]) -> list[ImageLayer]:
-    """The Image layers among layers, in their order."""
-    return [layer for layer in layers if is_image_layer(layer)]
+    """The Image layers among layers, in their order; previews do not count."""
+    return [
+        layer for layer in layers if is_image_layer(layer) and KEY_PREVIEW not in layer.metadata
+    ]
 
 
 def layer_array(layer: Any) -> Any:
@@ -195,8 +198,8 @@ def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLa
     return ImageLayer(data, **attributes)
 
 
-def plane_layer(layer: Any, window: tuple[slice, slice], plane: Image, name: str) -> ImageLayer:
-    """A 2-D layer for a window of a plane, placed where the plane is on screen.
+def preview_layer(layer: Any, window: tuple[slice, slice], plane: Image, name: str) -> ImageLayer:
+    """A 2-D preview layer for a window of a plane, placed where the plane is on screen.
 
     Parameters
     ----------
@@ -221,6 +224,7 @@ def plane_layer(layer: Any, window: tuple[slice, slice], plane: Image, name: str
         gamma=layer.gamma,
         units=flat["units"][-2:],
         axis_labels=flat["axis_labels"][-2:],
+        metadata={KEY_PREVIEW: True},
     )
 
 
@@ -239,8 +243,10 @@ def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
     while layer.name in names:
         number += 1
         layer.name = f"{name} [{number}]"
+    selected = set(viewer.layers.selection)
     place = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)
     viewer.layers.insert(place, layer)
+    viewer.layers.selection = selected  # the next step is for the same layers
 
 
 def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig) -> Any:

@@ -46,7 +46,7 @@ class LivePreview:
         window = (preview.view.rows, preview.view.columns)
         if self._layer is None:
             name = f"{self._source.name} preview"
-            self._layer = _layers.plane_layer(self._source, window, preview.image, name)
+            self._layer = _layers.preview_layer(self._source, window, preview.image, name)
             _layers.add_above(self._viewer, self._layer, self._source)
         else:
             self._layer.data = _layers.shown(self._source, preview.image)

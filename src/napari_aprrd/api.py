@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
+from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
 from .core import denoise as _denoise
 from .core import model_file, train
+from .core.background import Background
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
-from .core.progress import run
-from .show import Listen, listener
+from .core.progress import Job, run
+from .show import Listen, keep_window_live, listener
 
 
 def train_apr(
@@ -24,26 +26,29 @@ def train_apr(
     *,
     axes: str | None = None,
     progress: bool | Listen = True,
+    background: bool = False,
     **settings: Any,
-) -> Denoiser:
+) -> Any:
     """Train a blind-spot network with the Adjacent Pixel Replacer (APR).
 
     Parameters
     ----------
-    images : array or list of arrays
+    images : array, napari Image layer, or list of these
         Noisy images of any axes and size; no clean data is needed.
     config : TrainConfig, optional
         Settings; see there.
     axes : str, optional
         One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
     progress : bool or callable, optional
-        A bar, nothing, or a function that is called with each `Progress`.
+        A bar (in napari its activity dock), nothing, or a function that gets each `Progress`.
+    background : bool
+        Return at once with a handle: ``.result()``, ``.cancel()``, ``.stop()``, ``.progress``.
     **settings
         Single fields of `TrainConfig`, for example ``minutes=2``, ``seed=1``, ``device="cpu"``.
 
     Returns
     -------
-    Denoiser
+    Denoiser or Background
         The teacher: denoises already, and is what `distill_rd` learns from.
 
     Raises
@@ -57,8 +62,7 @@ def train_apr(
     Denoising", AAAI 2025, equation [6].
     """
     config = TrainConfig.of(config, **settings)
-    with listener(progress) as listen:
-        return run(train.train(as_planes(images, axes), config), listen)
+    return _carry_out(train.train(as_planes(images, axes), config), progress, background)
 
 
 def distill_rd(
@@ -68,26 +72,27 @@ def distill_rd(
     *,
     axes: str | None = None,
     progress: bool | Listen = True,
+    background: bool = False,
     **settings: Any,
-) -> Denoiser:
+) -> Any:
     """Distil a teacher into a plain, fast student by Recharged Distillation (RD).
 
     Parameters
     ----------
     teacher : Denoiser
         Result of `train_apr`.
-    images : array or list of arrays
+    images : array, napari Image layer, or list of these
         Noisy images, usually those of the training.
     config : DistillConfig, optional
         Settings; see there.
-    axes, progress
+    axes, progress, background
         As for `train_apr`.
     **settings
         Single fields of `DistillConfig`.
 
     Returns
     -------
-    Denoiser
+    Denoiser or Background
         The student.
 
     Raises
@@ -100,8 +105,8 @@ def distill_rd(
     As for `train_apr`, equations [7] to [9].
     """
     config = DistillConfig.of(config, **settings)
-    with listener(progress) as listen:
-        return run(train.distill(teacher, as_planes(images, axes), config), listen)
+    planes = as_planes(images, axes)
+    return _carry_out(train.distill(teacher, planes, config), progress, background)
 
 
 def denoise(
@@ -111,28 +116,29 @@ def denoise(
     *,
     axes: str | None = None,
     progress: bool | Listen = True,
+    background: bool = False,
     **settings: Any,
 ) -> Any:
     """Denoise an image or stack of any size.
 
     Parameters
     ----------
-    image : array or list of arrays
+    image : array, napari Image layer, or list of these
         With the channels that the model was trained on.
     model : Denoiser or path
         A student, a teacher, or a model file.
     config : DenoiseConfig, optional
         Settings; see there.
-    axes, progress
+    axes, progress, background
         As for `train_apr`.
     **settings
         Single fields of `DenoiseConfig`, for example ``dtype="float32"``.
 
     Returns
     -------
-    ndarray or list of ndarray
+    ndarray, napari Image layer, list of these, or Background
         Same shape as the image, and its dtype unless asked otherwise. NaN and infinite pixels
-        stay where they were.
+        stay where they were. A layer gives a layer, ready for ``viewer.add_layer``.
 
     Raises
     ------
@@ -142,23 +148,9 @@ def denoise(
     config = DenoiseConfig.of(config, **settings)
     model = model if isinstance(model, Denoiser) else load(model)
     if isinstance(image, (list, tuple)):
-        return [denoise(i, model, config, axes=axes, progress=progress) for i in image]
-    planes = _array_planes(image, axes)
-    dtype = np.dtype(np.float32 if config.dtype == "float32" else image.dtype)
-    out = planes.new_output(dtype.newbyteorder("="))
-    with listener(progress) as listen:
-        done = run(
-            _denoise.denoise(
-                model,
-                planes,
-                lambda plane, place, tile: planes.write(out, plane, place, tile),
-                config,
-            ),
-            listen,
-        )
-    if not done:
-        raise KeyboardInterrupt
-    return out
+        jobs = [_denoise_job(i, model, config, axes) for i in image]
+        return _carry_out(_one_after_the_other(jobs), progress, background)
+    return _carry_out(_denoise_job(image, model, config, axes), progress, background)
 
 
 def load(path: str | PathLike[str]) -> Denoiser:
@@ -173,12 +165,51 @@ def load(path: str | PathLike[str]) -> Denoiser:
 
 
 def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:
-    """Turn an array or a list of arrays into lazily read planes."""
+    """Turn an array, a layer or a list of these into lazily read planes."""
     several = isinstance(images, Sequence) and not hasattr(images, "dtype")
-    return JoinedPlanes([_array_planes(image, axes) for image in (images if several else [images])])
+    return JoinedPlanes([_planes_of(image, axes) for image in (images if several else [images])])
 
 
-def _array_planes(image: Any, axes: str | None) -> ArrayPlanes:
+def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
+    if background:
+        return Background(job, keep_window_live)
+    with listener(progress) as listen:
+        return run(job, listen)
+
+
+def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str | None) -> Job[Any]:
+    planes = _planes_of(image, axes)
+    dtype = np.dtype(np.float32 if config.dtype == "float32" else planes.data.dtype)
+    out = planes.new_output(dtype.newbyteorder("="))
+
+    def job() -> Job[Any]:
+        done = yield from _denoise.denoise(
+            model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
+        )
+        if not done:
+            raise KeyboardInterrupt
+        if _layers.is_image_layer(image):
+            return _layers.denoised_layer(image, out, model.record)
+        return out
+
+    return job()
+
+
+def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]:
+    results = []
+    for job in jobs:
+        results.append((yield from job))
+    return results
+
+
+def _planes_of(image: Any, axes: str | None) -> ArrayPlanes:
+    if _layers.is_image_layer(image):
+        planes = _layers.layer_planes(image)
+        return (
+            planes
+            if axes is None
+            else ArrayPlanes(planes.data, infer_axes(planes.data.shape, axes))
+        )
     if isinstance(image, (str, PathLike)):
         raise UserError(f"An image must be an array, got a path; read {image} first.")
     check_array(image)

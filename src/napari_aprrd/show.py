@@ -1,7 +1,9 @@
-"""Progress bars for terminals and notebooks."""
+"""Progress for people: bars in terminals and notebooks, the activity dock inside napari."""
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -30,6 +32,10 @@ def listener(progress: bool | Listen, console: Console | None = None) -> Iterato
     if progress is not True:
         yield progress if callable(progress) else lambda _: None
         return
+    if _in_napari():
+        with _activity() as listen:
+            yield listen
+        return
     bars: dict[str, Any] = {}
     columns = (
         TextColumn("{task.description}"),
@@ -48,3 +54,36 @@ def listener(progress: bool | Listen, console: Console | None = None) -> Iterato
                 bar.console.print(p.note)
 
         yield listen
+
+
+def keep_window_live() -> None:
+    """Let napari's window, if there is one, answer while the main thread is at work."""
+    if _in_napari():
+        from qtpy.QtWidgets import QApplication
+
+        QApplication.processEvents()
+
+
+def _in_napari() -> bool:
+    """True in the main thread of a running napari; imports nothing that is not there."""
+    napari = sys.modules.get("napari")
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return bool(napari and in_main_thread and napari.current_viewer())
+
+
+@contextmanager
+def _activity() -> Iterator[Listen]:
+    from napari.utils import progress
+
+    bar = progress(total=0, desc="napari-aprrd")
+
+    def listen(p: JobProgress) -> None:
+        bar.total = p.total
+        bar.set_description(p.stage)
+        bar.update(p.step - bar.n)
+        keep_window_live()
+
+    try:
+        yield listen
+    finally:
+        bar.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from magicgui.widgets import ComboBox, Container, FloatSpinBox
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
@@ -53,7 +53,7 @@ class JobWidget(QWidget, Generic[C]):
             label="Minutes", value=2, min=0.1, max=10_000, step=0.5, visible=False,
             tooltip="The schedule ends on time.",
         )  # fmt: skip
-        self.form = SettingsForm(self.config_type, self._on_changed)
+        self.form: SettingsForm[C] = SettingsForm(self.config_type, self._on_changed)
         self.estimate = Estimate()
         self.start = QPushButton(self.start_text)
         self.start.setToolTip(self.start_tip)
@@ -87,6 +87,8 @@ class JobWidget(QWidget, Generic[C]):
         return [], []
 
     def _arrange(self) -> None:
+        top: list[QWidget]
+        bottom: list[QWidget]
         top, bottom = self.extra_widgets()
         quality: Container[Any] = Container(widgets=[self.quality, self.minutes])
         advanced = QCollapsible("Advanced")
@@ -140,7 +142,9 @@ class JobWidget(QWidget, Generic[C]):
             self.preview.show(preview)
 
     def _on_model(self, model: Denoiser) -> None:
-        self.models.choose(session.add(self.name, model))
+        name = session.add(self.name, model)
+        self.models.choose(name)
+        show_info(f"Model {name!r} is ready.")
 
     def _on_idle(self, idle: bool) -> None:
         self.start.setEnabled(idle)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from magicgui.widgets import ComboBox, Container, Select
 from napari.layers import Shapes
@@ -15,7 +15,7 @@ from ..core.errors import UserError
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-PARTS = {
+PARTS: dict[str, _layers.Part] = {
     "All planes": "all",
     "Plane on screen": "plane",
     "Rectangle in a Shapes layer": "rectangle",
@@ -88,7 +88,7 @@ class LayerPicker(QWidget):
 
     def planes(self) -> JoinedPlanes:
         """What to learn from."""
-        part = cast(_layers.Part, PARTS[self.part.value])
+        part = PARTS[self.part.value]
         parts = []
         for layer in self.chosen():
             rectangle = None

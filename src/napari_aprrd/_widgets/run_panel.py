@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from napari.utils import progress as activity
+from napari.utils import cancelable_progress
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
@@ -59,7 +59,7 @@ class RunPanel(QWidget):
         for button in (self.pause, self.stop, self.cancel):
             button.setEnabled(True)
         self.setVisible(True)
-        self._activity = activity(total=0, desc="napari-aprrd")
+        self._activity = cancelable_progress(total=0, desc="napari-aprrd")
         self.run = Run(
             job,
             on_report=self._on_report,
@@ -81,6 +81,8 @@ class RunPanel(QWidget):
         self._activity.total = report.total
         self._activity.set_description(report.stage)
         self._activity.update(report.step - self._activity.n)
+        if self._activity.is_canceled:
+            self._on_cancel()
         if report.note:
             show_info(report.note)
 

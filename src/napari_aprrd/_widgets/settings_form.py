@@ -28,7 +28,7 @@ class SettingsForm(Generic[C]):
     """
 
     def __init__(self, config_type: type[C], changed: Callable[[], None]) -> None:
-        self._type = config_type
+        self._type: type[C] = config_type
         self._preset = config_type().preset
         fields = {n: f for n, f in config_type.model_fields.items() if n not in ELSEWHERE}
         self._widgets = {name: _field_widget(name, info) for name, info in fields.items()}
@@ -83,10 +83,10 @@ def _field_widget(name: str, info: FieldInfo) -> ValueWidget[Any]:
     unit = f" ({extra['unit']})" if "unit" in extra else ""
     label = name.replace("_", " ") + unit
     widget = create_widget(name=name, label=label, annotation=annotation, options=options)
-    return widget  # type: ignore[return-value]
+    return widget
 
 
-def _bounds(info: FieldInfo, kind: type) -> dict[str, Any]:
+def _bounds(info: FieldInfo, kind: Any) -> dict[str, Any]:
     """Bounds as a spin box takes them; it must hold seeds too, up to 2 ** 31."""
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
     step = extra.get("step", 1 if kind is int else 0.1)

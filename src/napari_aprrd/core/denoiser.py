@@ -197,13 +197,17 @@ class Denoiser:
             output[:, rows, columns] = tile
         return output.reshape(len(shifts), self.channels, *image.shape[1:])
 
-    def calibrate(self, planes: Planes, *, seed: int = 0, windows: int = 8) -> None:
-        """Measure the calibration on random windows of the planes it was trained on."""
+    def calibrate(self, planes: Planes, *, seed: int = 0, windows: int = 16) -> Iterator[int]:
+        """Measure the calibration on random windows of the planes it was trained on.
+
+        Yields the number of windows done, so that the caller stays live.
+        """
         rng = np.random.default_rng(seed)
         raw = DenoiseConfig(calibrate=False)
         pairs = []
-        for _ in range(windows):
-            noisy = read_window(planes, rng, 256)
+        for done in range(windows):
+            yield done
+            noisy = read_window(planes, rng, 128)
             output = self.predict(noisy, raw)
             pairs.append((noisy.reshape(self.channels, -1), output.reshape(self.channels, -1)))
         noisy, output = (np.concatenate(side, axis=1) for side in zip(*pairs, strict=True))

@@ -61,7 +61,7 @@ def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float
     steps = last.step - first.step  # the first step warms up
     per_step = (last.seconds - first.seconds) / steps if steps else last.seconds / last.step
     side = max(_SIDE, 2**config.depth)
-    return per_step * config.steps * config.batch * (config.patch / side) ** 2
+    return float(per_step * config.steps * config.batch * (config.patch / side) ** 2)
 
 
 def _noise(channels: int, depth: int) -> MemoryPlanes:

@@ -82,7 +82,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         )
 
     yield from _optimise("Train APR", teacher, loss, config, clock)
-    teacher.calibrate(planes)
+    yield from _calibrate(teacher, planes, clock)
     return teacher
 
 
@@ -144,7 +144,7 @@ def distill(
         return distillation_loss(student.network(noisy), targets, norm=config.loss)
 
     yield from _optimise("Distill (RD)", student, loss, config, clock)
-    student.calibrate(planes)
+    yield from _calibrate(student, planes, clock)
     return student
 
 
@@ -243,6 +243,14 @@ def _all_targets(
         if (yield from _report(progress, clock)) is STOP:
             raise UserError("Stopped before the first step of distillation: nothing to keep yet.")
     return MemoryPlanes(joined)
+
+
+def _calibrate(
+    denoiser: Denoiser, planes: Planes, clock: Clock
+) -> Generator[Progress, Signal | None, None]:
+    windows = 16
+    for done in denoiser.calibrate(planes, windows=windows):
+        yield from _report(Progress("Calibrate", done + 1, windows, clock.seconds), clock)
 
 
 def _report(progress: Progress, clock: Clock) -> Generator[Progress, Signal | None, Signal | None]:

@@ -1,0 +1,87 @@
+"""A job in a thread of its own, for consoles and notebooks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from .progress import STOP, Job, Progress
+
+R = TypeVar("R")
+
+
+class CancelledError(Exception):
+    """The job was cancelled: there is no result."""
+
+
+class Background(Generic[R]):
+    """A handle on a running job.
+
+    Parameters
+    ----------
+    job : generator
+    while_waiting : callable, optional
+        Called about twenty times a second while `result` waits, to keep a window live.
+    """
+
+    def __init__(self, job: Job[R], while_waiting: Callable[[], None] = lambda: None) -> None:
+        self._job = job
+        self._while_waiting = while_waiting
+        self._result: R | None = None
+        self._error: BaseException | None = None
+        self._cancelled, self._stopped = threading.Event(), threading.Event()
+        self.progress: Progress | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    @property
+    def done(self) -> bool:
+        """True when the job has ended, however."""
+        return not self._thread.is_alive()
+
+    def result(self, timeout: float | None = None) -> R:
+        """Wait for the job and return its result.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Raises
+        ------
+        TimeoutError
+            If it takes longer.
+        CancelledError
+            If it was cancelled.
+        """
+        waited = 0.0
+        while not self.done:
+            if timeout is not None and waited >= timeout:
+                raise TimeoutError("The job is still running.")
+            self._thread.join(0.05)
+            waited += 0.05
+            self._while_waiting()
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+    def cancel(self) -> None:
+        """End the job after its present step and forget it."""
+        self._cancelled.set()
+
+    def stop(self) -> None:
+        """End the job after its present step and keep what is there."""
+        self._stopped.set()
+
+    def _work(self) -> None:
+        try:
+            self.progress = next(self._job)
+            while not self._cancelled.is_set():
+                self.progress = self._job.send(STOP if self._stopped.is_set() else None)
+            self._job.close()
+            self._error = CancelledError("The job was cancelled.")
+        except StopIteration as end:
+            self._result = end.value
+        except BaseException as error:  # handed to whoever asks for the result
+            self._error = error
