@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -11,15 +12,20 @@ from napari.qt.threading import GeneratorWorker, create_worker
 
 from .core.config import DenoiseConfig
 from .core.denoiser import Calibration, Denoiser
+from .core.errors import UserError
 from .core.patches import Image, Planes
 from .core.progress import STOP, Job, Progress
 
+logger = logging.getLogger(__name__)
 PREVIEW_EVERY = 3.0  # seconds
 PREVIEW_SHARE = 0.1  # of the time at most
 
 
-class JobError(Exception):
-    """A RuntimeError of the engine: generator workers swallow those."""
+@dataclass(frozen=True)
+class Failure:
+    """What a job raised. A worker would swallow a RuntimeError and raise others anew in Qt."""
+
+    error: Exception
 
 
 @dataclass(frozen=True)
@@ -105,12 +111,12 @@ class Run:
         self._callbacks = (on_report, on_result, on_error, on_end)
         self.paused = False
         self._worker: GeneratorWorker[Any, Any, Any] = create_worker(
-            _with_errors_retyped, job, _start_thread=False
+            _with_errors_returned, job, _start_thread=False
         )
         self._worker.yielded.connect(self._on_yielded)
         self._worker.returned.connect(self._on_returned)
-        self._worker.errored.connect(self._on_errored)
         self._worker.finished.connect(self._on_finished)
+        self._worker.paused.connect(self._on_paused)
         self._worker.start()
 
     def pause(self) -> None:
@@ -133,17 +139,21 @@ class Run:
         self._listening = False
         self._worker.quit()
 
+    def _on_paused(self) -> None:
+        if not self.paused:  # resumed before the pause had come
+            self._worker.resume()
+
     def _on_yielded(self, report: Progress | Preview) -> None:
         if self._listening:
             self._callbacks[0](report)
 
     def _on_returned(self, result: Any) -> None:
-        if self._listening:
+        if not self._listening:
+            return
+        if isinstance(result, Failure):
+            self._callbacks[2](result.error)
+        else:
             self._callbacks[1](result)
-
-    def _on_errored(self, error: Exception) -> None:
-        if self._listening:
-            self._callbacks[2](error)
 
     def _on_finished(self) -> None:
         self._job.close()  # a quit worker leaves it suspended, with the model in memory
@@ -151,8 +161,11 @@ class Run:
             self._callbacks[3]()
 
 
-def _with_errors_retyped(job: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+def _with_errors_returned(job: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     try:
         return (yield from job)
-    except RuntimeError as error:
-        raise JobError(str(error)) from error
+    except UserError as error:
+        return Failure(error)
+    except Exception as error:
+        logger.exception("A job failed")
+        return Failure(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 import threading
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,7 @@ Part = Literal["all", "plane", "rectangle"]
 SMALLEST = 32  # pixels: side of the smallest rectangle to learn from
 KEY = "napari-aprrd"  # in a layer's metadata
 KEY_PREVIEW = "napari-aprrd preview"
+_one_at_a_time = threading.Lock()  # lazy planes: one has all cores
 
 
 def is_image_layer(thing: object) -> bool:
@@ -50,7 +52,8 @@ def layer_array(layer: Any) -> Any:
         If it is no image layer, or holds no numbers.
     """
     if not is_image_layer(layer):
-        raise UserError(f"{layer.name!r} is no image layer; choose an image.")
+        name = getattr(layer, "name", type(layer).__name__)
+        raise UserError(f"{name!r} is no image layer; choose an image.")
     data = layer.data[0] if layer.multiscale else layer.data
     check_array(data)
     return data
@@ -113,7 +116,12 @@ class PartPlanes:
 
 
 def part_of(
-    layer: Any, part: Part, *, point: Sequence[float], rectangle: np.ndarray[Any, Any] | None = None
+    layer: Any,
+    part: Part,
+    *,
+    point: Sequence[float],
+    units: Sequence[Any] | None = None,
+    rectangle: np.ndarray[Any, Any] | None = None,
 ) -> Planes:
     """What to learn from: all planes, the one on screen, or a rectangle of all.
 
@@ -123,6 +131,8 @@ def part_of(
     part : {"all", "plane", "rectangle"}
     point : sequence of float
         The viewer's position, world coordinates.
+    units : sequence of Unit, optional
+        Of the point, as in `current_plane`.
     rectangle : ndarray, shape (N, D), optional
         Vertices in the layer's data coordinates.
     """
@@ -130,8 +140,10 @@ def part_of(
     height, width = planes.sizes[0]
     whole = slice(0, height), slice(0, width)
     if part == "plane":
-        return PartPlanes(planes, [current_plane(layer, point)], *whole)
-    if part == "rectangle" and rectangle is not None:
+        return PartPlanes(planes, [current_plane(layer, point, units)], *whole)
+    if part == "rectangle":
+        if rectangle is None:
+            raise UserError("Draw a rectangle in a Shapes layer first.")
         rows, columns = (_span(rectangle[:, i], n) for i, n in ((-2, height), (-1, width)))
         return PartPlanes(planes, range(len(planes.sizes)), rows, columns)
     return planes
@@ -153,21 +165,42 @@ def rectangle_in(shapes: Any, layer: Any) -> np.ndarray[Any, Any]:
         raise UserError(f"Draw a rectangle in {shapes.name!r} first.")
     index = min(shapes.selected_data, default=len(shapes.data) - 1)
     vertices = shapes.data[index]
-    world = [shapes.data_to_world(vertex)[-2:] for vertex in vertices]
+    corners = (shapes.data_to_world(vertex) for vertex in vertices)
+    world = [_in_units_of(layer, corner, shapes.units)[-2:] for corner in corners]
     spare = (0.0,) * (layer.ndim - 2)
     return np.array([layer.world_to_data((*spare, *corner)) for corner in world])
 
 
-def current_plane(layer: Any, point: Sequence[float]) -> int:
-    """Index of the plane on screen among the layer's planes."""
+def current_plane(layer: Any, point: Sequence[float], units: Sequence[Any] | None = None) -> int:
+    """Index of the plane on screen among the layer's planes.
+
+    Parameters
+    ----------
+    layer : Image
+    point : sequence of float
+        `viewer.dims.point`, world coordinates.
+    units : sequence of Unit, optional
+        `viewer.dims.units`: where layers differ in units, the point is in the smallest of them.
+    """
     planes = layer_planes(layer)
-    position = layer.world_to_data(np.asarray(point, float)[-layer.ndim :])
+    position = layer.world_to_data(_in_units_of(layer, point, units or ())[-layer.ndim :])
     at = dict(zip(planes.axes.removesuffix("S"), position, strict=True))
     index = [
         min(max(round(float(at[letter])), 0), length - 1)
         for letter, length in zip(planes.plane_axes, planes.plane_shape, strict=True)
     ]
     return int(np.ravel_multi_index(index, planes.plane_shape)) if index else 0
+
+
+def _in_units_of(
+    layer: Any, position: Sequence[float], units: Sequence[Any]
+) -> np.ndarray[Any, Any]:
+    """A position in the layer's units; last axes match, units of another kind count as equal."""
+    converted = np.array(position, float)
+    for axis, (unit, own) in enumerate(zip(reversed(units), reversed(layer.units), strict=False)):
+        if axis < len(converted) and unit.dimensionality == own.dimensionality:
+            converted[-1 - axis] *= (1 * unit).to(own).magnitude
+    return converted
 
 
 def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
@@ -193,9 +226,17 @@ def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLa
     attributes |= {
         "name": name,
         "multiscale": False,
-        "metadata": {**copy.deepcopy(attributes.get("metadata", {})), **metadata},
+        "metadata": {**{k: _copied(v) for k, v in layer.metadata.items()}, **metadata},
     }
     return ImageLayer(data, **attributes)
+
+
+def _copied(value: Any) -> Any:
+    """An independent copy; readers keep open files and locks in metadata, these are shared."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # whatever a stranger's object raises
+        return value
 
 
 def preview_layer(layer: Any, window: tuple[slice, slice], plane: Image, name: str) -> ImageLayer:
@@ -265,22 +306,36 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
     -------
     dask.array.Array
         Shape and dtype of the data; one chunk for each plane.
+
+    Raises
+    ------
+    UserError
+        If the channels are not those of the denoiser.
     """
     import dask.array as da
 
     from .core.denoise import denoise
     from .core.progress import run
 
-    lock = threading.Lock()  # one plane at a time has all cores
     source = ArrayPlanes(data, axes)
+    if source.channels != denoiser.channels:  # now, not when napari draws
+        raise UserError(
+            f"The model was trained on {denoiser.channels} channel(s), "
+            f"the image has {source.channels}."
+        )
     chunks = [1 if letter in source.plane_axes else -1 for letter in axes]
-    lazy = da.asarray(data) if hasattr(data, "dask") else da.from_array(data, chunks=chunks)
+    lazy = data if hasattr(data, "dask") else da.from_array(data, chunks=chunks, name=False)
 
     def compute(block: Any) -> Any:
         planes = ArrayPlanes(block, axes)
         out = planes.new_output(block.dtype)
-        with lock:
-            run(denoise(denoiser, planes, lambda p, at, t: planes.write(out, p, at, t), config))
+        job = denoise(denoiser, planes, lambda p, at, t: planes.write(out, p, at, t), config)
+        with _one_at_a_time:
+            done = run(job)
+        if not done:
+            raise KeyboardInterrupt
         return out
 
-    return lazy.rechunk(chunks).map_blocks(compute, dtype=lazy.dtype, meta=np.empty(0, lazy.dtype))
+    # A name of its own: else dask hashes the network to find one.
+    name, meta = f"denoised-{uuid.uuid4().hex}", np.empty(0, lazy.dtype)
+    return lazy.rechunk(chunks).map_blocks(compute, name=name, dtype=lazy.dtype, meta=meta)

@@ -128,9 +128,10 @@ class JobWidget(QWidget, Generic[C]):
     def _on_start(self) -> None:
         try:
             config = self.config()
-            layer = self.picker.chosen()[0]
             job = self.make_job(config)
+            layer = self.picker.chosen()[0]
             self.preview = LivePreview(self.viewer, layer)
+            self.destroyed.connect(self.preview.close)
         except UserError as error:
             show_error(str(error))
             return

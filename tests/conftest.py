@@ -1,0 +1,24 @@
+"""Shared fixtures."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+HAS_DISPLAY = sys.platform != "linux" or bool(
+    os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+)
+if not HAS_DISPLAY:
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with a true viewer need a display; CI has one and skips none."""
+    if HAS_DISPLAY:
+        return
+    assert "NAPARI_APRRD_NEEDS_VIEWER" not in os.environ, "there is no display"
+    for item in items:
+        if "make_napari_viewer" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.skip(reason="a true viewer needs a display (Xvfb)"))

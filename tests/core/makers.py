@@ -1,0 +1,67 @@
+"""Small random material, the same for the same seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_aprrd.core.denoiser import Architecture, Denoiser, Kind
+from napari_aprrd.core.patches import MemoryPlanes, Normalisation
+from napari_aprrd.core.progress import STOP, Job, Progress
+
+KINDS: tuple[Kind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
+
+
+def random_denoiser(
+    kind: Kind = "blind-spot", *, channels: int = 1, width: int = 4, depth: int = 2, seed: int = 0
+) -> Denoiser:
+    """A denoiser that was never trained."""
+    architecture = Architecture(kind=kind, channels=channels, width=width, depth=depth)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = architecture.build()
+        for name, parameter in network.named_parameters():  # biases that are not zero
+            if name.endswith("bias"):
+                torch.nn.init.normal_(parameter, std=0.1)
+    return Denoiser(network, architecture, Normalisation((0.0,) * channels, (1.0,) * channels))
+
+
+def noisy_image(*shape: int, seed: int = 0, noise: float = 10.0) -> NDArray[np.float32]:
+    """Waves of amplitude 30 around 100 and white noise, (C, H, W)."""
+    rng = np.random.default_rng(seed)
+    c, y, x = np.indices(shape)
+    clean = 100 + 30 * np.sin(y / 6 + c) * np.cos(x / 7)
+    return (clean + rng.normal(0, noise, shape)).astype(np.float32)
+
+
+def noisy_planes(*sizes: tuple[int, int], channels: int = 1, seed: int = 0) -> MemoryPlanes:
+    """Planes of these sizes, 64 x 64 if none is given."""
+    return MemoryPlanes(
+        [noisy_image(channels, *size, seed=seed + i) for i, size in enumerate(sizes or [(64, 64)])]
+    )
+
+
+def drive(job: Job[Any], *, stop_at: str | None = None) -> tuple[Any, list[Progress]]:
+    """Run a job: its result and reports. `stop_at` names the stage whose report hears STOP.
+
+    At every report the consumer must be free of the engine's no-gradient modes.
+    """
+    reports: list[Progress] = []
+    answer = None
+    while True:
+        try:
+            reports.append(job.send(answer))
+        except StopIteration as end:
+            return end.value, reports
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+        answer = STOP if reports[-1].stage == stop_at else None
+
+
+def same_weights(a: Denoiser, b: Denoiser) -> bool:
+    """True when all weights are equal to the bit."""
+    ours, theirs = a.network.state_dict(), b.network.state_dict()
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)

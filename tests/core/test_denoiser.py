@@ -1,0 +1,155 @@
+"""Predicting with a trained network: units, shifts, invalid pixels, calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.denoiser import Calibration, Denoiser
+from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.patches import MemoryPlanes, Normalisation
+
+from .makers import KINDS, Kind, noisy_image, random_denoiser, same_weights
+
+
+class Distorted(nn.Module):
+    """Blurs, then compresses by a gain and adds an offset: what L1 does to skewed noise."""
+
+    def __init__(self, gain: float, offset: float) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(gain))
+        self.offset = offset
+
+    def forward(self, image: Tensor) -> Tensor:
+        blurred = nn.functional.avg_pool2d(image, 5, 1, 2, count_include_pad=False)
+        return self.gain * blurred + self.offset
+
+
+def distorted_denoiser(gain: float, offset: float) -> Denoiser:
+    denoiser = random_denoiser("student-1.00M", channels=2)
+    denoiser.network = Distorted(gain, offset)
+    denoiser.normalisation = Normalisation((100.0, 90.0), (60.0, 40.0))
+    return denoiser
+
+
+@pytest.mark.parametrize("size", [(64, 64), (37, 51), (5, 100), (1, 1), (1, 40), (17, 2)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_size_gives_the_same_size_in_float32(kind: Kind, size: tuple[int, int]) -> None:
+    output = random_denoiser(kind, channels=2).predict(noisy_image(2, *size))
+    assert output.shape == (2, *size)
+    assert output.dtype == np.float32
+    assert np.isfinite(output).all()
+
+
+def test_values_go_through_normalisation_and_back() -> None:
+    plain, image = random_denoiser("student-1.00M", channels=2), noisy_image(2, 40, 40)
+    scaled = plain.copy()
+    scaled.normalisation = Normalisation((100.0, 50.0), (60.0, 20.0))
+    offset, scale = (np.array(v, np.float32)[:, None, None] for v in ([100, 50], [60, 20]))
+    expected = plain.predict((image - offset) / scale) * scale + offset
+    np.testing.assert_allclose(scaled.predict(image), expected, rtol=1e-4)
+
+
+def test_a_teacher_gives_the_mean_over_its_shifts() -> None:
+    denoiser, image = random_denoiser(), noisy_image(1, 40, 48) / 100
+    single = [denoiser.predict(image, DenoiseConfig(shifts=(s,))) for s in (0, 2, 5)]
+    together = denoiser.predict(image, DenoiseConfig(shifts=(0, 2, 5)))
+    np.testing.assert_allclose(together, np.mean(single, axis=0), atol=1e-5)
+    assert not np.allclose(single[0], single[1], atol=1e-3)
+    targets = denoiser.targets(image, (0, 2, 5), DenoiseConfig())
+    np.testing.assert_allclose(targets, single, atol=1e-5)
+
+
+def test_a_student_has_no_shifts_and_no_targets() -> None:
+    denoiser, image = random_denoiser("student-1.02M"), noisy_image(1, 40, 40)
+    shifted = denoiser.predict(image, DenoiseConfig(shifts=(3,)))
+    np.testing.assert_array_equal(shifted, denoiser.predict(image))
+    with pytest.raises(UserError, match="teacher"):
+        denoiser.targets(image, (0, 1), DenoiseConfig())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tile", [64, 512])
+def test_invalid_pixels_stay_and_spoil_no_others(kind: Kind, tile: int) -> None:
+    image = noisy_image(2, 100, 90) / 100
+    image[0, 3, 3], image[0, 50, 44:48], image[1, 99, 89] = np.nan, np.inf, -np.inf
+    output = random_denoiser(kind, channels=2).predict(image, DenoiseConfig(tile=tile))
+    invalid = ~np.isfinite(image)
+    np.testing.assert_array_equal(output[invalid], image[invalid])
+    assert np.isfinite(output[~invalid]).all()
+    assert np.abs(output[~invalid]).max() < 100  # nothing blew up
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_image_without_finite_pixels_comes_back_as_it_is(value: float) -> None:
+    image = np.full((1, 40, 40), value, np.float32)
+    np.testing.assert_array_equal(random_denoiser().predict(image), image)
+
+
+@pytest.mark.parametrize(("gain", "offset"), [(0.6, 0.2), (1.5, -0.4), (1.0, 0.0)])
+def test_calibration_restores_mean_and_slope(gain: float, offset: float) -> None:
+    denoiser, image = distorted_denoiser(gain, offset), noisy_image(2, 100, 100)
+    image += np.random.default_rng(1).exponential(20, image.shape).astype(np.float32)  # skewed
+    progress = list(denoiser.calibrate(MemoryPlanes([image]), windows=4))
+    assert progress == [0, 1, 2, 3]
+    output = denoiser.predict(image)
+    raw = denoiser.predict(image, DenoiseConfig(calibrate=False))
+    for noisy, clean, before in zip(image, output, raw, strict=True):
+        slope, intercept = np.polyfit(clean.ravel(), noisy.ravel(), 1)
+        assert slope == pytest.approx(1, abs=1e-3)
+        assert intercept == pytest.approx(0, abs=0.2)
+        assert clean.mean() == pytest.approx(noisy.mean(), rel=1e-3)
+        if gain != 1:
+            assert abs(np.polyfit(before.ravel(), noisy.ravel(), 1)[0] - 1) > 0.2
+
+
+def test_calibration_is_the_regression_of_the_noisy_pixels_on_the_output() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(0, 100, (2, 20_000)).astype(np.float32)
+    noisy = truth + rng.normal(0, 10, truth.shape).astype(np.float32)
+    noisy[0, :50] = np.nan  # ignored
+    calibration = Calibration.measure(noisy, 0.6 * truth + 7)
+    restored = calibration.apply((0.6 * truth + 7)[:, :, None])[..., 0]
+    assert restored.dtype == np.float32
+    # Standard error of the mean: 10 / sqrt(20,000) = 0.07; at the ends of the range twice that.
+    assert np.abs(restored - truth).max() < 1
+
+
+def test_a_constant_output_is_only_moved_to_the_mean() -> None:
+    noisy = np.array([[1.0, 2.0, 6.0]], np.float32)
+    assert Calibration.measure(noisy, np.full((1, 3), 5, np.float32)) == Calibration((1,), (-2,))
+
+
+@pytest.mark.xfail(
+    strict=True, raises=(RuntimeWarning, AssertionError), reason="NaN offset, RuntimeWarnings"
+)
+def test_calibration_without_finite_pixels_stays_finite() -> None:
+    calibration = Calibration.measure(np.full((1, 9), np.nan, np.float32), np.ones((1, 9)))
+    assert np.isfinite(calibration.gain + calibration.offset).all()
+
+
+def test_a_copy_is_independent() -> None:
+    denoiser = random_denoiser()
+    copy = denoiser.copy()
+    assert same_weights(copy, denoiser)
+    with torch.no_grad():
+        next(copy.network.parameters()).add_(1)
+    copy.record["note"] = "changed"
+    assert not same_weights(copy, denoiser)
+    assert denoiser.record == {}
+
+
+def test_predicting_leaves_gradients_and_random_numbers_alone() -> None:
+    denoiser, state = random_denoiser(), torch.get_rng_state()
+    for _ in denoiser.predict_tiles(
+        lambda rows, columns: np.zeros((1, 100, 100), np.float32)[:, rows, columns],
+        (100, 100),
+        DenoiseConfig(tile=64),
+    ):
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(p.requires_grad and p.grad is None for p in denoiser.network.parameters())

@@ -1,0 +1,44 @@
+"""What importing brings in, in an interpreter of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+CORE = """
+import importlib, pkgutil
+import napari_aprrd.core as core
+names = [f"{core.__name__}.{m.name}" for m in pkgutil.walk_packages(core.__path__)]
+for name in names:
+    importlib.import_module(name)
+assert "napari_aprrd.core.train" in names
+"""
+QT_AND_NAPARI = {
+    *("PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "superqt", "pyqtgraph"),
+    *("napari", "magicgui"),
+}
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level modules loaded after running code in a fresh interpreter."""
+    code += "\nimport sys, json; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(json.loads(ran.stdout))
+
+
+@pytest.mark.parametrize(
+    ("code", "wanted", "unwanted"),
+    [
+        pytest.param(CORE, {"torch", "numpy"}, QT_AND_NAPARI, id="engine"),
+        pytest.param(
+            "import napari_aprrd", {"napari_aprrd"}, {*QT_AND_NAPARI, "torch"}, id="package"
+        ),
+    ],
+)
+def test_importing_stays_light(code: str, wanted: set[str], unwanted: set[str]) -> None:
+    imported = imported_by(code)
+    assert wanted <= imported
+    assert not imported & unwanted

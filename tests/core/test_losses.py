@@ -1,0 +1,103 @@
+"""The losses against their plain definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import pytest
+import torch
+from torch import Tensor
+
+from napari_aprrd.core.losses import apr_loss, distillation_loss
+from napari_aprrd.core.replace import replacer_maps
+
+from . import naive
+from .makers import random_denoiser
+
+Norm = Literal["l1", "l2"]
+POWER = {"l1": 1, "l2": 2}
+
+
+def gradients(loss: Tensor, network: torch.nn.Module) -> Tensor:
+    parts = torch.autograd.grad(loss, list(network.parameters()))
+    return torch.cat([part.flatten() for part in parts])
+
+
+class AprCase:
+    """A small network, noisy images and the maps of their replacer."""
+
+    def __init__(self) -> None:
+        self.network = random_denoiser(channels=2).network.double()
+        self.noisy = torch.rand(2, 2, 8, 8, generator=torch.Generator().manual_seed(0)).double()
+        self.maps = replacer_maps(2, 8, 8, generator=torch.Generator().manual_seed(0))
+        self.offsets = [naive.offsets_of(m, 8, 8) for m in self.maps]
+
+    def f(self, image: Tensor) -> Tensor:
+        return self.network(image, 2)
+
+
+@pytest.fixture
+def case() -> AprCase:
+    return AprCase()
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("factor", [0.0, 1.0, 4.0])
+def test_apr_loss_and_its_gradient_equal_equation_6(
+    case: AprCase, factor: float, norm: Norm
+) -> None:
+    fast = apr_loss(case.f, case.noisy, case.maps, regularization=factor, norm=norm)
+    plain = naive.apr_loss(case.f, case.noisy, *case.offsets, factor, power=POWER[norm])
+    torch.testing.assert_close(fast, plain)
+    torch.testing.assert_close(gradients(fast, case.network), gradients(plain, case.network))
+
+
+def test_no_gradient_flows_through_the_second_pass(case: AprCase) -> None:
+    fast = gradients(apr_loss(case.f, case.noisy, case.maps), case.network)
+    with_gradient = naive.apr_loss(case.f, case.noisy, *case.offsets, 4.0, detach=False)
+    assert not torch.allclose(fast, gradients(with_gradient, case.network), rtol=1e-3)
+
+
+def test_lambda_is_4_and_the_norm_l1_unless_said_otherwise(case: AprCase) -> None:
+    said = apr_loss(case.f, case.noisy, case.maps, regularization=4.0, norm="l1")
+    assert torch.equal(apr_loss(case.f, case.noisy, case.maps), said)
+
+
+@pytest.mark.parametrize(("factor", "passes"), [(0.0, 1), (4.0, 2)])
+def test_without_the_second_term_its_pass_is_saved(
+    case: AprCase, factor: float, passes: int
+) -> None:
+    calls = []
+
+    def counted(image: Tensor) -> Tensor:
+        calls.append(torch.is_grad_enabled())
+        return case.f(image)
+
+    apr_loss(counted, case.noisy, case.maps, regularization=factor)
+    assert len(calls) == passes
+    assert calls.count(True) == 1
+
+
+def test_a_noise_free_constant_costs_nothing(case: AprCase) -> None:
+    identity: Callable[[Tensor], Tensor] = torch.clone
+    assert apr_loss(identity, torch.full((2, 2, 8, 8), 0.5), case.maps) == 0
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+@pytest.mark.parametrize("j", [1, 6])
+def test_distillation_loss_equals_equation_9(j: int, norm: Norm) -> None:
+    generator = torch.Generator().manual_seed(0)
+    student = torch.rand(2, 3, 4, 5, generator=generator).requires_grad_()
+    targets = torch.rand(2, j, 3, 4, 5, generator=generator)
+    fast = distillation_loss(student, targets, norm=norm)
+    plain = naive.distillation_loss(student, targets, power=POWER[norm])
+    torch.testing.assert_close(fast, plain)
+    torch.testing.assert_close(*(torch.autograd.grad(v, student)[0] for v in (fast, plain)))
+
+
+def test_the_l1_optimum_of_distillation_is_the_median_of_the_targets() -> None:
+    targets = torch.tensor([0.0, 1.0, 2.0, 3.0, 90.0]).view(1, 5, 1, 1, 1)
+    values = torch.arange(0, 90, 0.5)
+    losses = [float(distillation_loss(v.view(1, 1, 1, 1), targets)) for v in values]
+    assert values[losses.index(min(losses))] == 2

@@ -1,0 +1,554 @@
+"""Reading and writing napari layers, without a window."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+import zarr
+from napari.components import ViewerModel
+from napari.layers import Image, Labels, Shapes
+from napari.utils._proxies import PublicOnlyProxy
+
+from napari_aprrd import _layers, api
+from napari_aprrd.axes import ArrayPlanes
+from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.denoiser import Architecture, Calibration, Denoiser
+from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.patches import MemoryPlanes, Normalisation
+
+KEPT = (
+    *("scale", "translate", "rotate", "shear", "units", "axis_labels", "colormap"),
+    *("contrast_limits", "gamma", "blending", "visible", "opacity", "interpolation2d"),
+    *("interpolation3d", "projection_mode", "rendering", "rgb", "attenuation", "iso_threshold"),
+)
+LOOK = {
+    **{"gamma": 0.7, "blending": "additive", "visible": False, "opacity": 0.6},
+    **{"interpolation2d": "cubic", "interpolation3d": "linear", "rendering": "iso"},
+    **{"contrast_limits": (3, 70), "name": "cells", "metadata": {"from": {"file": "a.tif"}}},
+}
+STACK = {
+    **{"scale": (2, 0.1, 0.2), "translate": (5, 1, -1), "units": ("s", "um", "um")},
+    **{"axis_labels": ("t", "y", "x"), "colormap": "magma", "projection_mode": "mean"},
+}
+PLANE = {"scale": (0.1, 0.2), "translate": (1, -1), "units": ("um", "um")}
+AFFINE = np.array([[1, 0, 0, 4], [0, 0.9, -0.2, 1], [0, 0.3, 1.1, 2], [0, 0, 0, 1]], float)
+
+
+def ramp(*shape: int, dtype: Any = np.uint16) -> np.ndarray[Any, Any]:
+    return (np.arange(np.prod(shape)).reshape(shape) % 251).astype(dtype)
+
+
+def forbidden(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    raise AssertionError("a lazy stack was computed")
+
+
+def lazy_and_forbidden(*shape: int, dtype: Any = np.float32) -> Any:
+    stack = da.zeros(shape, chunks=(1, *shape[1:]), dtype=dtype)
+    return stack.map_blocks(forbidden, meta=np.empty((0,) * len(shape), dtype))
+
+
+def tiny(channels: int = 1) -> Denoiser:
+    """An untrained student whose output spreads over the range of uint8."""
+    torch.manual_seed(channels)
+    architecture = Architecture(kind="student-1.00M", channels=channels, width=4, depth=2)
+    normalisation = Normalisation((0.0,) * channels, (250.0,) * channels)
+    model = Denoiser(architecture.build(), architecture, normalisation)
+    image = np.random.default_rng(0).uniform(0, 250, (channels, 64, 64)).astype(np.float32)
+    raw = model.predict(image, DenoiseConfig(device="cpu")).reshape(channels, -1)
+    gain = 30 / raw.std(1)
+    offset = 120 - gain * raw.mean(1)
+    model.calibration = Calibration(tuple(map(float, gain)), tuple(map(float, offset)))
+    return model
+
+
+# Which layers, which data, which axes ---------------------------------------------------------
+
+
+def test_only_image_layers_count_in_the_order_of_the_list() -> None:
+    viewer = ViewerModel()
+    first = viewer.add_image(ramp(40, 40))
+    viewer.add_labels(np.zeros((40, 40), int))
+    second = viewer.add_image(ramp(40, 40, 3, dtype=np.uint8), rgb=True)
+    viewer.add_points(np.zeros((1, 2)))
+    assert _layers.image_layers(viewer.layers) == [first, second]
+    assert not _layers.is_image_layer(ramp(40, 40))
+
+
+def test_importing_the_module_imports_neither_napari_nor_qt() -> None:
+    code = (
+        "import sys; from napari_aprrd import _layers; assert not _layers.is_image_layer(1);"
+        "print([m for m in ('napari', 'qtpy', 'PyQt6', 'dask') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_a_multiscale_layer_gives_its_full_resolution() -> None:
+    pyramid = [ramp(2, 64, 64), ramp(2, 32, 32)]
+    assert _layers.layer_array(Image(pyramid, multiscale=True)).shape == (2, 64, 64)
+    stack = ramp(2, 64, 64)
+    assert _layers.layer_array(Image(stack)) is stack
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [Labels(np.zeros((40, 40), int)), Shapes(), ramp(40, 40), None],
+    ids=["labels", "shapes", "array", "nothing"],
+)
+def test_what_is_no_image_layer_is_refused(wrong: Any) -> None:
+    with pytest.raises(UserError, match="image"):
+        _layers.layer_array(wrong)
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "axes"),
+    [
+        ((40, 50), {}, "YX"),
+        ((4, 40, 50), {}, "TYX"),
+        ((40, 50, 3), {"rgb": False}, "TYX"),  # three columns; only rgb=True makes samples
+        ((40, 50, 3), {"rgb": True}, "YXS"),
+        ((2, 40, 50, 4), {"rgb": True}, "TYXS"),
+        ((2, 3, 40, 50), {}, "TZYX"),
+        ((2, 3, 2, 40, 50), {}, "TZCYX"),
+        ((2, 40, 50), {"axis_labels": ("c", "y", "x")}, "CYX"),
+        ((2, 40, 50), {"axis_labels": ("Z", "Y", "X")}, "ZYX"),
+        ((2, 40, 50, 3), {"axis_labels": ("i", "y", "x"), "rgb": True}, "IYXS"),
+        ((2, 40, 50), {"axis_labels": ("x", "y", "z")}, "TYX"),  # Y X do not come last
+        ((2, 40, 50), {"axis_labels": ("depth", "y", "x")}, "TYX"),
+        ((2, 40, 50), {"axis_labels": ("s", "y", "x")}, "TYX"),
+        ((2, 2, 40, 50), {"axis_labels": ("t", "t", "y", "x")}, "TZYX"),
+        ((2, 40, 50), {"axis_labels": ("ty", "", "x")}, "TYX"),
+    ],
+)
+def test_axes_come_from_rgb_then_labels_then_the_dimensions(
+    shape: tuple[int, ...], options: dict[str, Any], axes: str
+) -> None:
+    assert _layers.layer_axes(Image(ramp(*shape, dtype=np.uint8), **options)) == axes
+
+
+def test_the_planes_of_a_layer() -> None:
+    layer = Image(ramp(2, 40, 50, 3, dtype=np.uint8), rgb=True)
+    planes = _layers.layer_planes(layer)
+    assert (planes.channels, planes.sizes) == (3, [(40, 50)] * 2)
+    window = planes.read(1, slice(2, 5), slice(3, 9))
+    np.testing.assert_array_equal(window, np.moveaxis(layer.data[1, 2:5, 3:9], -1, 0))
+
+
+# From the world to planes ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "point", "plane"),
+    [
+        ((40, 50), {}, (7, 7), 0),
+        ((4, 40, 50), {}, (2, 7, 7), 2),
+        ((4, 40, 50), {}, (2.6, 7, 7), 3),
+        ((4, 40, 50), {}, (99, 7, 7), 3),  # off the stack: the nearest plane
+        ((4, 40, 50), {}, (-9, 7, 7), 0),
+        ((4, 40, 50), STACK, (5 + 2 * 3, 1, 1), 3),
+        ((4, 40, 50), {}, (8, 8, 1, 7, 7), 1),  # a viewer of more dimensions than the layer
+        ((3, 4, 40, 50), {"scale": (1, 0.5, 1, 1)}, (2, 1.5, 0, 0), 11),
+        ((3, 2, 40, 50), {"axis_labels": tuple("tcyx")}, (2, 1, 0, 0), 2),  # C counts no planes
+        ((4, 40, 50, 3), {"rgb": True, "translate": (10, 0, 0)}, (12, 7, 7), 2),
+        ((4, 40, 50), {"affine": AFFINE}, (4 + 3, 7, 7), 3),
+    ],
+)
+def test_the_plane_on_screen(
+    shape: tuple[int, ...], options: dict[str, Any], point: Any, plane: int
+) -> None:
+    assert _layers.current_plane(Image(ramp(*shape, dtype=np.uint8), **options), point) == plane
+
+
+def test_the_plane_on_screen_is_the_one_that_the_viewer_shows() -> None:
+    viewer = ViewerModel()
+    layer = viewer.add_image(ramp(6, 40, 50), scale=(2, 0.1, 0.1), translate=(5, 0, 0))
+    viewer.add_image(ramp(3, 9, 40, 50))
+    for step in (0, 6, 9, 12, 15):
+        viewer.dims.set_point(1, step)
+        plane = _layers.current_plane(layer, viewer.dims.point)
+        if 5 <= viewer.dims.point[1] <= 15:
+            np.testing.assert_array_equal(layer._data_view, layer.data[plane])
+
+
+@pytest.mark.parametrize(
+    ("units", "scale", "step"),
+    [
+        (("ms", "nm", "nm"), (2000, 100, 100), 8000),  # the world is in the smallest units
+        (("s", "mm", "mm"), (2, 1e-4, 1e-4), 8),
+        (("pixel", "pixel", "pixel"), (2, 1, 1), 8),  # no world that fits both: numbers count
+    ],
+)
+def test_the_plane_on_screen_beside_a_layer_in_other_units(
+    units: Any, scale: Any, step: float
+) -> None:
+    viewer = ViewerModel()
+    layer = viewer.add_image(ramp(6, 40, 50), scale=(2, 0.1, 0.1), units=("s", "um", "um"))
+    viewer.add_image(ramp(6, 40, 50), scale=scale, units=units)
+    viewer.dims.set_point(0, step)
+    assert viewer.dims.point[0] == step
+    np.testing.assert_array_equal(layer._data_view, layer.data[4])
+    point = {"point": viewer.dims.point, "units": viewer.dims.units}
+    assert _layers.current_plane(layer, *point.values()) == 4
+    part = _layers.part_of(layer, "plane", **point)
+    np.testing.assert_array_equal(part.read(0, slice(0, 9), slice(0, 9))[0], layer.data[4, :9, :9])
+
+
+def test_a_part_that_is_one_plane() -> None:
+    layer = Image(ramp(4, 40, 50), **STACK)
+    part = _layers.part_of(layer, "plane", point=(5 + 2 * 2, 0, 0))
+    assert part.sizes == [(40, 50)]
+    np.testing.assert_array_equal(part.read(0, slice(0, 40), slice(0, 50))[0], layer.data[2])
+
+
+def test_all_of_a_layer_is_its_planes() -> None:
+    layer = Image(ramp(4, 40, 50))
+    assert _layers.part_of(layer, "all", point=(0, 0, 0)) == _layers.layer_planes(layer)
+
+
+@pytest.mark.parametrize(
+    ("corners", "size", "first"),
+    [
+        ([[4, 6], [40, 50]], (36, 44), (4, 6)),
+        ([[-9, -9], [40, 50]], (40, 50), (0, 0)),
+        ([[-9, -9], [999, 999]], (60, 70), (0, 0)),
+        ([[40, 50], [4, 6]], (36, 44), (4, 6)),
+        ([[9, 9, 4, 6], [9, 9, 40, 50]], (36, 44), (4, 6)),
+    ],
+)
+def test_a_part_that_is_a_rectangle_of_all_planes(corners: Any, size: Any, first: Any) -> None:
+    layer = Image(ramp(3, 60, 70))
+    part = _layers.part_of(layer, "rectangle", point=(0, 0, 0), rectangle=np.array(corners, float))
+    assert part.sizes == [size] * 3
+    got = part.read(2, slice(0, 3), slice(1, 5))[0]
+    y, x = first
+    np.testing.assert_array_equal(got, layer.data[2, y : y + 3, x + 1 : x + 5])
+
+
+@pytest.mark.parametrize(
+    "corners",
+    [[[0, 0], [31, 60]], [[0, 0], [60, 20]], [[100, 100], [200, 200]], [[-90, 0], [-40, 60]], None],
+)
+def test_a_rectangle_too_small_or_off_the_image_is_refused(corners: Any) -> None:
+    rectangle = None if corners is None else np.array(corners, float)
+    with pytest.raises(UserError, match="rectangle"):
+        _layers.part_of(Image(ramp(60, 70)), "rectangle", point=(0, 0), rectangle=rectangle)
+
+
+class SpiedPlanes(MemoryPlanes):
+    """Remembers what is read."""
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Any:
+        reads.append((plane, rows, columns))
+        return super().read(plane, rows, columns)
+
+
+reads: list[tuple[int, slice, slice]] = []
+
+
+def test_a_part_reads_only_its_window() -> None:
+    reads.clear()
+    whole = SpiedPlanes([ramp(2, 80, 90, dtype=np.float32) + i for i in range(4)])
+    part = _layers.PartPlanes(whole, [1, 3], slice(10, 50), slice(20, 60))
+    assert (part.channels, part.sizes) == (2, [(40, 40)] * 2)
+    got = part.read(1, slice(5, 9), slice(0, 40))
+    assert reads == [(3, slice(15, 19), slice(20, 60))]
+    np.testing.assert_array_equal(got, whole.images[3][:, 15:19, 20:60])
+
+
+# Rectangles in a Shapes layer -----------------------------------------------------------------
+
+BOX = np.array([[10, 20], [10, 60], [50, 60], [50, 20]], float)  # y, x in the image's pixels
+
+
+def test_the_last_rectangle_counts_unless_one_is_selected() -> None:
+    layer, shapes = Image(ramp(60, 70)), Shapes([BOX, BOX + 1, BOX + 2])
+    np.testing.assert_allclose(_layers.rectangle_in(shapes, layer), BOX + 2)
+    shapes.selected_data = {1}
+    np.testing.assert_allclose(_layers.rectangle_in(shapes, layer), BOX + 1)
+
+
+def test_an_empty_shapes_layer_is_refused() -> None:
+    with pytest.raises(UserError, match="rectangle"):
+        _layers.rectangle_in(Shapes(), Image(ramp(60, 70)))
+
+
+@pytest.mark.parametrize(
+    ("image", "shapes", "vertices"),
+    [
+        ({"scale": (0.1, 0.2)}, {}, BOX * (0.1, 0.2)),
+        ({"translate": (5, -3)}, {}, BOX + np.array([5, -3])),
+        ({"scale": (0.1, 0.2)}, {"scale": (0.1, 0.2)}, BOX),
+        ({}, {"scale": (0.5, 0.5), "translate": (2, 4)}, (BOX - (2, 4)) * 2),
+        ({"rotate": 90}, {}, BOX[:, ::-1] * (-1, 1)),
+        ({"scale": (0.1, 0.2), "units": ("um", "um")}, {"units": ("nm", "nm")}, BOX * (100, 200)),
+    ],
+)
+def test_vertices_pass_through_the_world(image: Any, shapes: Any, vertices: Any) -> None:
+    layer = Image(ramp(60, 70), **image)
+    np.testing.assert_allclose(
+        _layers.rectangle_in(Shapes([vertices], **shapes), layer), BOX, atol=1e-9
+    )
+
+
+def test_shapes_and_image_may_differ_in_dimensions() -> None:
+    deep = Image(ramp(3, 60, 70), **STACK)
+    flat = Shapes([BOX * (0.1, 0.2) + (1, -1)])
+    np.testing.assert_allclose(_layers.rectangle_in(flat, deep)[:, -2:], BOX)
+    in_3d = Shapes([np.insert(BOX, 0, 2, axis=1)])
+    np.testing.assert_allclose(_layers.rectangle_in(in_3d, Image(ramp(60, 70)))[:, -2:], BOX)
+
+
+# Output layers --------------------------------------------------------------------------------
+
+
+def sources() -> dict[str, Image]:
+    stack, look = ramp(3, 64, 64), LOOK
+    rgb = {k: v for k, v in look.items() if k != "contrast_limits"}
+    return {
+        "plain": Image(stack, **STACK, **look),
+        "plane": Image(stack[0], **PLANE, colormap="viridis", **look),
+        "rotated": Image(stack, **STACK, **look, rotate=(0, 20, 0), shear=(0, 0, 0.3)),
+        "affine": Image(stack, **STACK, **look, affine=AFFINE),
+        "rgb": Image(ramp(64, 64, 3, dtype=np.uint8), **PLANE, **rgb, rgb=True),
+        "multiscale": Image([stack, stack[:, ::2, ::2]], **STACK, **look, multiscale=True),
+        "dask": Image(da.from_array(stack), **STACK, **look),
+        "float": Image(stack.astype(np.float32) / 251, **STACK, **{**look, "gamma": 2.0}),
+    }
+
+
+@pytest.mark.parametrize("kind", list(sources()))
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_output_layer_keeps_every_attribute(kind: str, lazy: bool) -> None:
+    layer = sources()[kind]
+    data = np.zeros_like(np.asarray(_layers.layer_array(layer)))
+    if lazy:
+        data = lazy_and_forbidden(*data.shape, dtype=data.dtype)
+    out = _layers.denoised_layer(layer, data, {"steps": 5})
+    assert out.name == "cells denoised"
+    assert out.data is data
+    assert out.multiscale is False
+    before, after = layer.as_layer_data_tuple()[1], out.as_layer_data_tuple()[1]
+    changed = {"name", "metadata", "multiscale", "locked_data_level"}
+    for key in before.keys() - changed:
+        np.testing.assert_equal(after[key], before[key], err_msg=key)
+    for name in KEPT:
+        np.testing.assert_equal(getattr(out, name), getattr(layer, name), err_msg=name)
+    np.testing.assert_array_equal(out.affine.affine_matrix, layer.affine.affine_matrix)
+
+
+def test_metadata_is_copied_and_says_how_the_layer_was_made() -> None:
+    layer, record = sources()["plain"], {"steps": 5, "config": {"seed": 1}}
+    out = _layers.denoised_layer(layer, layer.data, record)
+    assert out.metadata == {"from": {"file": "a.tif"}, "napari-aprrd": record}
+    out.metadata["from"]["file"] = "b.tif"
+    record["config"]["seed"] = 2
+    assert layer.metadata == {"from": {"file": "a.tif"}}
+    assert out.metadata["napari-aprrd"]["config"]["seed"] == 1
+
+
+def test_metadata_that_cannot_be_copied_is_shared() -> None:
+    layer = Image(ramp(40, 40), metadata={"reader": threading.Lock()})
+    out = _layers.denoised_layer(layer, layer.data, {})
+    assert out.metadata["reader"] is layer.metadata["reader"]
+
+
+# The layer list -------------------------------------------------------------------------------
+
+
+def names(viewer: ViewerModel) -> list[str]:
+    return [layer.name for layer in viewer.layers]
+
+
+@pytest.mark.parametrize("wrap", [lambda v: v, PublicOnlyProxy], ids=["viewer", "plugin's viewer"])
+def test_a_layer_is_added_right_above_its_source(wrap: Any) -> None:
+    viewer = ViewerModel()
+    for name in ("a", "b", "c"):
+        viewer.add_image(ramp(40, 40), name=name)
+    seen = wrap(viewer)
+    for source in (viewer.layers["a"], seen.layers["c"], seen.layers["a"]):
+        _layers.add_above(seen, _layers.denoised_layer(source, source.data, {}), source)
+    assert len(viewer.layers) == 6
+    assert len(set(names(viewer))) == 6
+    order = [name.split(" ")[0] for name in names(viewer)]
+    assert order == ["a", "a", "a", "b", "c", "c"]
+    assert names(viewer)[2] == "a denoised"  # the second one went between
+
+
+def test_no_layer_is_overwritten() -> None:
+    viewer = ViewerModel()
+    source = viewer.add_image(ramp(40, 40), name="a")
+    taken = viewer.add_image(ramp(40, 40), name="a denoised")
+    pixels = taken.data.copy()
+    out = _layers.denoised_layer(source, np.zeros((40, 40)), {})
+    _layers.add_above(viewer, out, source)
+    assert taken.name == "a denoised"
+    assert out.name not in ("a", "a denoised")
+    assert list(viewer.layers) == [source, out, taken]
+    np.testing.assert_array_equal(taken.data, pixels)
+
+
+def test_without_its_source_a_layer_comes_on_top() -> None:
+    viewer = ViewerModel()
+    source = viewer.add_image(ramp(40, 40), name="a")
+    viewer.add_image(ramp(40, 40), name="b")
+    viewer.layers.remove(source)
+    _layers.add_above(viewer, _layers.denoised_layer(source, source.data, {}), source)
+    assert names(viewer) == ["b", "a denoised"]
+    viewer.layers.clear()
+    _layers.add_above(viewer, _layers.denoised_layer(source, source.data, {}), source)
+    assert names(viewer) == ["a denoised"]
+
+
+def test_an_added_layer_follows_the_sliders() -> None:
+    viewer = ViewerModel()
+    source = viewer.add_image(ramp(3, 40, 40))
+    out = _layers.denoised_layer(source, ramp(3, 40, 40) + 1, {})
+    _layers.add_above(viewer, out, source)
+    viewer.dims.set_point(0, 2)
+    np.testing.assert_array_equal(out._data_view, source.data[2] + 1)
+
+
+# Lazy denoising -------------------------------------------------------------------------------
+
+
+def noisy(*shape: int, dtype: Any = np.uint16) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(3).integers(0, 250, shape).astype(dtype)
+
+
+LAZY = [
+    pytest.param((40, 48), "YX", np.uint16, id="plane"),
+    pytest.param((3, 40, 48), "TYX", np.uint8, id="stack"),
+    pytest.param((3, 40, 48), "TYX", np.float32, id="float"),
+    pytest.param((3, 40, 48), "TYX", ">u2", id="big-endian"),
+    pytest.param((2, 40, 48, 4), "TYXS", np.uint8, id="rgba"),
+    pytest.param((2, 3, 40, 48), "TCYX", np.uint16, id="channels"),
+    pytest.param((2, 40, 3, 48), "TYCX", np.uint16, id="channels between"),
+    pytest.param((2, 2, 40, 48), "TZYX", np.float64, id="time and depth"),
+]
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, da.from_array, zarr.array])
+@pytest.mark.parametrize(("shape", "axes", "dtype"), LAZY)
+def test_a_lazy_array_equals_the_denoised_one(
+    shape: tuple[int, ...], axes: str, dtype: Any, wrap: Any
+) -> None:
+    data = noisy(*shape, dtype=dtype)
+    model = tiny(ArrayPlanes(data, axes).channels)
+    config = DenoiseConfig(device="cpu")
+    lazy = _layers.lazy_denoise(wrap(data), axes, model, config)
+    expected = api.denoise(data, model, config, axes=axes, progress=False)
+    assert (lazy.shape, lazy.dtype) == (data.shape, data.dtype)
+    got = lazy.compute()
+    assert got.dtype == data.dtype
+    np.testing.assert_array_equal(got, expected)
+    assert np.ptp(got[..., :3]) > 0  # or the comparison says nothing
+
+
+def test_a_chunk_is_one_plane_with_all_channels() -> None:
+    lazy = _layers.lazy_denoise(noisy(4, 2, 3, 40, 48), "TZCYX", tiny(3), DenoiseConfig())
+    assert lazy.chunks == ((1,) * 4, (1,) * 2, (3,), (40,), (48,))
+
+
+def test_only_the_planes_looked_at_are_computed() -> None:
+    loaded: list[int] = []
+    model, data = tiny(), noisy(5, 40, 48)
+
+    def spy(block: Any, block_info: Any = None) -> Any:
+        loaded.append(block_info[0]["chunk-location"][0])
+        return block
+
+    meta = np.empty((0, 0, 0), data.dtype)
+    spied = da.from_array(data, chunks=(1, 40, 48)).map_blocks(spy, dtype=data.dtype, meta=meta)
+    layer = Image(spied, contrast_limits=(0, 250), scale=(2, 1, 1), visible=False)
+    loaded.clear()
+    lazy = _layers.lazy_denoise(layer.data, "TYX", model, DenoiseConfig(device="cpu"))
+    assert loaded == []
+    viewer = ViewerModel()
+    out = _layers.denoised_layer(layer, lazy, {})
+    _layers.add_above(viewer, out, layer)
+    out.visible = True
+    assert set(loaded) <= {0, 2}  # a layer starts at its first plane, the viewer in the middle
+    viewer.dims.set_point(0, 6)
+    assert set(loaded) <= {0, 2, 3}
+    expected = api.denoise(data, model, device="cpu", progress=False)
+    np.testing.assert_array_equal(np.asarray(out._data_view), expected[3])
+    loaded.clear()
+    np.testing.assert_array_equal(lazy[4].compute(), expected[4])
+    assert loaded == [4]
+
+
+def test_concurrent_chunks_take_turns_at_the_network() -> None:
+    model, inside, most = tiny(), [0], [0]
+    guard, forward = threading.Lock(), model.network.forward
+
+    def counted(x: Any) -> Any:
+        with guard:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+        out = forward(x)
+        with guard:
+            inside[0] -= 1
+        return out
+
+    model.network.forward = counted  # type: ignore[method-assign]
+    one, two = (
+        _layers.lazy_denoise(noisy(4, 40, 48), "TYX", model, DenoiseConfig(device="cpu"))
+        for _ in range(2)
+    )
+    with dask.config.set(scheduler="threads", num_workers=4), ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda lazy: lazy.compute(), (one, two)))
+    assert most[0] == 1
+    np.testing.assert_array_equal(*results)
+
+
+def test_two_models_do_not_share_results() -> None:
+    data = noisy(2, 40, 48)
+    one, two = tiny(), tiny()
+    lazies = [_layers.lazy_denoise(data, "TYX", m, DenoiseConfig(device="cpu")) for m in (one, two)]
+    assert lazies[0].name != lazies[1].name
+
+
+def test_a_model_for_other_channels_is_refused_at_once() -> None:
+    with pytest.raises(UserError, match="channel"):
+        _layers.lazy_denoise(noisy(2, 40, 48), "TYX", tiny(3), DenoiseConfig())
+
+
+def test_an_interrupted_chunk_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_aprrd.core.progress.run", lambda job, listen=None: False)
+    lazy = _layers.lazy_denoise(noisy(40, 48), "YX", tiny(), DenoiseConfig(device="cpu"))
+    with pytest.raises(KeyboardInterrupt):
+        lazy.compute(scheduler="synchronous")
+
+
+def test_a_lazy_array_does_not_pickle_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, pickled = tiny(), []
+
+    def spy(module: Any, protocol: Any) -> Any:
+        pickled.append(module)  # no raise: dask would carry on without a word
+        return object.__reduce_ex__(module, protocol)
+
+    monkeypatch.setattr(torch.nn.Module, "__reduce_ex__", spy)
+    _layers.lazy_denoise(noisy(2, 40, 48), "TYX", model, DenoiseConfig(device="cpu"))
+    assert pickled == []
+
+
+def test_sources_are_not_read_whole_from_files(tmp_path: Path) -> None:
+    stored = zarr.create_array(
+        tmp_path / "stack.zarr", shape=(4, 40, 48), chunks=(1, 40, 48), dtype="uint16"
+    )
+    data = noisy(4, 40, 48)
+    stored[:] = data
+    model = tiny()
+    lazy = _layers.lazy_denoise(stored, "TYX", model, DenoiseConfig(device="cpu"))
+    expected = api.denoise(data[1], model, device="cpu", progress=False)
+    np.testing.assert_array_equal(lazy[1].compute(), expected)

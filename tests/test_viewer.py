@@ -1,0 +1,143 @@
+"""The plugin in a true viewer; needs a display."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_aprrd import _commands
+from napari_aprrd._models import session
+from napari_aprrd._widgets import DistillWidget, TrainWidget
+
+SMALL = {"steps": 3, "width": 4, "depth": 2, "batch": 1, "patch": 32}
+
+
+@pytest.fixture(autouse=True)
+def no_models_left() -> Iterator[None]:
+    yield
+    for name in session:
+        session.remove(name)
+    notification_manager.records.clear()
+
+
+def _open(viewer: Any, name: str, **settings: Any) -> Any:
+    _, widget = viewer.window.add_plugin_dock_widget("napari-aprrd", name)
+    for field, value in {**SMALL, **settings}.items():
+        widget.form._widgets[field].value = value
+    return widget
+
+
+def _run(qtbot: Any, widget: Any) -> None:
+    widget.start.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=30_000)
+
+
+def test_from_the_sample_to_the_denoised_layer(make_napari_viewer: Any, qtbot: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.open_sample("napari-aprrd", "white_noise")
+    source = viewer.layers["cells, white noise"]
+    viewer.layers.selection = {source}
+    source.colormap, source.gamma, source.blending = "green", 0.7, "additive"
+    train = _open(viewer, "Train APR")
+    assert isinstance(train, TrainWidget)
+    _run(qtbot, train)
+    train.next.click()
+    distill = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DistillWidget))
+    for field, value in SMALL.items():
+        distill.form._widgets[field].value = value
+    _run(qtbot, distill)
+    distill.denoise.click()
+    qtbot.waitUntil(lambda: "cells, white noise denoised" in viewer.layers, timeout=30_000)
+    out = viewer.layers["cells, white noise denoised"]
+    assert np.isfinite(out.data).all()
+    for name in ("scale", "translate", "units", "axis_labels", "contrast_limits"):
+        np.testing.assert_array_equal(getattr(out, name), getattr(source, name))
+    for name in ("gamma", "blending", "visible", "rgb", "projection_mode"):
+        assert getattr(out, name) == getattr(source, name)
+    assert out.colormap.name == "green"
+    assert "distill" in out.metadata["napari-aprrd"]
+
+
+def test_closing_the_dock_in_the_middle_ends_the_training(
+    make_napari_viewer: Any, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.random.default_rng(0).random((64, 64)), name="a")
+    widget = _open(viewer, "Train APR", steps=100_000)
+    widget.start.click()
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
+
+
+def test_closing_the_viewer_in_the_middle_leaves_no_thread(
+    make_napari_viewer: Any, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.random.default_rng(0).random((64, 64)), name="a")
+    widget = _open(viewer, "Train APR", steps=100_000)
+    widget.start.click()
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
+    viewer.close()
+    qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
+    assert list(session) == []
+
+
+def test_the_command_is_in_the_menu_and_waits_for_an_image(make_napari_viewer: Any) -> None:
+    viewer = make_napari_viewer(show=True)
+    menu = viewer.window.layers_menu
+    titles = [a.text() for m in menu.findChildren(type(menu)) for a in m.actions()]
+    assert any(title.startswith("Denoise layer") for title in titles)
+
+
+def test_the_console_script_works_on_layers(make_napari_viewer: Any, qtbot: Any) -> None:
+    import napari_aprrd as aprrd
+
+    viewer = make_napari_viewer(show=True)
+    rng = np.random.default_rng(0)
+    layer = viewer.add_image(rng.random((2, 64, 64)), name="cells", scale=(1, 3, 3))
+    settings = {**SMALL, "device": "cpu"}
+    teacher = aprrd.train_apr(layer, **settings)
+    handle = aprrd.distill_rd(teacher, [layer], background=True, **settings)
+    student = handle.result(timeout=30)
+    assert handle.progress is not None
+    clean = aprrd.denoise(layer, student)
+    viewer.add_layer(clean)
+    assert clean.name == "cells denoised"
+    assert tuple(clean.scale) == (1, 3, 3)
+
+
+def test_without_a_model_training_is_offered(
+    make_napari_viewer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtWidgets import QMessageBox
+
+    viewer = make_napari_viewer(show=True)
+    viewer.add_image(np.random.default_rng(0).random((64, 64)))
+    monkeypatch.setattr(QMessageBox, "exec", lambda self: 0)
+    monkeypatch.setattr(QMessageBox, "clickedButton", lambda self: self.buttons()[0])
+    _commands.denoise_layer(viewer)
+    widgets = viewer.window.dock_widgets.values()
+    assert any(isinstance(widget, TrainWidget) for widget in widgets)
+
+
+def test_starting_napari_imports_neither_torch_nor_the_plugin(make_napari_viewer: Any) -> None:
+    code = (
+        "import sys, napari; v = napari.Viewer(show=False); v.close();"
+        "print([m for m in sys.modules if m == 'torch' or m.startswith('napari_aprrd')])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip().endswith("[]")
+
+
+def _workers() -> set[Any]:
+    from superqt.utils._qthreading import WorkerBase
+
+    return set(WorkerBase._worker_set)

@@ -1,0 +1,303 @@
+"""The widgets on a ViewerModel: no window is needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+
+from napari_aprrd import _commands, _layers
+from napari_aprrd._models import session
+from napari_aprrd._widgets import DistillWidget, TrainWidget
+from napari_aprrd.core import train as engine
+
+SMALL = {"steps": 4, "width": 4, "depth": 2, "batch": 1, "patch": 32}
+
+
+@pytest.fixture(autouse=True)
+def clean(qtbot: Any) -> Iterator[None]:
+    yield
+    for name in session:
+        session.remove(name)
+    notification_manager.records.clear()
+    qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    viewer = ViewerModel()
+    rng = np.random.default_rng(0)
+    viewer.add_image(rng.integers(0, 999, (3, 64, 80)).astype("u2"), name="cells", scale=(1, 2, 2))
+    return viewer
+
+
+def _workers() -> set[Any]:
+    from superqt.utils._qthreading import WorkerBase
+
+    return set(WorkerBase._worker_set)
+
+
+def _widget(
+    qtbot: Any, kind: Any, viewer: ViewerModel, *, closes: bool = True, **settings: Any
+) -> Any:
+    widget = kind(viewer)
+    viewer.layers.events.inserted.connect(widget.reset_choices)
+    viewer.layers.events.removed.connect(widget.reset_choices)
+    if closes:
+        qtbot.addWidget(widget)
+    for name, value in {**SMALL, **settings}.items():
+        widget.form._widgets[name].value = value
+    return widget
+
+
+def _messages() -> list[str]:
+    return [str(record.message) for record in notification_manager.records]
+
+
+def _run(qtbot: Any, widget: Any) -> None:
+    widget.start.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=20_000)
+
+
+@pytest.fixture
+def trained(qtbot: Any, viewer: ViewerModel) -> TrainWidget:
+    widget = _widget(qtbot, TrainWidget, viewer)
+    _run(qtbot, widget)
+    return widget
+
+
+def test_training_gives_a_model_by_name_and_enables_the_next_step(trained: TrainWidget) -> None:
+    assert list(session) == ["cells APR"]
+    assert trained.models.name == "cells APR"
+    assert trained.next.isEnabled()
+    assert trained.start.isEnabled()
+    assert not trained.panel.isVisible()
+    assert session["cells APR"].record["train"]["config"]["width"] == 4
+
+
+def test_the_whole_path_keeps_every_attribute(
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+) -> None:
+    widget = _widget(qtbot, DistillWidget, viewer)
+    _run(qtbot, widget)
+    assert list(session) == ["cells APR", "cells RD"]
+    _commands.denoise_layer(viewer)  # the student is the one that fits best
+    qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=20_000)
+    source, out = viewer.layers["cells"], viewer.layers["cells denoised"]
+    assert viewer.layers.index(out) == viewer.layers.index(source) + 1
+    assert out.data.shape == source.data.shape
+    assert out.data.dtype == source.data.dtype
+    assert tuple(out.scale) == (1, 2, 2)
+    assert out.metadata["napari-aprrd"]["distill"]["steps"] == 4
+    assert viewer.layers.selection == {source}
+
+
+def test_denoising_lazily_computes_when_looked_at(
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+) -> None:
+    _commands.denoise_layer_lazily(viewer)
+    out = viewer.layers["cells denoised"]
+    assert hasattr(out.data, "dask")
+    eager = np.asarray(out.data[1])
+    assert eager.shape == (64, 80)
+    assert eager.dtype == np.uint16
+
+
+def _started(qtbot: Any, viewer: ViewerModel, *, closes: bool = True) -> Any:
+    widget = _widget(qtbot, TrainWidget, viewer, closes=closes, steps=100_000)
+    widget.start.click()
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
+    return widget
+
+
+def test_stop_and_keep_gives_the_model_so_far(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.stop.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
+    assert session["cells APR"].record["train"]["stopped"]
+
+
+def test_cancel_frees_the_panel_at_once_and_a_second_run_works(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.cancel.click()
+    assert widget.panel.run is None
+    assert widget.start.isEnabled()
+    assert "cells preview" not in viewer.layers
+    widget.form._widgets["steps"].value = 3
+    _run(qtbot, widget)
+    assert list(session) == ["cells APR"]
+
+
+def test_pause_stands_still_and_goes_on(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.pause.click()
+    qtbot.waitUntil(lambda: widget.panel.run._worker.is_paused, timeout=5_000)
+    qtbot.wait(50)  # what was on its way arrives
+    steps = len(widget.panel.plot.steps)
+    qtbot.wait(300)
+    assert len(widget.panel.plot.steps) == steps
+    widget.panel.pause.click()
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > steps, timeout=5_000)
+    widget.panel.pause.click()
+    widget.panel.stop.click()  # also while it is paused
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
+    assert list(session) == ["cells APR"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("out of memory"), ValueError("odd")])
+def test_an_error_of_the_engine_is_shown_and_leaves_the_panel_usable(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error
+        yield
+
+    widget = _widget(qtbot, TrainWidget, viewer)
+    monkeypatch.setattr(engine, "train", broken)
+    _run(qtbot, widget)
+    assert str(error) in _messages()
+    assert widget.start.isEnabled()
+    assert list(session) == []
+
+
+def test_closing_the_widget_in_the_middle_leaves_no_thread(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _started(qtbot, viewer, closes=False)
+    widget.deleteLater()
+    qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
+    assert list(session) == []
+
+
+def test_the_preview_follows_the_weights_and_a_removed_one_stays_away(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    widget = _started(qtbot, viewer)
+    qtbot.waitUntil(lambda: "cells preview" in viewer.layers, timeout=20_000)
+    preview = viewer.layers["cells preview"]
+    assert preview.data.shape == (64, 80)
+    assert preview not in _layers.image_layers(viewer.layers)
+    viewer.layers.remove(preview)
+    qtbot.waitUntil(lambda: widget.preview.view() is None, timeout=20_000)
+    widget.panel.cancel.click()
+
+
+def _remove(viewer: ViewerModel) -> None:
+    viewer.layers.clear()
+
+
+def _rename(viewer: ViewerModel) -> None:
+    viewer.layers[0].name = "other"
+
+
+@pytest.mark.parametrize("meddle", [_remove, _rename])
+def test_the_layer_may_change_in_the_middle(
+    qtbot: Any, viewer: ViewerModel, meddle: Callable[[ViewerModel], None]
+) -> None:
+    widget = _started(qtbot, viewer)
+    meddle(viewer)
+    steps = len(widget.panel.plot.steps)
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > steps + 2, timeout=10_000)
+    widget.panel.stop.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
+    assert list(session) == ["cells APR"]
+
+
+def test_two_layers_of_different_size_train_together(qtbot: Any, viewer: ViewerModel) -> None:
+    other = viewer.add_image(np.random.default_rng(1).random((50, 60)), name="more")
+    widget = _widget(qtbot, TrainWidget, viewer)
+    widget.picker.layers.value = [viewer.layers["cells"], other]
+    _run(qtbot, widget)
+    assert session["cells APR"].record["train"]["planes"] == 4
+
+
+def test_a_part_of_the_layer_can_be_chosen(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _widget(qtbot, TrainWidget, viewer)
+    widget.picker.part.value = "Plane on screen"
+    assert widget.picker.planes().sizes == [(64, 80)]
+    corners = np.array([[0, 0, 0], [0, 0, 100], [0, 80, 100], [0, 80, 0]])  # world: scale 2
+    shapes = viewer.add_shapes([corners], shape_type="rectangle")
+    widget.picker.part.value = "Rectangle in a Shapes layer"
+    widget.picker.shapes.value = shapes
+    assert widget.picker.planes().sizes == [(40, 50)] * 3
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (np.zeros((64, 64)), "constant"),
+        (np.full((64, 64), np.nan), "finite"),
+        (np.random.default_rng(0).random((20, 20)), "at least 32 x 32"),
+    ],
+    ids=["constant", "nan", "small"],
+)
+def test_bad_images_get_one_sentence(qtbot: Any, data: Any, sentence: str) -> None:
+    viewer = ViewerModel()
+    viewer.add_layer(Image(data, name="bad", contrast_limits=(0, 1)))
+    widget = _widget(qtbot, TrainWidget, viewer)
+    _run(qtbot, widget)
+    assert any(sentence in message for message in _messages())
+    assert widget.start.isEnabled()
+    assert len(viewer.layers) == 1
+
+
+def test_without_a_layer_or_a_teacher_a_sentence_says_what_to_do(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    train, distill = (_widget(qtbot, kind, viewer) for kind in (TrainWidget, DistillWidget))
+    train.start.click()
+    distill.start.click()
+    _commands.denoise_layer(viewer)
+    texts = _messages()
+    assert "Open an image" in texts[0]
+    assert "Train a teacher first" in texts[1]
+    assert "Select the image layers" in texts[2]
+    assert threading.active_count() < 50
+
+
+def test_settings_that_do_not_fit_are_refused_before_the_start(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    widget = _widget(qtbot, TrainWidget, viewer, window=4)
+    widget.start.click()
+    assert any("odd" in message for message in _messages())
+    assert widget.panel.run is None
+
+
+def test_the_form_shows_what_a_preset_changes(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = TrainWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.quality.value = "paper"
+    config = widget.config()
+    assert (config.preset, config.width, config.steps) == ("paper", 48, 400_000)
+    widget.quality.value = "time budget"
+    widget.minutes.value = 3
+    assert widget.config().minutes == 3
+
+
+def test_models_are_renamed_deleted_saved_and_loaded(
+    qtbot: Any, trained: TrainWidget, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtWidgets import QFileDialog, QInputDialog
+
+    path = str(tmp_path / "kept.aprrd")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (path, ""))
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (path, ""))
+    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("mine", True))
+    buttons = trained.models.buttons
+    buttons["Save…"].click()
+    buttons["Rename…"].click()
+    assert list(session) == ["mine"]
+    buttons["Load…"].click()
+    assert list(session) == ["mine", "kept"]
+    assert trained.models.name == "kept"
+    buttons["Delete"].click()
+    assert list(session) == ["mine"]
+    (tmp_path / "kept.aprrd").write_text("no model")
+    buttons["Load…"].click()
+    assert any("no napari-aprrd model" in message for message in _messages())
