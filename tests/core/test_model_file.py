@@ -40,7 +40,7 @@ def path(denoiser: Denoiser, tmp_path: Path) -> Path:
     return tmp_path / "cells.aprrd"
 
 
-def assert_refused(path: Path, words: str = "") -> None:
+def assert_refused(path: Path, words: str = ".") -> None:
     """One sentence for the user, and no other exception."""
     with pytest.raises(UserError, match=words) as caught:
         load(path)
@@ -148,7 +148,6 @@ def test_weights_that_do_not_fit_the_network_are_refused(path: Path, weights) ->
 @pytest.mark.parametrize(
     "type_", [torch.int32, torch.uint8, torch.float16, torch.bfloat16, torch.float64]
 )
-@pytest.mark.xfail(strict=True, raises=(RuntimeError, pytest.fail.Exception), reason="not checked")
 def test_weights_of_another_type_are_refused_or_converted(path: Path, type_: torch.dtype) -> None:
     rewrite(path, weights=lambda w: {name: tensor.to(type_) for name, tensor in w.items()})
     if type_.is_floating_point:
@@ -185,7 +184,6 @@ def test_damaged_headers_are_refused(path: Path, header) -> None:
     assert_refused(path, "damaged")
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="json.loads: more than 4300 digits")
 def test_a_header_with_an_endless_number_is_refused(path: Path) -> None:
     rewrite(path, header=lambda header: '{"format": ' + "1" * 5000 + "}")
     assert_refused(path)

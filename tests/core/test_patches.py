@@ -92,7 +92,6 @@ def test_constant_and_empty_channels_are_refused(
         Normalisation.measure(MemoryPlanes([image]))
 
 
-@pytest.mark.xfail(strict=True, reason="the message gives the first channel's value")
 def test_the_message_gives_the_value_of_the_constant_channel() -> None:
     image = noisy_image(2, 64, 64)
     image[1] = 3

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .config import ALL_SHIFTS, Config, DenoiseConfig
+from .config import Config, DenoiseConfig
 from .devices import pick_device
 from .errors import UserError
 from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
@@ -46,15 +46,14 @@ class Architecture(Config):
         """The sides of the network's input are multiples of this, in pixels."""
         return 1 << self.depth
 
-    @property
-    def halo(self) -> int:
-        """Bound of the receptive field's reach to any side, in pixels."""
+    def halo(self, shifts: Sequence[int] = ()) -> int:
+        """Bound of the receptive field's reach to any side at these shifts, in pixels."""
         # 3x3 convolutions reach stride pixels far: at strides 1, 2, 4 .. 2 ** depth one on
         # the way down (two at stride 1), two at each stride below 2 ** depth on the way up.
         # 2 ** depth more for the grid of the pools.
         reach = 5 * self.multiple - 2
         # Looking up, a convolution reaches twice as far, and each pool adds a row.
-        return 2 * reach + max(ALL_SHIFTS) if self.kind == "blind-spot" else reach
+        return 2 * reach + max(shifts, default=0) if self.kind == "blind-spot" else reach
 
 
 @dataclass(frozen=True)
@@ -80,6 +79,10 @@ class Calibration:
         gains, offsets = [], []
         for y, x in zip(noisy.astype(np.float64), output.astype(np.float64), strict=True):
             valid = np.isfinite(y)
+            if not valid.any():
+                gains.append(1.0)
+                offsets.append(0.0)
+                continue
             y, x = y[valid], x[valid]
             variance = x.var()
             gain = ((x - x.mean()) * (y - y.mean())).mean() / variance if variance > 0 else 1.0
@@ -161,7 +164,8 @@ class Denoiser:
         tile : ndarray, shape (C, h, w), float32
         """
         config = config or DenoiseConfig()
-        for rows, columns, tile in self._tiles(read, size, config, self._mean_of(config.shifts)):
+        mean = self._mean_of(config.shifts)
+        for rows, columns, tile in self._tiles(read, size, config, config.shifts, mean):
             tile = self.normalisation.undo(tile)
             if config.calibrate and self.calibration is not None:
                 tile = self.calibration.apply(tile)
@@ -193,7 +197,9 @@ class Denoiser:
         def forward(x: Tensor) -> Tensor:
             return network.all_shifts(x, shifts).flatten(1, 2)
 
-        for rows, columns, tile in self._tiles(_reader(image), image.shape[1:], config, forward):
+        for rows, columns, tile in self._tiles(
+            _reader(image), image.shape[1:], config, shifts, forward
+        ):
             output[:, rows, columns] = tile
         return output.reshape(len(shifts), self.channels, *image.shape[1:])
 
@@ -231,6 +237,7 @@ class Denoiser:
         read: Read,
         size: Sequence[int],
         config: DenoiseConfig,
+        shifts: Sequence[int],
         forward: Callable[[Tensor], Tensor],
     ) -> Iterator[tuple[slice, slice, Image]]:
         device = next(self.network.parameters()).device
@@ -244,7 +251,7 @@ class Denoiser:
             lambda rows, columns: self.normalisation.apply(read(rows, columns)),
             (size[0], size[1]),
             tile=config.tile,
-            halo=self.architecture.halo,
+            halo=self.architecture.halo(shifts),
             multiple=self.architecture.multiple,
         )
 

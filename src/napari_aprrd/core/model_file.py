@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
@@ -22,6 +22,7 @@ from .patches import Normalisation
 FORMAT = 1
 KEY = "napari-aprrd"
 Numbers = tuple[float, ...]
+_FLOATS = ("F16", "BF16", "F32", "F64")  # as safetensors names them
 
 
 class _PerChannel(Config):
@@ -87,7 +88,10 @@ def load(path: str | PathLike[str]) -> Denoiser:
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
             if shapes != {name: list(tensor.shape) for name, tensor in expected.items()}:
                 raise UserError(f"{path} is damaged: its weights do not fit its network.")
-            weights = {name: file.get_tensor(name) for name in expected}
+            slices = {name: file.get_slice(name) for name in expected}
+            if any(s.get_dtype() not in _FLOATS for s in slices.values()):
+                raise UserError(f"{path} is damaged: its weights are no real numbers.")
+            weights = {name: file.get_tensor(name).float() for name in expected}
     except (SafetensorError, OSError) as error:
         raise UserError(
             f"{path} is no napari-aprrd model file, or it is truncated; choose an *.aprrd file."
@@ -105,7 +109,7 @@ def _read_header(path: Path, text: str | None) -> Header:
         if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
             raise UserError(f"{path} was written by a newer napari-aprrd; update this one.")
         header = Header.model_validate(raw)
-    except (ValidationError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: its header cannot be read.") from error
     c = header.architecture.channels
     parts = [header.normalisation.offset, header.normalisation.scale]

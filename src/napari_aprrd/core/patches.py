@@ -81,9 +81,11 @@ class Normalisation:
         sparse = high <= low  # bright spots on a constant background
         low = np.where(sparse, np.nanmin(pixels, axis=1), low)
         high = np.where(sparse, np.nanmax(pixels, axis=1), high)
-        if (high <= low).any():
+        constant = high <= low
+        if constant.any():
             raise UserError(
-                f"The image is constant (value {low[0]:g}): there is no noise to learn from."
+                f"The image is constant (value {low[constant][0]:g}): "
+                "there is no noise to learn from."
             )
         return cls(tuple(map(float, low)), tuple(map(float, high - low)))
 
