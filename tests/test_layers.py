@@ -5,26 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import pytest
-import torch
-import zarr
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_aprrd import _layers, api
-from napari_aprrd.axes import ArrayPlanes
-from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.denoiser import Architecture, Calibration, Denoiser
+from napari_aprrd import _layers
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.patches import MemoryPlanes, Normalisation
+from napari_aprrd.core.patches import MemoryPlanes
 
 KEPT = (
     *("scale", "translate", "rotate", "shear", "units", "axis_labels", "colormap"),
@@ -55,20 +47,6 @@ def forbidden(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def lazy_and_forbidden(*shape: int, dtype: Any = np.float32) -> Any:
     stack = da.zeros(shape, chunks=(1, *shape[1:]), dtype=dtype)
     return stack.map_blocks(forbidden, meta=np.empty((0,) * len(shape), dtype))
-
-
-def tiny(channels: int = 1) -> Denoiser:
-    """An untrained student whose output spreads over the range of uint8."""
-    torch.manual_seed(channels)
-    architecture = Architecture(kind="student-1.00M", channels=channels, width=4, depth=2)
-    normalisation = Normalisation((0.0,) * channels, (250.0,) * channels)
-    model = Denoiser(architecture.build(), architecture, normalisation)
-    image = np.random.default_rng(0).uniform(0, 250, (channels, 64, 64)).astype(np.float32)
-    raw = model.predict(image, DenoiseConfig(device="cpu")).reshape(channels, -1)
-    gain = 30 / raw.std(1)
-    offset = 120 - gain * raw.mean(1)
-    model.calibration = Calibration(tuple(map(float, gain)), tuple(map(float, offset)))
-    return model
 
 
 # Which layers, which data, which axes ---------------------------------------------------------
@@ -418,137 +396,18 @@ def test_an_added_layer_follows_the_sliders() -> None:
     np.testing.assert_array_equal(out._data_view, source.data[2] + 1)
 
 
-# Lazy denoising -------------------------------------------------------------------------------
+# Previews -------------------------------------------------------------------------------------
 
 
-def noisy(*shape: int, dtype: Any = np.uint16) -> np.ndarray[Any, Any]:
-    return np.random.default_rng(3).integers(0, 250, shape).astype(dtype)
-
-
-LAZY = [
-    pytest.param((40, 48), "YX", np.uint16, id="plane"),
-    pytest.param((3, 40, 48), "TYX", np.uint8, id="stack"),
-    pytest.param((3, 40, 48), "TYX", np.float32, id="float"),
-    pytest.param((3, 40, 48), "TYX", ">u2", id="big-endian"),
-    pytest.param((2, 40, 48, 4), "TYXS", np.uint8, id="rgba"),
-    pytest.param((2, 3, 40, 48), "TCYX", np.uint16, id="channels"),
-    pytest.param((2, 40, 3, 48), "TYCX", np.uint16, id="channels between"),
-    pytest.param((2, 2, 40, 48), "TZYX", np.float64, id="time and depth"),
-]
-
-
-@pytest.mark.parametrize("wrap", [np.asarray, da.from_array, zarr.array])
-@pytest.mark.parametrize(("shape", "axes", "dtype"), LAZY)
-def test_a_lazy_array_equals_the_denoised_one(
-    shape: tuple[int, ...], axes: str, dtype: Any, wrap: Any
-) -> None:
-    data = noisy(*shape, dtype=dtype)
-    model = tiny(ArrayPlanes(data, axes).channels)
-    config = DenoiseConfig(device="cpu")
-    lazy = _layers.lazy_denoise(wrap(data), axes, model, config)
-    expected = api.denoise(data, model, config, axes=axes, progress=False)
-    assert (lazy.shape, lazy.dtype) == (data.shape, data.dtype)
-    got = lazy.compute()
-    assert got.dtype == data.dtype
-    np.testing.assert_array_equal(got, expected)
-    assert np.ptp(got[..., :3]) > 0  # or the comparison says nothing
-
-
-def test_a_chunk_is_one_plane_with_all_channels() -> None:
-    lazy = _layers.lazy_denoise(noisy(4, 2, 3, 40, 48), "TZCYX", tiny(3), DenoiseConfig())
-    assert lazy.chunks == ((1,) * 4, (1,) * 2, (3,), (40,), (48,))
-
-
-def test_only_the_planes_looked_at_are_computed() -> None:
-    loaded: list[int] = []
-    model, data = tiny(), noisy(5, 40, 48)
-
-    def spy(block: Any, block_info: Any = None) -> Any:
-        loaded.append(block_info[0]["chunk-location"][0])
-        return block
-
-    meta = np.empty((0, 0, 0), data.dtype)
-    spied = da.from_array(data, chunks=(1, 40, 48)).map_blocks(spy, dtype=data.dtype, meta=meta)
-    layer = Image(spied, contrast_limits=(0, 250), scale=(2, 1, 1), visible=False)
-    loaded.clear()
-    lazy = _layers.lazy_denoise(layer.data, "TYX", model, DenoiseConfig(device="cpu"))
-    assert loaded == []
-    viewer = ViewerModel()
-    out = _layers.denoised_layer(layer, lazy, {})
-    _layers.add_above(viewer, out, layer)
-    out.visible = True
-    assert set(loaded) <= {0, 2}  # a layer starts at its first plane, the viewer in the middle
-    viewer.dims.set_point(0, 6)
-    assert set(loaded) <= {0, 2, 3}
-    expected = api.denoise(data, model, device="cpu", progress=False)
-    np.testing.assert_array_equal(np.asarray(out._data_view), expected[3])
-    loaded.clear()
-    np.testing.assert_array_equal(lazy[4].compute(), expected[4])
-    assert loaded == [4]
-
-
-def test_concurrent_chunks_take_turns_at_the_network() -> None:
-    model, inside, most = tiny(), [0], [0]
-    guard, forward = threading.Lock(), model.network.forward
-
-    def counted(x: Any) -> Any:
-        with guard:
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-        out = forward(x)
-        with guard:
-            inside[0] -= 1
-        return out
-
-    model.network.forward = counted  # type: ignore[method-assign]
-    one, two = (
-        _layers.lazy_denoise(noisy(4, 40, 48), "TYX", model, DenoiseConfig(device="cpu"))
-        for _ in range(2)
-    )
-    with dask.config.set(scheduler="threads", num_workers=4), ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda lazy: lazy.compute(), (one, two)))
-    assert most[0] == 1
-    np.testing.assert_array_equal(*results)
-
-
-def test_two_models_do_not_share_results() -> None:
-    data = noisy(2, 40, 48)
-    one, two = tiny(), tiny()
-    lazies = [_layers.lazy_denoise(data, "TYX", m, DenoiseConfig(device="cpu")) for m in (one, two)]
-    assert lazies[0].name != lazies[1].name
-
-
-def test_a_model_for_other_channels_is_refused_at_once() -> None:
-    with pytest.raises(UserError, match="channel"):
-        _layers.lazy_denoise(noisy(2, 40, 48), "TYX", tiny(3), DenoiseConfig())
-
-
-def test_an_interrupted_chunk_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_aprrd.core.progress.run", lambda job, listen=None: False)
-    lazy = _layers.lazy_denoise(noisy(40, 48), "YX", tiny(), DenoiseConfig(device="cpu"))
-    with pytest.raises(KeyboardInterrupt):
-        lazy.compute(scheduler="synchronous")
-
-
-def test_a_lazy_array_does_not_pickle_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, pickled = tiny(), []
-
-    def spy(module: Any, protocol: Any) -> Any:
-        pickled.append(module)  # no raise: dask would carry on without a word
-        return object.__reduce_ex__(module, protocol)
-
-    monkeypatch.setattr(torch.nn.Module, "__reduce_ex__", spy)
-    _layers.lazy_denoise(noisy(2, 40, 48), "TYX", model, DenoiseConfig(device="cpu"))
-    assert pickled == []
-
-
-def test_sources_are_not_read_whole_from_files(tmp_path: Path) -> None:
-    stored = zarr.create_array(
-        tmp_path / "stack.zarr", shape=(4, 40, 48), chunks=(1, 40, 48), dtype="uint16"
-    )
-    data = noisy(4, 40, 48)
-    stored[:] = data
-    model = tiny()
-    lazy = _layers.lazy_denoise(stored, "TYX", model, DenoiseConfig(device="cpu"))
-    expected = api.denoise(data[1], model, device="cpu", progress=False)
-    np.testing.assert_array_equal(lazy[1].compute(), expected)
+@pytest.mark.parametrize(
+    "turned", [{}, {"rotate": 30}, {"shear": [0.4]}, {"affine": AFFINE[1:, 1:]}, {"rotate": 90}]
+)
+def test_a_preview_covers_its_window_of_the_source(turned: dict[str, Any]) -> None:
+    source = Image(ramp(60, 80), scale=(0.1, 0.2), translate=(3, -4), **turned)
+    window = (slice(10, 50), slice(20, 70))
+    plane = source.data[window][None].astype(np.float32)
+    preview = _layers.preview_layer(source, window, plane, "preview")
+    for pixel in ((0, 0), (39, 49), (7, 30)):
+        expected = source.data_to_world((pixel[0] + 10, pixel[1] + 20))
+        np.testing.assert_allclose(preview.data_to_world(pixel), expected)
+    np.testing.assert_array_equal(preview.data, source.data[window])

@@ -58,8 +58,10 @@ def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
 
 
 def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
+    from .lazy import lazy_denoise
+
     data, axes = _layers.layer_array(layer), _layers.layer_axes(layer)
-    lazy = _layers.lazy_denoise(data, axes, model, DenoiseConfig())
+    lazy = lazy_denoise(data, axes, model, DenoiseConfig())
     _layers.add_above(viewer, _layers.denoised_layer(layer, lazy, model.record), layer)
 
 

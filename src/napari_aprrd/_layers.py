@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import sys
-import threading
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .axes import LETTERS, ArrayPlanes, check_array, infer_axes
-from .core.config import DenoiseConfig
 from .core.errors import UserError
 from .core.patches import Image, Planes
 
@@ -21,13 +18,10 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
 
-    from .core.denoiser import Denoiser
-
 Part = Literal["all", "plane", "rectangle"]
 SMALLEST = 32  # pixels: side of the smallest rectangle to learn from
 KEY = "napari-aprrd"  # in a layer's metadata
 KEY_PREVIEW = "napari-aprrd preview"
-_one_at_a_time = threading.Lock()  # lazy planes: one has all cores
 
 
 def is_image_layer(thing: object) -> bool:
@@ -254,12 +248,16 @@ def preview_layer(layer: Any, window: tuple[slice, slice], plane: Image, name: s
 
     flat = layer.as_layer_data_tuple()[1]
     corner = np.array([0.0] * (layer.ndim - 2) + [s.start for s in window])
+    origin = np.asarray(layer.data_to_world(corner))[-2:]
+    affine = np.eye(3)  # scale, rotation and shear in the plane: where each axis goes
+    affine[:2, 2] = origin
+    for axis, step in enumerate(np.eye(layer.ndim)[-2:]):
+        affine[:2, axis] = np.asarray(layer.data_to_world(corner + step))[-2:] - origin
     return ImageLayer(
         shown(layer, plane),
         name=name,
         rgb=layer.rgb,
-        scale=layer.scale[-2:],
-        translate=np.asarray(layer.data_to_world(corner))[-2:],
+        affine=affine,
         colormap=None if layer.rgb else layer.colormap,
         contrast_limits=layer.contrast_limits,
         gamma=layer.gamma,
@@ -288,54 +286,3 @@ def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
     place = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)
     viewer.layers.insert(place, layer)
     viewer.layers.selection = selected  # the next step is for the same layers
-
-
-def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig) -> Any:
-    """A dask array of the denoised image that computes only the planes that are looked at.
-
-    Parameters
-    ----------
-    data : array
-        NumPy, dask or zarr.
-    axes : str
-        Of the data.
-    denoiser : Denoiser
-    config : DenoiseConfig
-
-    Returns
-    -------
-    dask.array.Array
-        Shape and dtype of the data; one chunk for each plane.
-
-    Raises
-    ------
-    UserError
-        If the channels are not those of the denoiser.
-    """
-    import dask.array as da
-
-    from .core.denoise import denoise
-    from .core.progress import run
-
-    source = ArrayPlanes(data, axes)
-    if source.channels != denoiser.channels:  # now, not when napari draws
-        raise UserError(
-            f"The model was trained on {denoiser.channels} channel(s), "
-            f"the image has {source.channels}."
-        )
-    chunks = [1 if letter in source.plane_axes else -1 for letter in axes]
-    lazy = data if hasattr(data, "dask") else da.from_array(data, chunks=chunks, name=False)
-
-    def compute(block: Any) -> Any:
-        planes = ArrayPlanes(block, axes)
-        out = planes.new_output(block.dtype)
-        job = denoise(denoiser, planes, lambda p, at, t: planes.write(out, p, at, t), config)
-        with _one_at_a_time:
-            done = run(job)
-        if not done:
-            raise KeyboardInterrupt
-        return out
-
-    # A name of its own: else dask hashes the network to find one.
-    name, meta = f"denoised-{uuid.uuid4().hex}", np.empty(0, lazy.dtype)
-    return lazy.rechunk(chunks).map_blocks(compute, name=name, dtype=lazy.dtype, meta=meta)

@@ -59,7 +59,8 @@ class LivePreview:
             self._viewer.layers.remove(self._layer)
 
     def _look(self, event: object = None) -> None:
-        plane = _layers.current_plane(self._source, self._viewer.dims.point)
+        dims = self._viewer.dims
+        plane = _layers.current_plane(self._source, dims.point, dims.units)
         height, width = self._planes.sizes[plane]
         rows, columns = (_middle(n) for n in (height, width))
         self._view = View(self._planes, plane, rows, columns)

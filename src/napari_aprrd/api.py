@@ -6,8 +6,6 @@ from collections.abc import Generator, Sequence
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
 from .core import denoise as _denoise
@@ -17,6 +15,7 @@ from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .core.progress import Job, run
+from .lazy import is_lazy, lazy_denoise, output_dtype
 from .show import Listen, keep_window_live, listener
 
 
@@ -138,7 +137,8 @@ def denoise(
     -------
     ndarray, napari Image layer, list of these, or Background
         Same shape as the image, and its dtype unless asked otherwise. NaN and infinite pixels
-        stay where they were. A layer gives a layer, ready for ``viewer.add_layer``.
+        stay where they were. A layer gives a layer, ready for ``viewer.add_layer``. Dask and
+        zarr give a dask array that denoises the planes that are asked for, when they are.
 
     Raises
     ------
@@ -179,8 +179,10 @@ def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
 
 def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str | None) -> Job[Any]:
     planes = _planes_of(image, axes)
-    dtype = np.dtype(np.float32 if config.dtype == "float32" else planes.data.dtype)
-    out = planes.new_output(dtype.newbyteorder("="))
+    if is_lazy(planes.data):
+        lazy = lazy_denoise(planes.data, planes.axes, model, config)
+        return _nothing_to_do(_like_input(image, lazy, model))
+    out = planes.new_output(output_dtype(planes.data.dtype, config))
 
     def job() -> Job[Any]:
         done = yield from _denoise.denoise(
@@ -188,11 +190,21 @@ def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str |
         )
         if not done:
             raise KeyboardInterrupt
-        if _layers.is_image_layer(image):
-            return _layers.denoised_layer(image, out, model.record)
-        return out
+        return _like_input(image, out, model)
 
     return job()
+
+
+def _nothing_to_do(result: Any) -> Job[Any]:
+    yield from ()
+    return result
+
+
+def _like_input(image: Any, out: Any, model: Denoiser) -> Any:
+    """A layer for a layer, an array for an array."""
+    return (
+        _layers.denoised_layer(image, out, model.record) if _layers.is_image_layer(image) else out
+    )
 
 
 def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]:

@@ -96,8 +96,12 @@ class LayerPicker(QWidget):
                 if self.shapes.value is None:
                     raise UserError("Draw a rectangle in a Shapes layer first.")
                 rectangle = _layers.rectangle_in(self.shapes.value, layer)
-            point = self._viewer.dims.point
-            parts.append(_layers.part_of(layer, part, point=point, rectangle=rectangle))
+            dims = self._viewer.dims
+            parts.append(
+                _layers.part_of(
+                    layer, part, point=dims.point, units=dims.units, rectangle=rectangle
+                )
+            )
         return JoinedPlanes(parts)
 
     def _on_part(self, part: str) -> None:
