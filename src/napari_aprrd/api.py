@@ -9,12 +9,14 @@ from typing import Any
 from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
 from .core import denoise as _denoise
-from .core import model_file, train
+from .core import model_file
 from .core.background import Background
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.denoiser import Denoiser
+from .core.distill import distill
 from .core.errors import UserError
 from .core.progress import Job, run
+from .core.train import train
 from .lazy import is_lazy, lazy_denoise, output_dtype
 from .show import Listen, keep_window_live, listener
 
@@ -61,7 +63,7 @@ def train_apr(
     Denoising", AAAI 2025, equation [6].
     """
     config = TrainConfig.of(config, **settings)
-    return _carry_out(train.train(as_planes(images, axes), config), progress, background)
+    return _carry_out(train(as_planes(images, axes), config), progress, background)
 
 
 def distill_rd(
@@ -105,7 +107,7 @@ def distill_rd(
     """
     config = DistillConfig.of(config, **settings)
     planes = as_planes(images, axes)
-    return _carry_out(train.distill(teacher, planes, config), progress, background)
+    return _carry_out(distill(teacher, planes, config), progress, background)
 
 
 def denoise(

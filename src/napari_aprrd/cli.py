@@ -218,21 +218,21 @@ def import_published(
 
 
 def _train(pictures: dict[Path, Picture], config: TrainConfig) -> Denoiser:
-    from .core import train
     from .core.progress import run
+    from .core.train import train
     from .show import listener
 
     with listener(True) as listen:
-        return run(train.train(_planes(pictures), config), listen)
+        return run(train(_planes(pictures), config), listen)
 
 
 def _distill(teacher: Denoiser, pictures: dict[Path, Picture], config: DistillConfig) -> Denoiser:
-    from .core import train
+    from .core.distill import distill
     from .core.progress import run
     from .show import listener
 
     with listener(True) as listen:
-        return run(train.distill(teacher, _planes(pictures), config), listen)
+        return run(distill(teacher, _planes(pictures), config), listen)
 
 
 def _train_and_distill(

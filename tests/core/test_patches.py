@@ -132,7 +132,7 @@ def test_crops_come_in_all_eight_orientations_equally_often() -> None:
     sampler = CropSampler(numbered(32, 32), IDENTITY, batch=50, patch=32, seed=0)
     image = torch.arange(32.0 * 32).view(32, 32)
     turned = [torch.rot90(i, k) for i in (image, image.flip(0)) for k in range(4)]
-    crops = torch.cat([sampler.draw() for _ in range(16)])[:, 0]
+    crops = torch.cat([sampler.draw().values for _ in range(16)])[:, 0]
     counts = torch.tensor([sum(torch.equal(crop, t) for crop in crops) for t in turned])
     assert counts.sum() == 800
     assert (counts - 100).abs().max() < 5 * (800 / 8 * 7 / 8) ** 0.5
@@ -142,7 +142,7 @@ def test_crops_are_normalised_batches_without_invalid_pixels() -> None:
     image = noisy_image(3, 48, 64)
     image[:, 20, 20] = np.nan
     normalisation = Normalisation((100.0, 50.0, 0.0), (60.0, 10.0, 1.0))
-    batch = CropSampler(MemoryPlanes([image]), normalisation, batch=6, patch=32, seed=0).draw()
+    batch = CropSampler(MemoryPlanes([image]), normalisation, batch=6, patch=32, seed=0).draw().values
     assert batch.shape == (6, 3, 32, 32)
     assert batch.dtype == torch.float32
     assert batch.isfinite().all()
@@ -154,7 +154,7 @@ def test_crops_are_normalised_batches_without_invalid_pixels() -> None:
 
 def test_the_seed_decides_the_crops() -> None:
     def draw(seed: int) -> torch.Tensor:
-        return CropSampler(noisy_planes(), IDENTITY, batch=4, patch=32, seed=seed).draw()
+        return CropSampler(noisy_planes(), IDENTITY, batch=4, patch=32, seed=seed).draw().values
 
     assert torch.equal(draw(1), draw(1))
     assert not torch.equal(draw(1), draw(2))

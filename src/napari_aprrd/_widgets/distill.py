@@ -53,7 +53,7 @@ class DistillWidget(JobWidget[DistillConfig]):
 
     def make_job(self, config: DistillConfig) -> Job[Denoiser]:
         """Distillation of the chosen teacher on what is chosen."""
-        from ..core.train import distill
+        from ..core.distill import distill
 
         return distill(self.teacher(), self.picker.planes(), config)
 

@@ -63,7 +63,7 @@ _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
     "thorough": {"steps": 1500, "batch": 8, "width": 24},
     "paper": {
         **{"steps": 400_000, "batch": 8, "patch": 256, "learning_rate": 3e-4, "warmup": 0.0},
-        **{"width": 48, "depth": 5},
+        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0},
     },
 }
 _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
@@ -72,7 +72,7 @@ _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
     "thorough": {"steps": 2000, "width": 24},
     "paper": {
         **{"steps": 200_000, "batch": 8, "patch": 128, "learning_rate": 3e-4, "warmup": 0.0},
-        **{"width": 48, "depth": 5},
+        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0},
     },
 }
 
@@ -131,6 +131,21 @@ class _Schedule(Config):
     loss: Norm = Field(
         "l1",
         description="Distance in the loss: 'l1' as in the paper, or 'l2' (mean squared error).",
+    )
+    hold_out: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Share of the pixels that are never learnt from: they show when training "
+        "turns into learning by heart. 0: none.",
+        json_schema_extra={"step": 0.01},
+    )
+    average: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="Share of the schedule over which the weights are averaged. 0: the last ones.",
+        json_schema_extra={"step": 0.01},
     )
     seed: int = Field(
         0, ge=0, lt=2**63, description="Same seed, device, data and steps: same weights."

@@ -114,6 +114,13 @@ class Denoiser:
     calibration: Calibration | None = None
     record: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def fresh(cls, architecture: Architecture, normalisation: Normalisation, seed: int) -> Denoiser:
+        """An untrained denoiser; the caller's random state is left alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(architecture.build(), architecture, normalisation)
+
     @property
     def channels(self) -> int:
         """Number of image channels C."""

@@ -10,9 +10,10 @@ import torch
 from .config import DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .devices import pick_device
+from .distill import distill
 from .patches import MemoryPlanes
 from .progress import Job, Progress
-from .train import distill, train
+from .train import train
 
 C = TypeVar("C", TrainConfig, DistillConfig)
 _SIDE = 64  # pixels of the trial's crops

@@ -6,13 +6,28 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .replace import replace_pixels
 
 Norm = Literal["l1", "l2"]
-_MEAN_NORM: dict[Norm, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "l2": F.mse_loss}
+_NORM: dict[Norm, Callable[[Tensor], Tensor]] = {"l1": torch.abs, "l2": torch.square}
+
+
+def mean_norm(difference: Tensor, norm: Norm = "l1", mask: Tensor | None = None) -> Tensor:
+    """Mean of |d| (l1) or d^2 (l2) over all elements, or those under a mask.
+
+    Parameters
+    ----------
+    difference : Tensor, shape (..., C, H, W)
+    norm : {"l1", "l2"}
+    mask : Tensor, shape broadcastable to (..., 1, H, W), bool, optional
+    """
+    values = _NORM[norm](difference)
+    if mask is None:
+        return values.mean()
+    weights = mask.to(values.dtype).expand_as(values)
+    return (values * weights).sum() / weights.sum().clamp(min=1)
 
 
 def apr_loss(
@@ -22,6 +37,7 @@ def apr_loss(
     *,
     regularization: float = 4.0,
     norm: Norm = "l1",
+    mask: Tensor | None = None,
 ) -> Tensor:
     """APR loss, equation [6].
 
@@ -39,13 +55,14 @@ def apr_loss(
         lambda. At 0 the second pass through the network is saved.
     norm : {"l1", "l2"}
         L1 as in the paper, or mean squared error.
+    mask : Tensor, shape (B, 1, H, W), bool, optional
+        Pixels to learn from; default all.
 
     Returns
     -------
     Tensor, scalar
         Means over all elements.
     """
-    mean_norm = _MEAN_NORM[norm]
     h1, h2 = replace_pixels(noisy, maps)
     difference_target = torch.zeros_like(noisy)
     if regularization > 0:
@@ -53,13 +70,16 @@ def apr_loss(
             f1, f2 = replace_pixels(network(noisy), maps)
         difference_target = f1 - f2
     predicted = network(h1)
-    loss = mean_norm(predicted, h2)
+    loss = mean_norm(predicted - h2, norm, mask)
     if regularization > 0:
-        loss = loss + regularization * mean_norm(predicted, h2 + difference_target)
+        residual = predicted - h2 - difference_target
+        loss = loss + regularization * mean_norm(residual, norm, mask)
     return loss
 
 
-def distillation_loss(student: Tensor, targets: Tensor, *, norm: Norm = "l1") -> Tensor:
+def distillation_loss(
+    student: Tensor, targets: Tensor, *, norm: Norm = "l1", mask: Tensor | None = None
+) -> Tensor:
     """Sum over the targets of the student's distance to each, equations [3] and [9].
 
     Plain distillation (D) passes the teacher's outputs T, recharged distillation (RD) passes
@@ -74,10 +94,12 @@ def distillation_loss(student: Tensor, targets: Tensor, *, norm: Norm = "l1") ->
         T or T_RD.
     norm : {"l1", "l2"}
         L1 as in the paper, or mean squared error.
+    mask : Tensor, shape (B, 1, H, W), bool, optional
+        Pixels to learn from; default all.
 
     Returns
     -------
     Tensor, scalar
     """
     j = targets.shape[1]
-    return j * _MEAN_NORM[norm](student[:, None].expand_as(targets), targets)
+    return j * mean_norm(student[:, None] - targets, norm, None if mask is None else mask[:, None])

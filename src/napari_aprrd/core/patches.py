@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import UserError
 
 Image = NDArray[np.float32]
+HELD_OUT_BLOCK = np.uint64(16)  # pixels: wider than the noise is correlated
 
 
 class Planes(Protocol):
@@ -104,7 +105,12 @@ class Normalisation:
 
 
 def read_window(planes: Planes, rng: np.random.Generator, side: int) -> Image:
-    """Read a window at a random place, every pixel of the source equally likely: (C, h, w).
+    """Read a window at a random place: (C, h, w)."""
+    return planes.read(*random_place(planes, rng, side))
+
+
+def random_place(planes: Planes, rng: np.random.Generator, side: int) -> tuple[int, slice, slice]:
+    """Draw a window: plane, rows, columns; every pixel of the source is equally likely.
 
     The window is smaller than `side` where the plane is.
     """
@@ -113,7 +119,7 @@ def read_window(planes: Planes, rng: np.random.Generator, side: int) -> Image:
     h, w = planes.sizes[plane]
     top = int(rng.integers(max(h - side, 0) + 1))
     left = int(rng.integers(max(w - side, 0) + 1))
-    return planes.read(plane, slice(top, min(top + side, h)), slice(left, min(left + side, w)))
+    return plane, slice(top, min(top + side, h)), slice(left, min(left + side, w))
 
 
 def fill_invalid(image: Image) -> Image:
@@ -129,6 +135,20 @@ def fill_invalid(image: Image) -> Image:
     return np.asarray(np.where(valid, image, filled.numpy()), np.float32)
 
 
+class Crops(NamedTuple):
+    """A batch of crops."""
+
+    values: Tensor  # (B, C, patch, patch), float32, normalised
+    valid: Tensor  # (B, 1, patch, patch), bool: all channels are finite in the source
+    held_out: Tensor  # (B, 1, patch, patch), bool: never to learn from
+
+    def to(self, network: nn.Module) -> Crops:
+        """Move to the device of a network."""
+        device = next(network.parameters()).device
+        values, *masks = (part.to(device, non_blocking=True) for part in self)
+        return Crops(values.contiguous(memory_format=torch.channels_last), *masks)
+
+
 class CropSampler:
     """Random square crops in random orientation, normalised.
 
@@ -141,10 +161,19 @@ class CropSampler:
         Crops in a batch; their side in pixels.
     seed : int
         Of the crops' places and orientations.
+    hold_out : float
+        Share of the pixels that is held out, the same pixels whatever the seed.
     """
 
     def __init__(
-        self, planes: Planes, normalisation: Normalisation, *, batch: int, patch: int, seed: int
+        self,
+        planes: Planes,
+        normalisation: Normalisation,
+        *,
+        batch: int,
+        patch: int,
+        seed: int,
+        hold_out: float = 0.0,
     ) -> None:
         for height, width in planes.sizes:
             if min(height, width) < patch:
@@ -153,15 +182,40 @@ class CropSampler:
                     f"{height} x {width}; use a smaller patch (setting 'patch') or larger images."
                 )
         self._planes, self._normalisation = planes, normalisation
-        self._batch, self._patch = batch, patch
+        self._batch, self._patch, self._hold_out = batch, patch, hold_out
         self._rng = np.random.default_rng(seed)
 
-    def draw(self) -> Tensor:
-        """Return the next batch: (B, C, patch, patch), float32, on the CPU."""
-        crops = []
-        for _ in range(self._batch):
-            crop = read_window(self._planes, self._rng, self._patch)
-            crop = self._normalisation.apply(fill_invalid(crop))
-            crop = np.rot90(crop, int(self._rng.integers(4)), axes=(1, 2))  # 8-fold augmentation
-            crops.append(crop[:, ::-1] if self._rng.random() < 0.5 else crop)
-        return torch.from_numpy(np.stack(crops))
+    def draw(self) -> Crops:
+        """Return the next batch."""
+        crops = [self._crop() for _ in range(self._batch)]
+        return Crops(*(torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)))
+
+    def _crop(self) -> list[NDArray[Any]]:
+        place = random_place(self._planes, self._rng, self._patch)
+        crop = self._planes.read(*place)
+        valid = np.isfinite(crop).all(axis=0, keepdims=True)
+        held_out = held_out_pixels(*place, share=self._hold_out)[None]
+        crop = self._normalisation.apply(fill_invalid(crop))
+        turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8-fold augmentation
+        turned = (np.rot90(part, turns, axes=(1, 2)) for part in (crop, valid, held_out))
+        return [part[:, ::-1] if flip else part for part in turned]
+
+
+def held_out_pixels(plane: int, rows: slice, columns: slice, *, share: float) -> NDArray[np.bool_]:
+    """Say which pixels of a window no training may learn from: (h, w).
+
+    Small blocks, scattered as if by chance, but always the same for the same place: nothing
+    has to be kept, however large the source is.
+    """
+    y = np.arange(rows.start, rows.stop, dtype=np.uint64)[:, None] // HELD_OUT_BLOCK
+    x = np.arange(columns.start, columns.stop, dtype=np.uint64)[None] // HELD_OUT_BLOCK
+    mixed = _mix(_mix(_mix(np.full((1, 1), plane, np.uint64)) ^ y) ^ x)
+    return (mixed >> np.uint64(11)) * 2.0**-53 < share
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash integers (the finaliser of splitmix64); products wrap around."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -45,6 +45,8 @@ class Progress:
         Time worked, pauses left out.
     loss : float or None
         Mean loss since the last report, in training.
+    held_out : float or None
+        Loss on pixels that are not learnt from, where this report brings a new value.
     note : str
         Something the user must know; else empty.
     snapshot : callable or None
@@ -57,6 +59,7 @@ class Progress:
     total: int
     seconds: float
     loss: float | None = None
+    held_out: float | None = None
     note: str = ""
     snapshot: Callable[[], Denoiser] | None = field(default=None, repr=False, compare=False)
 
