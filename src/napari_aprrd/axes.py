@@ -169,7 +169,9 @@ class ArrayPlanes:
 def convert(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Convert to a type; integers are rounded and clipped to their range."""
     if dtype.kind == "f":
-        return values.astype(dtype)
+        limits = np.finfo(dtype)  # float16 ends at 65504
+        kept = np.isfinite(values)
+        return np.where(kept, values.clip(limits.min, limits.max), values).astype(dtype)
     info = np.iinfo(dtype)
     # In float64: the largest uint32 has no float32.
     rounded = np.rint(np.nan_to_num(values.astype(np.float64)))

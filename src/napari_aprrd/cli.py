@@ -146,12 +146,11 @@ def denoise(
     own = {n: v for n, v in settings.items() if n in DenoiseConfig.model_fields}
     config = DenoiseConfig.of(**own)
     pictures = _read_all(inputs, axes, planes)
-    targets = _output_names(pictures, out)
+    denoiser = load(model) if model is not None else None
+    targets = _output_names(pictures, out, config)
     for target in targets.values():
         check_writable(target)
-    if model is not None:
-        denoiser = load(model)
-    else:
+    if denoiser is None:
         shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
         denoiser = _train_and_distill(pictures, shared, out)
     for path, picture in pictures.items():
@@ -278,15 +277,28 @@ def _read_all(inputs: list[str], axes: str | None, planes: str | None) -> dict[P
     return pictures
 
 
-def _output_names(pictures: dict[Path, Picture], out: Path) -> dict[Path, Path]:
+def _output_names(
+    pictures: dict[Path, Picture], out: Path, config: DenoiseConfig
+) -> dict[Path, Path]:
     """OUT is a file for one input, a folder for many."""
-    if len(pictures) == 1 and not out.is_dir():
-        return dict.fromkeys(pictures, out)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
-    return {path: out / path.name for path in pictures}
+    from .io import check_format
+    from .lazy import output_dtype
+
+    single = len(pictures) == 1 and not out.is_dir()
+    targets = {path: out if single else out / path.name for path in pictures}
+    for path, target in targets.items():
+        check_format(target, output_dtype(pictures[path].data.dtype, config), pictures[path].axes)
+        if target.exists() and target.samefile(path):
+            raise UserError(f"The output would overwrite the input {path}; name another.")
+    twice = [target for target in targets.values() if list(targets.values()).count(target) > 1]
+    if twice:
+        raise UserError(f"Several inputs would be written to {twice[0]}; denoise them in turn.")
+    if not single:
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+    return targets
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

@@ -87,6 +87,26 @@ def read_picture(path: str | PathLike[str], axes: str | None = None) -> Picture:
     return picture if axes is None else replace(picture, axes=infer_axes(picture.data.shape, axes))
 
 
+def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> None:
+    """Make sure, before hours of work, that a file of this name can hold the image.
+
+    Raises
+    ------
+    UserError
+        If the name is of no known format, or the format cannot hold the image.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in PICTURE:
+        sixteen = suffix == ".png" and axes == "YX" and dtype == np.uint16
+        if not sixteen and (dtype != np.uint8 or axes not in ("YX", "YXS")):
+            raise UserError(
+                f"Cannot write {path}: this format holds single 8-bit pictures; use .tif instead."
+            )
+    elif suffix not in (*TIFF, ".npy"):
+        known = ", ".join((*TIFF, *PICTURE, ".npy"))
+        raise UserError(f"Cannot write {path}: use a name that ends in one of {known}.")
+
+
 def write_picture(path: str | PathLike[str], picture: Picture) -> None:
     """Write an image file; it is complete or not there at all.
 
@@ -95,21 +115,22 @@ def write_picture(path: str | PathLike[str], picture: Picture) -> None:
     UserError
         If the format cannot hold the image, or the file cannot be written.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = Path(path).suffix.lower()
+    check_format(path, picture.data.dtype, picture.axes)
     data = np.asarray(picture.data)
     if suffix in TIFF:
         write_atomically(path, lambda temporary: _write_tiff(temporary, picture, data))
     elif suffix == ".npy":
-        write_atomically(path, lambda temporary: np.save(temporary, data))
-    elif suffix in PICTURE:
-        _check_png_or_jpeg(path, data, picture.axes)
+        write_atomically(path, lambda temporary: _write_npy(temporary, data))
+    else:
         import imageio.v3 as iio
 
         write_atomically(path, lambda temporary: iio.imwrite(temporary, data))
-    else:
-        known = ", ".join((*TIFF, *PICTURE, ".npy"))
-        raise UserError(f"Cannot write {path}: use a name that ends in one of {known}.")
+
+
+def _write_npy(path: Path, data: np.ndarray[Any, Any]) -> None:
+    with path.open("wb") as file:  # given a name, NumPy would add a suffix of its own
+        np.save(file, data)
 
 
 def _named(data: Any) -> Picture:
@@ -120,7 +141,8 @@ def _named(data: Any) -> Picture:
 def _read_png_or_jpeg(path: Path) -> Picture:
     import imageio.v3 as iio
 
-    return _named(iio.imread(path))
+    with path.open("rb") as file:
+        return _named(iio.imread(file, plugin="pillow"))
 
 
 def _read_zarr(path: Path) -> Picture:
@@ -137,7 +159,8 @@ def _read_zarr(path: Path) -> Picture:
     data = node[level["path"]]
     names = [a if isinstance(a, str) else a["name"] for a in scales[0]["axes"]]
     axes = infer_axes(data.shape, "".join(names))
-    units = {a.get("unit", "") for a in scales[0]["axes"] if isinstance(a, dict)} - {""}
+    space = (a for a in scales[0]["axes"] if isinstance(a, dict) and a["name"].lower() in "zyx")
+    units = {a.get("unit", "") for a in space} - {""}
     steps: list[float] = next(
         (t["scale"] for t in level.get("coordinateTransformations", []) if t["type"] == "scale"),
         [],
@@ -203,18 +226,18 @@ def _write_tiff(path: Path, picture: Picture, data: np.ndarray[Any, Any]) -> Non
 
     axes, scale, unit = picture.axes, picture.scale, picture.unit
     metadata: dict[str, Any] = {"axes": axes}
-    options: dict[str, Any] = {"compression": "zlib"}
-    if "S" in axes:
-        options["photometric"] = "rgb"
+    photometric = "rgb" if "S" in axes else "minisblack"
+    options: dict[str, Any] = {"compression": "zlib", "photometric": photometric}
     if "X" in scale and "Y" in scale and picture.flavour != "ome":
         options["resolution"] = (1 / scale["X"], 1 / scale["Y"])
         options["resolutionunit"] = {"inch": 2, "cm": 3}.get(unit, 1)
     standard = set(axes) <= set("TZCYXS")
-    if picture.flavour == "imagej" and standard and data.dtype in ("u1", "u2", "f4"):
+    for_imagej = ("u1",) if "S" in axes else ("u1", "u2", "f4")
+    if picture.flavour == "imagej" and standard and data.dtype in for_imagej:
         options |= {"imagej": True, "compression": None}
         names = {"Z": "spacing", "T": "finterval"}
         metadata |= {names[a]: step for a, step in scale.items() if a in names}
-        metadata |= {"unit": unit} if unit else {}
+        metadata |= {"unit": unit.replace("µ", "\\u00B5")} if unit else {}
     elif picture.flavour == "ome" and standard:
         options["ome"] = True
         for axis in "XYZ":
@@ -229,14 +252,6 @@ def _write_tiff(path: Path, picture: Picture, data: np.ndarray[Any, Any]) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # on names of axes that are unusual
         tifffile.imwrite(path, data, metadata=metadata, **options)
-
-
-def _check_png_or_jpeg(path: Path, data: np.ndarray[Any, Any], axes: str) -> None:
-    allowed = ("u1", "u2") if path.suffix.lower() == ".png" else ("u1",)
-    if data.dtype not in allowed or axes not in ("YX", "YXS"):
-        raise UserError(
-            f"Cannot write {path}: this format holds single 8-bit pictures; use .tif instead."
-        )
 
 
 def find_files(inputs: list[str]) -> list[Path]:
@@ -267,7 +282,8 @@ def select_planes(picture: Picture, choice: str) -> Picture:
     if picture.axes[0] in "YXCS":
         raise UserError("The image has no planes to choose from.")
     try:
-        numbers = [int(part) if part else None for part in choice.split(":")]
+        parts = choice.split(":")
+        numbers = [int(part) if part or len(parts) == 1 else None for part in parts]
         index = numbers[0] if len(numbers) == 1 else slice(*numbers)
         data = picture.data[index]
     except (ValueError, TypeError, IndexError) as error:

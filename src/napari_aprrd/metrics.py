@@ -34,9 +34,9 @@ class Scores:
     ssim: float
     data_range: float
 
-    def as_dict(self) -> dict[str, float]:
-        """For JSON."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, float | None]:
+        """For JSON, which knows no infinity: the PSNR of equal images is None."""
+        return {k: v if math.isfinite(v) else None for k, v in asdict(self).items()}
 
 
 def evaluate(
@@ -61,7 +61,7 @@ def evaluate(
     Raises
     ------
     UserError
-        If the shapes do not fit or the reference is constant.
+        If the shapes do not fit, pixels are not finite or the reference is constant.
     """
     original = np.asarray(reference)
     x, r = np.asarray(image, np.float64), np.asarray(reference, np.float64)
@@ -69,6 +69,8 @@ def evaluate(
         raise UserError(
             f"The image has shape {x.shape}, the reference {r.shape}; they must be equal."
         )
+    if not (np.isfinite(x).all() and np.isfinite(r).all()):
+        raise UserError("The images hold NaN or infinite pixels; they cannot be compared.")
     r = np.broadcast_to(r, x.shape)
     if data_range is None:
         data_range = 255.0 if original.dtype == np.uint8 else float(np.ptp(r))

@@ -101,3 +101,22 @@ def test_the_l1_optimum_of_distillation_is_the_median_of_the_targets() -> None:
     values = torch.arange(0, 90, 0.5)
     losses = [float(distillation_loss(v.view(1, 1, 1, 1), targets)) for v in values]
     assert values[losses.index(min(losses))] == 2
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2"])
+def test_pixels_off_the_mask_have_no_say(case: AprCase, norm: Norm) -> None:
+    mask = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.6
+    every = torch.ones_like(mask)
+    masked, half = (
+        apr_loss(case.f, case.noisy, case.maps, norm=norm, mask=m) for m in (mask, ~mask)
+    )
+    share = mask.double().mean()
+    whole = apr_loss(case.f, case.noisy, case.maps, norm=norm)
+    torch.testing.assert_close(share * masked + (1 - share) * half, whole)
+    torch.testing.assert_close(
+        apr_loss(case.f, case.noisy, case.maps, norm=norm, mask=every), whole
+    )
+    targets = torch.rand(2, 6, 2, 8, 8, generator=torch.Generator().manual_seed(2)).double()
+    changed = torch.where(mask[:, None], targets, 9.0)
+    ours = (distillation_loss(case.noisy, t, norm=norm, mask=mask) for t in (targets, changed))
+    torch.testing.assert_close(*ours)

@@ -12,6 +12,7 @@ from napari_aprrd.core.patches import (
     MemoryPlanes,
     Normalisation,
     fill_invalid,
+    held_out_pixels,
     read_window,
 )
 
@@ -142,7 +143,9 @@ def test_crops_are_normalised_batches_without_invalid_pixels() -> None:
     image = noisy_image(3, 48, 64)
     image[:, 20, 20] = np.nan
     normalisation = Normalisation((100.0, 50.0, 0.0), (60.0, 10.0, 1.0))
-    batch = CropSampler(MemoryPlanes([image]), normalisation, batch=6, patch=32, seed=0).draw().values
+    batch = (
+        CropSampler(MemoryPlanes([image]), normalisation, batch=6, patch=32, seed=0).draw().values
+    )
     assert batch.shape == (6, 3, 32, 32)
     assert batch.dtype == torch.float32
     assert batch.isfinite().all()
@@ -164,3 +167,28 @@ def test_the_seed_decides_the_crops() -> None:
 def test_planes_smaller_than_a_crop_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(UserError, match=f"at least 32 x 32 pixels, got {size[0]} x {size[1]}"):
         CropSampler(noisy_planes((64, 64), size), IDENTITY, batch=1, patch=32, seed=0)
+
+
+def test_held_out_pixels_are_the_same_wherever_a_window_lies() -> None:
+    whole = held_out_pixels(3, slice(0, 200), slice(0, 300), share=0.2)
+    window = held_out_pixels(3, slice(37, 90), slice(101, 222), share=0.2)
+    np.testing.assert_array_equal(window, whole[37:90, 101:222])
+    other = held_out_pixels(4, slice(0, 200), slice(0, 300), share=0.2)
+    assert (other != whole).any()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5])
+def test_the_share_of_held_out_pixels_is_kept(share: float) -> None:
+    mask = held_out_pixels(0, slice(0, 4000), slice(0, 4000), share=share)
+    assert mask.mean() == pytest.approx(share, abs=5 * (share / 62_500) ** 0.5)
+    blocks = mask[:3200, :3200].reshape(200, 16, 200, 16)
+    np.testing.assert_array_equal(blocks.all((1, 3)), blocks.any((1, 3)))  # whole blocks
+
+
+def test_crops_turn_together_with_their_masks() -> None:
+    planes = numbered(64, 64)
+    sampler = CropSampler(planes, IDENTITY, batch=20, patch=32, seed=0, hold_out=0.3)
+    crops = sampler.draw()
+    whole = held_out_pixels(0, slice(0, 64), slice(0, 64), share=0.3).ravel()
+    for values, held_out in zip(crops.values[:, 0], crops.held_out[:, 0], strict=True):
+        np.testing.assert_array_equal(held_out, whole[values.long()])

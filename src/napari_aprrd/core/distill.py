@@ -127,7 +127,11 @@ def _target_source(
     """How to draw batches: targets computed once where they fit in memory, else per crop."""
     c, j = planes.channels, len(config.shifts)
     pixels = sum(h * w for h, w in planes.sizes)
-    shared: dict[str, Any] = {"batch": config.batch, "seed": config.seed, "hold_out": config.hold_out}
+    shared: dict[str, Any] = {
+        "batch": config.batch,
+        "seed": config.seed,
+        "hold_out": config.hold_out,
+    }
     needed = config.minutes is not None or pixels <= config.steps * config.batch * config.patch**2
     if needed and 4 * pixels * c * (1 + j) <= TARGETS_IN_MEMORY:
         joined = yield from _all_targets(teacher, planes, config, clock)

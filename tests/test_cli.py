@@ -1,0 +1,573 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+import zarr
+from core.makers import noisy_image, random_denoiser
+from numpy.typing import NDArray
+from typer.testing import CliRunner, Result
+
+from napari_aprrd import cli
+from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
+from napari_aprrd.core.model_file import load
+from napari_aprrd.io import Picture, read_picture, write_picture
+from napari_aprrd.metrics import evaluate
+
+TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
+PROGRAM = [sys.executable, "-c", "from napari_aprrd.cli import main; main()"]
+DEADLINE = 60.0  # seconds
+DETAILS = ("preset", "minutes", "seed", "device")
+COMMANDS: dict[str, Sequence[str]] = {
+    "demo": ["out"],
+    "train": ["out", "axes", "planes", *TrainConfig.model_fields],
+    "distill": ["out", "axes", "planes", *DistillConfig.model_fields],
+    "denoise": ["out", "model", "axes", "planes", *DenoiseConfig.model_fields, *DETAILS],
+    "evaluate": ["json"],
+    "info": ["json"],
+    "import": ["out"],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks gain nothing from more, and lose much where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def call(*arguments: str | Path, **env: str) -> Result:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments], env=env or None)
+
+
+def succeed(*arguments: str | Path) -> str:
+    """Standard output of a command that must go well."""
+    result = call(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def noisy(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
+    planes = noisy_image(int(np.prod(shape[:-2])), *shape[-2:])
+    return planes.reshape(shape).astype(dtype)
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """All that is in a folder; None for folders."""
+    paths = sorted(folder.rglob("*"))
+    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in paths}
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    """A TIFF file of two planes."""
+    path = tmp_path / "stack.tif"
+    scale = {"T": 2.0, "Y": 0.5, "X": 0.25}
+    write_picture(path, Picture(noisy(2, 40, 48), "TYX", scale, "nm", "ome"))
+    return path
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    random_denoiser("student-1.00M").save(tmp_path / "student.aprrd")
+    return tmp_path / "student.aprrd"
+
+
+@pytest.fixture
+def teacher(tmp_path: Path) -> Path:
+    random_denoiser("blind-spot").save(tmp_path / "teacher.aprrd")
+    return tmp_path / "teacher.aprrd"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_lists_every_setting(command: str) -> None:
+    result = call(command, "--help", COLUMNS="200", TERMINAL_WIDTH="200")
+    assert result.exit_code == 0
+    for name in COMMANDS[command]:
+        assert f"--{name.replace('_', '-')}" in result.stdout
+
+
+def test_help_lists_every_command() -> None:
+    result = call("--help")
+    assert result.exit_code == 0
+    assert {c.name for c in cli.app.registered_commands} == set(COMMANDS)
+    assert all(f" {command} " in result.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("command", "config"),
+    [("train", TrainConfig), ("distill", DistillConfig), ("denoise", DenoiseConfig)],
+)
+def test_help_says_what_a_setting_is_and_its_default(command: str, config: type[Config]) -> None:
+    result = call(command, "--help", COLUMNS="400")
+    words = " ".join(result.stdout.replace("│", " ").split())
+    for info in config.model_fields.values():
+        assert " ".join((info.description or "missing").split()) in words
+        if isinstance(info.default, int | float | str) and not isinstance(info.default, bool):
+            assert f"(default {info.default}" in words
+
+
+def test_train_distil_denoise_evaluate_info(tmp_path: Path, stack: Path) -> None:
+    first, second, clean = (tmp_path / n for n in ("t.aprrd", "s.aprrd", "clean.tif"))
+    assert succeed("train", stack, "-o", first, *TINY) == f"Wrote {first}\n"
+    assert load(first).is_teacher
+    assert succeed("distill", first, stack, "-o", second, *TINY) == f"Wrote {second}\n"
+    assert not load(second).is_teacher
+    assert succeed("denoise", stack, "--model", second, "-o", clean) == f"Wrote {clean}\n"
+    noisy_picture, picture = read_picture(stack), read_picture(clean)
+    assert picture.data.shape == (2, 40, 48)
+    assert picture.data.dtype == np.uint16
+    assert (picture.data != noisy_picture.data).any()
+    assert (picture.axes, picture.unit, picture.flavour) == ("TYX", "nm", "ome")
+    assert picture.scale == pytest.approx(noisy_picture.scale)
+
+    expected = evaluate(picture.data, noisy_picture.data)
+    assert json.loads(succeed("evaluate", clean, stack, "--json")) == expected.as_dict()
+    printed = succeed("evaluate", clean, stack)
+    assert f"{expected.psnr:.2f} dB" in printed
+    assert f"{expected.ssim:.4f}" in printed
+
+    facts = json.loads(succeed("info", second, "--json"))
+    assert (facts["kind"], facts["width"], facts["channels"]) == ("student-1.00M", 4, 1)
+    parameters = sum(p.numel() for p in load(second).network.parameters())
+    assert facts["parameters"] == parameters
+    assert facts["train"]["steps"] == facts["distill"]["steps"] == 3
+    assert f"parameters: {parameters}" in succeed("info", second)
+
+
+def test_settings_reach_the_training(tmp_path: Path, stack: Path) -> None:
+    out = tmp_path / "m.aprrd"
+    changes = ["--seed", "7", "--loss", "l2", "--learning-rate", "0.01", "--shift", "2"]
+    succeed("train", stack, "-o", out, *TINY, *changes)
+    config = load(out).record["train"]["config"]
+    assert (config["seed"], config["loss"], config["shift"]) == (7, "l2", 2)
+    assert (config["learning_rate"], config["steps"], config["window"]) == (0.01, 3, 3)
+
+
+def test_lists_and_switches_reach_the_distillation(
+    tmp_path: Path, stack: Path, teacher: Path
+) -> None:
+    out = tmp_path / "s.aprrd"
+    succeed("distill", teacher, stack, "-o", out, *TINY, "--shifts", "0, 2,3", "--no-recharge")
+    config = load(out).record["distill"]["config"]
+    assert (config["shifts"], config["recharge"]) == ([0, 2, 3], False)
+
+
+def test_settings_reach_the_denoising(tmp_path: Path, stack: Path, student: Path) -> None:
+    out = tmp_path / "clean.tif"
+    succeed("denoise", stack, "--model", student, "-o", out, "--dtype", "float32", "--tile", "64")
+    picture = read_picture(out)
+    assert picture.data.dtype == np.float32
+    expected = load(student).predict(read_picture(stack).data[1:].astype(np.float32))
+    np.testing.assert_allclose(picture.data[1:], expected, rtol=1e-4)
+
+
+def test_denoising_without_a_model_trains_and_distils_first(tmp_path: Path) -> None:
+    out = tmp_path / "clean.tif"
+    np.save(tmp_path / "in.npy", noisy(64, 72))
+    before = contents(tmp_path)
+    succeed("denoise", tmp_path / "in.npy", "-o", out, "--minutes", "0.005", "--seed", "3")
+    assert read_picture(out).data.shape == (64, 72)
+    after = contents(tmp_path)
+    assert after.pop("clean.tif")
+    assert after == before
+
+
+def test_many_files_go_into_a_folder(tmp_path: Path, student: Path) -> None:
+    (tmp_path / "in").mkdir()
+    images = {"a.tif": noisy(40, 48), "b.npy": noisy(2, 33, 35), "c.png": noisy(20, 30, dtype="u1")}
+    for name, image in images.items():
+        write_picture(tmp_path / "in" / name, Picture(image, "TYX"[-image.ndim :]))
+    printed = succeed("denoise", tmp_path / "in", "--model", student, "-o", tmp_path / "out")
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == list(images)
+    for name, image in images.items():
+        written = read_picture(tmp_path / "out" / name).data
+        assert (written.shape, written.dtype) == (image.shape, image.dtype)
+        assert f"Wrote {tmp_path / 'out' / name}\n" in printed
+
+
+def test_one_file_goes_into_a_folder_that_is_there(
+    tmp_path: Path, stack: Path, student: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    succeed("denoise", stack, "--model", student, "-o", tmp_path / "out")
+    assert read_picture(tmp_path / "out" / "stack.tif").data.shape == (2, 40, 48)
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path, student: Path) -> None:
+    """Each gets a name of its own, or the command refuses."""
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        write_picture(tmp_path / folder / "x.npy", Picture(noisy(40, 48), "YX"))
+    inputs = [tmp_path / folder / "x.npy" for folder in "ab"]
+    result = call("denoise", *inputs, "--model", student, "-o", tmp_path / "out")
+    written = list((tmp_path / "out").glob("*")) if result.exit_code == 0 else []
+    assert result.exit_code == 2 or len(written) == 2
+
+
+@pytest.mark.parametrize(
+    ("planes", "shape"), [("1", (40, 48)), ("0:1", (1, 40, 48)), ("0:2", (2, 40, 48))]
+)
+def test_planes_can_be_chosen(
+    tmp_path: Path, student: Path, planes: str, shape: tuple[int, ...]
+) -> None:
+    np.save(tmp_path / "in.npy", noisy(3, 40, 48))
+    out = tmp_path / "out.npy"
+    succeed("denoise", tmp_path / "in.npy", "--model", student, "-o", out, "--planes", planes)
+    assert read_picture(out).data.shape == shape
+
+
+def test_training_uses_the_chosen_planes_and_axes(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", noisy(3, 40, 48))
+    out = tmp_path / "m.aprrd"
+    succeed("train", tmp_path / "in.npy", "-o", out, *TINY, "--planes", "0:2")
+    assert load(out).record["train"]["planes"] == 2
+    succeed("train", tmp_path / "in.npy", "-o", out, *TINY, "--axes", "CYX")
+    assert load(out).channels == 3
+
+
+def test_equal_images_give_json_that_others_can_read(stack: Path) -> None:
+    """JSON has no word for infinity."""
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    printed = succeed("evaluate", stack, stack, "--json")
+    assert json.loads(printed, parse_constant=refuse)["ssim"] == pytest.approx(1)
+
+
+def bad_image(name: str) -> Callable[[Path], list[str | Path]]:
+    """Training on an .npy file of this kind."""
+    images = {
+        "two pixels": noisy(1, 2),
+        "complex": noisy(40, 48).astype(complex),
+        "mask": noisy(40, 48) > 100,
+        "all NaN": np.full((40, 48), np.nan),
+        "constant": np.full((40, 48), 5),
+        "one dimension": noisy(1, 64)[0],
+    }
+
+    def arguments(folder: Path) -> list[str | Path]:
+        np.save(folder / "bad.npy", images[name])
+        return ["train", folder / "bad.npy", "-o", folder / "out.aprrd", *TINY]
+
+    return arguments
+
+
+def bad_model(content: Callable[[bytes], bytes]) -> Callable[[Path], list[str | Path]]:
+    """Denoising with a model file of other content."""
+
+    def arguments(folder: Path) -> list[str | Path]:
+        (folder / "bad.aprrd").write_bytes(content((folder / "student.aprrd").read_bytes()))
+        image = folder / "stack.tif"
+        return ["denoise", image, "--model", folder / "bad.aprrd", "-o", folder / "out.tif"]
+
+    return arguments
+
+
+def on_stack(command: str, *options: str) -> Callable[[Path], list[str | Path]]:
+    """A command on the stack; IN before an option's value stands for the folder."""
+
+    def arguments(folder: Path) -> list[str | Path]:
+        inside = [folder / o[3:] if o.startswith("IN/") else o for o in options]
+        models = [folder / "teacher.aprrd"] if command == "distill" else []
+        return [command, *models, folder / "stack.tif", *inside]
+
+    return arguments
+
+
+def wrong_channels(command: str) -> Callable[[Path], list[str | Path]]:
+    def arguments(folder: Path) -> list[str | Path]:
+        np.save(folder / "rgb.npy", np.moveaxis(noisy(3, 40, 48), 0, -1))
+        if command == "distill":
+            options = [folder / "teacher.aprrd", folder / "rgb.npy", *TINY]
+            return [command, *options, "-o", folder / "out.aprrd"]
+        model = ["--model", folder / "student.aprrd"]
+        return [command, folder / "rgb.npy", *model, "-o", folder / "out.npy"]
+
+    return arguments
+
+
+def text_as(name: str) -> Callable[[Path], list[str | Path]]:
+    def arguments(folder: Path) -> list[str | Path]:
+        (folder / name).write_text("this is no image")
+        return ["train", folder / name, "-o", folder / "out.aprrd", *TINY]
+
+    return arguments
+
+
+TRAIN = ["-o", "IN/out.aprrd", *TINY]
+DENOISE = ["--model", "IN/student.aprrd", "-o"]
+BAD_INPUT = {
+    **{name: (bad_image(name), text) for name, text in {
+        "two pixels": "at least 32 x 32 pixels, got 1 x 2",
+        "complex": "type complex128 cannot be denoised",
+        "mask": "type bool cannot be denoised",
+        "all NaN": "no finite pixels",
+        "constant": "constant (value 5)",
+        "one dimension": "at least two dimensions",
+    }.items()},
+    "missing file": (lambda f: ["train", f / "no.tif", "-o", f / "out.aprrd"], "There is no file"),
+    "empty folder": (lambda f: ["train", f / "empty", "-o", f / "out.aprrd"], "no images"),
+    "glob without files": (lambda f: ["train", f / "*.jpg", "-o", f / "out.aprrd"], "no images"),
+    "text as TIFF": (text_as("a.tif"), "it is no valid .tif image"),
+    "text as PNG": (text_as("a.png"), "it is no valid .png image"),
+    "text as JPEG": (text_as("a.jpg"), "it is no valid .jpg image"),
+    "text as NPY": (text_as("a.npy"), "it is no valid .npy image"),
+    "text as Zarr": (text_as("a.zarr"), "it is no valid .zarr image"),
+    "text file": (text_as("a.txt"), "Cannot read"),
+    "text as model": (bad_model(lambda _: b"this is no model"), "no napari-aprrd model file"),
+    "empty model": (bad_model(lambda _: b""), "no napari-aprrd model file"),
+    "truncated model": (bad_model(lambda content: content[:-100]), "truncated"),
+    "missing model": (on_stack("denoise", "--model", "IN/no", "-o", "IN/out.tif"), "no model file"),
+    "folder as model": (on_stack("denoise", "--model", "IN/empty", "-o", "IN/o.tif"), "no model"),
+    "info of a text file": (lambda f: ["info", f / "notes.txt"], "no napari-aprrd model file"),
+    "import of a text file": (
+        lambda f: ["import", f / "notes.txt", "-o", f / "out.aprrd"],
+        "no published APR-RD checkpoint",
+    ),
+    "train into no folder": (on_stack("train", "-o", "IN/no/out.aprrd", *TINY), "Cannot write"),
+    "train into a file": (on_stack("train", "-o", "IN/notes.txt/out.aprrd", *TINY), "Cannot write"),
+    "train onto a folder": (on_stack("train", "-o", "IN/empty", *TINY), "it is a folder"),
+    "distill into a missing folder": (on_stack("distill", "-o", "IN/no/m", *TINY), "Cannot write"),
+    "denoise into a missing folder": (on_stack("denoise", *DENOISE, "IN/no/o.tif"), "Cannot write"),
+    "denoise into a file": (on_stack("denoise", *DENOISE, "IN/notes.txt/o.tif"), "Cannot write"),
+    "denoise to an unknown format": (on_stack("denoise", *DENOISE, "IN/o.bmp"), "Cannot write"),
+    "denoise a stack to PNG": (on_stack("denoise", *DENOISE, "IN/o.png"), "use .tif instead"),
+    "shift 0": (on_stack("train", *TRAIN, "--shift", "0"), "Setting shift = 0: "),
+    "even window": (on_stack("train", *TRAIN, "--window", "4"), "The window must be odd"),
+    "odd patch": (on_stack("train", *TRAIN, "--patch", "33"), "multiple of 2 ** depth"),
+    "unknown device": (on_stack("train", *TRAIN, "--device", "tpu"), "Setting device = 'tpu'"),
+    "no shifts": (on_stack("denoise", *DENOISE, "IN/o.tif", "--shifts", ","), "Setting shifts"),
+    "letters as shifts": (on_stack("denoise", *DENOISE, "IN/o.tif", "--shifts", "a"), "shifts"),
+    "small tile": (on_stack("denoise", *DENOISE, "IN/o.tif", "--tile", "1"), "Setting tile = 1"),
+    "plane that is not there": (on_stack("train", *TRAIN, "--planes", "9"), "no planes '9'"),
+    "axes of another count": (on_stack("train", *TRAIN, "--axes", "YX"), "YX name 2 dimensions"),
+    "student as teacher": (
+        lambda f: ["distill", f / "student.aprrd", f / "stack.tif", "-o", f / "out.aprrd", *TINY],
+        "student already",
+    ),
+    "wrong channels to denoise": (wrong_channels("denoise"), "trained on 1 channel(s)"),
+    "wrong channels to distill": (wrong_channels("distill"), "trained on 1 channel(s)"),
+    "evaluate other shapes": (
+        lambda f: ["evaluate", f / "stack.tif", f / "small.npy"],
+        "they must be equal",
+    ),
+    "evaluate a missing file": (
+        lambda f: ["evaluate", f / "stack.tif", f / "no.tif"],
+        "There is no file",
+    ),
+    "demo in a file": (lambda f: ["demo", "--out", f / "notes.txt"], "Cannot make the folder"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("stack", "student", "teacher")
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path, case: str) -> None:
+    (tmp_path / "notes.txt").write_text("this is neither model nor image")
+    np.save(tmp_path / "small.npy", noisy(20, 30))
+    (tmp_path / "empty").mkdir()
+    make_arguments, expected = BAD_INPUT[case]
+    arguments = make_arguments(tmp_path)
+    before = contents(tmp_path)
+    result = call(*arguments)
+    assert result.exit_code == 2, result.stderr
+    assert_one_sentence(result.stderr, expected)
+    assert result.stdout == ""
+    assert contents(tmp_path) == before
+
+
+def assert_one_sentence(stderr: str, expected: str) -> None:
+    assert "Traceback" not in stderr
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, stderr
+    assert expected in lines[0]
+    assert lines[0][0].isupper() or lines[0].startswith("/")  # a path
+    assert lines[0].endswith(".")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permission on Windows")
+def test_a_folder_without_permission_is_refused(tmp_path: Path, stack: Path, student: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    locked.chmod(0o555)
+    for arguments in (
+        ["train", stack, "-o", locked / "out.aprrd", *TINY],
+        ["denoise", stack, "--model", student, "-o", locked / "out.tif"],
+    ):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert_one_sentence(result.stderr, "Cannot write")
+    assert not list(locked.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "IN"],
+        ["train", "IN", "-o", "out.aprrd", "--steps", "many"],
+        ["train", "IN", "-o", "out.aprrd", "--loss", "l3"],
+        ["train", "IN", "-o", "out.aprrd", "--nothing", "1"],
+        ["nothing"],
+    ],
+)
+def test_wrong_usage_is_told_and_writes_nothing(
+    tmp_path: Path, stack: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    result = call(*[str(stack) if a == "IN" else a for a in arguments])
+    assert result.exit_code == 2
+    assert result.stderr
+    assert "Traceback" not in result.stderr
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["out.bmp", "out", "out.zarr", "out.png", "out.jpg"])
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(
+    tmp_path: Path, stack: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(cli, "_train", fail)
+    result = call("denoise", stack, "-o", tmp_path / name)
+    assert result.exit_code == 2
+    assert_one_sentence(result.stderr, "Cannot write")
+
+
+def test_a_failure_of_our_own_is_told_in_one_line(
+    tmp_path: Path, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("nobody foresaw this")
+
+    monkeypatch.setattr(cli, "_train", fail)
+    result = call("train", stack, "-o", tmp_path / "out.aprrd")
+    assert result.exit_code == 1
+    assert_one_sentence(result.stderr, "Failed: ZeroDivisionError: nobody foresaw this")
+    result = call("train", stack, "-o", tmp_path / "out.aprrd", NAPARI_APRRD_DEBUG="1")
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_an_interrupt_before_the_first_step_is_told(
+    tmp_path: Path, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_train", interrupt)
+    result = call("train", stack, "-o", tmp_path / "out.aprrd")
+    assert result.exit_code == 130
+    assert_one_sentence(result.stderr, "Interrupted; nothing was written")
+
+
+def test_the_program_runs_and_refuses(tmp_path: Path) -> None:
+    """In a process of its own; nothing here needs torch."""
+    done = subprocess.run([*PROGRAM, "--help"], capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 0
+    assert "denoise" in done.stdout
+    assert done.stderr == ""
+    command = [*PROGRAM, "train", str(tmp_path / "no.tif"), "-o", str(tmp_path / "out.aprrd")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == f"There is no file {tmp_path / 'no.tif'}.\n"
+
+
+def test_the_program_trains(tmp_path: Path, stack: Path) -> None:
+    out = tmp_path / "out.aprrd"
+    command = [*PROGRAM, "train", str(stack), "-o", str(out), *TINY]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"Wrote {out}\n"
+    assert "Train APR" in done.stderr
+    assert load(out).is_teacher
+
+
+def test_neither_torch_nor_napari_is_imported_for_help() -> None:
+    code = (
+        "import sys, napari_aprrd.cli; "
+        "print([n for n in ('torch', 'napari', 'qtpy', 'skimage', 'zarr') if n in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process on Windows")
+def test_an_interrupted_training_keeps_what_was_learnt(tmp_path: Path, stack: Path) -> None:
+    out = tmp_path / "out.aprrd"
+    command = [*PROGRAM, "train", str(stack), "-o", str(out), *TINY, "--steps", "10000000"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "FORCE_COLOR": "1", "COLUMNS": "100"}  # a live bar
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
+    ) as process:
+        try:
+            said = read_until(process.stderr, b"Train APR")
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=DEADLINE)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    message = (said + rest).decode()
+    assert "Traceback" not in message
+    last = message.rstrip().splitlines()[-1]
+    assert last.endswith(f"Interrupted; what was learnt so far is in {out}.")
+    record = load(out).record["train"]
+    assert record["stopped"]
+    assert 1 <= record["steps"] < 10_000_000
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.aprrd", "stack.tif"]
+
+
+def read_until(stream: Any, text: bytes) -> bytes:
+    """What a stream says up to a text; fails when it does not say it in time."""
+    said, end = b"", time.monotonic() + DEADLINE
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while text not in said:
+            assert selector.select(end - time.monotonic()), said
+            piece = os.read(stream.fileno(), 65536)
+            assert piece, said  # it ended
+            said += piece
+    return said
+
+
+def test_a_zarr_array_goes_into_a_tiff(tmp_path: Path, student: Path) -> None:
+    data = noisy(2, 40, 48)
+    zarr.create_array(tmp_path / "in.zarr", data=data, chunks=(1, 20, 20))
+    out = tmp_path / "out.tif"
+    succeed("denoise", tmp_path / "in.zarr", "--model", student, "-o", out)
+    np.save(tmp_path / "in.npy", data)
+    succeed("denoise", tmp_path / "in.npy", "--model", student, "-o", tmp_path / "out.npy")
+    np.testing.assert_array_equal(read_picture(out).data, np.load(tmp_path / "out.npy"))
+
+
+def test_stacks_of_three_or_four_planes_are_no_colour_pictures(
+    tmp_path: Path, student: Path
+) -> None:
+    for planes in (2, 3, 4):
+        tifffile.imwrite(tmp_path / "in.tif", noisy(planes, 40, 48), photometric="minisblack")
+        succeed("denoise", tmp_path / "in.tif", "--model", student, "-o", tmp_path / "out.tif")
+        picture = read_picture(tmp_path / "out.tif")
+        assert picture.data.shape == (planes, 40, 48)

@@ -1,0 +1,102 @@
+"""The demo, in small."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_aprrd import demo
+from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.synthetic import noisy_cells
+from napari_aprrd.io import read_picture
+from napari_aprrd.metrics import evaluate
+
+SHAPE = (2, 40, 48)
+TINY: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "width": 4, "depth": 2}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks gain nothing from more, and lose much where cores are shared."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "SHAPE", SHAPE)
+    monkeypatch.setattr(demo, "SETTINGS", {"shift": 2, **TINY})
+    monkeypatch.setattr(demo, "distill_rd", functools.partial(demo.distill_rd, **TINY))
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_demo_writes_and_scores_its_images(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "new" / "demo"
+    scores = demo.run_demo(out)
+    assert list(scores) == ["noisy", "APR", "RD"]
+    stacks = ["apr.tif", "noisy.tif", "rd.tif", "truth.tif"]
+    assert sorted(p.name for p in out.iterdir()) == sorted([*stacks, "comparison.png"])
+    pictures = {name: read_picture(out / name) for name in stacks}
+    for name, picture in pictures.items():
+        assert picture.data.shape == SHAPE
+        assert picture.axes == "TYX"
+        assert picture.data.dtype == (np.float32 if name == "truth.tif" else np.uint16)
+    noisy, truth = noisy_cells(SHAPE)
+    np.testing.assert_array_equal(pictures["noisy.tif"].data, noisy)
+    np.testing.assert_array_equal(pictures["truth.tif"].data, truth)
+    for name, score in scores.items():
+        assert score == evaluate(pictures[f"{name.lower()}.tif"].data, truth)
+        assert math.isfinite(score.psnr)
+    printed = capsys.readouterr().out
+    for score in scores.values():
+        assert f"{score.psnr:.2f}" in printed
+    assert "comparison.png" in printed
+
+
+@pytest.mark.usefixtures("tiny")
+def test_the_comparison_shows_four_planes_side_by_side(tmp_path: Path) -> None:
+    demo.run_demo(tmp_path)
+    comparison = read_picture(tmp_path / "comparison.png")
+    height, width = SHAPE[1:]
+    panels = 4 * 2 * width + 3 * 8
+    assert comparison.axes == "YX"
+    assert comparison.data.dtype == np.uint8
+    assert comparison.data.shape == (2 * height + 24, panels)
+
+
+def test_panels_are_drawn_on_the_grey_scale_of_the_last() -> None:
+    rng = np.random.default_rng(0)
+    last = rng.uniform(100, 200, (20, 30))
+    low, high = np.percentile(last, [0.5, 99.8])
+    drawn = demo.side_by_side([("a", last + 1000), ("b", last - 1000), ("c", last)])
+    panels = [drawn[24:, i * 68 : i * 68 + 60] for i in range(3)]
+    assert (panels[0] == 255).all()
+    assert (panels[1] == 0).all()
+    expected = ((last - low) / (high - low) * 255).clip(0, 255).astype(np.uint8)
+    np.testing.assert_array_equal(panels[2], expected.repeat(2, axis=0).repeat(2, axis=1))
+    assert (drawn[:24] < 128).any()  # titles
+
+
+@pytest.mark.parametrize("inside", ["", "deeper"])
+def test_an_unwritable_folder_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(demo, "noisy_cells", fail)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"^Cannot make the folder .*\.$"):
+        demo.run_demo(tmp_path / "file" / inside)
+    assert (tmp_path / "file").read_text() == ""
