@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from core.makers import noisy_image, random_denoiser, same_weights
 from napari.layers import Image
 from numpy.typing import NDArray
@@ -30,15 +28,6 @@ ENDLESS = {**TINY, "steps": 10_000_000}
 QUIET = {"progress": False}
 DTYPES = ["u1", "u2", "i2", "f4", "f8"]
 DEADLINE = 30.0  # seconds
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks gain nothing from more, and lose much where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def random_model(channels: int = 1, kind: Any = "student-1.00M") -> Denoiser:

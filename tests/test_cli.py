@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
-import torch
 import zarr
 from core.makers import noisy_image, random_denoiser
 from numpy.typing import NDArray
@@ -41,15 +40,6 @@ COMMANDS: dict[str, Sequence[str]] = {
     "info": ["json"],
     "import": ["out"],
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks gain nothing from more, and lose much where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def call(*arguments: str | Path, **env: str) -> Result:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from napari_aprrd import demo
 from napari_aprrd.core.errors import UserError
@@ -20,15 +18,6 @@ from napari_aprrd.metrics import evaluate
 
 SHAPE = (2, 40, 48)
 TINY: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "width": 4, "depth": 2}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks gain nothing from more, and lose much where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

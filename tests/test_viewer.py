@@ -92,9 +92,21 @@ def test_closing_the_viewer_in_the_middle_leaves_no_thread(
 
 def test_the_command_is_in_the_menu_and_waits_for_an_image(make_napari_viewer: Any) -> None:
     viewer = make_napari_viewer(show=True)
-    menu = viewer.window.layers_menu
-    titles = [a.text() for m in menu.findChildren(type(menu)) for a in m.actions()]
-    assert any(title.startswith("Denoise layer") for title in titles)
+
+    def enabled() -> dict[str, bool]:
+        menu = viewer.window.layers_menu
+        menu.aboutToShow.emit()
+        for submenu in menu.findChildren(type(menu)):
+            submenu.aboutToShow.emit()
+        actions = [a for m in menu.findChildren(type(menu)) for a in m.actions()]
+        return {a.text(): a.isEnabled() for a in actions if a.text().startswith("Denoise layer")}
+
+    commands = {"Denoise layer (APR-RD denoising)", "Denoise layer lazily (APR-RD denoising)"}
+    assert enabled() == dict.fromkeys(commands, False)
+    viewer.add_labels(np.zeros((40, 40), int))
+    assert enabled() == dict.fromkeys(commands, False)
+    viewer.add_image(np.zeros((40, 40)))
+    assert enabled() == dict.fromkeys(commands, True)
 
 
 def test_the_console_script_works_on_layers(make_napari_viewer: Any, qtbot: Any) -> None:

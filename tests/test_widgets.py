@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from core.makers import random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_aprrd import _commands, _layers
+from napari_aprrd import _commands, _layers, _settings
 from napari_aprrd._models import session
 from napari_aprrd._widgets import DistillWidget, TrainWidget
 from napari_aprrd.core import train as engine
@@ -109,35 +111,96 @@ def test_denoising_lazily_computes_when_looked_at(
     assert eager.dtype == np.uint16
 
 
-def _started(qtbot: Any, viewer: ViewerModel, *, closes: bool = True) -> Any:
-    widget = _widget(qtbot, TrainWidget, viewer, closes=closes, steps=100_000)
+def test_several_layers_and_colours_are_denoised_at_once(
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+) -> None:
+    rng = np.random.default_rng(1)
+    colours = viewer.add_image(rng.integers(0, 255, (40, 50, 3)).astype("u1"), name="colours")
+    session.add("colours RD", random_denoiser("student-1.00M", channels=3))
+    viewer.layers.selection = {viewer.layers["cells"], colours}
+    _commands.denoise_layer(viewer)
+    qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=30_000)
+    names = ["cells", "cells denoised", "colours", "colours denoised"]
+    assert [layer.name for layer in viewer.layers] == names
+    out = viewer.layers["colours denoised"]
+    assert out.rgb
+    assert (out.data.shape, out.data.dtype) == (colours.data.shape, np.uint8)
+
+
+def test_denoising_can_be_cancelled(qtbot: Any, viewer: ViewerModel, trained: TrainWidget) -> None:
+    large = viewer.add_image(np.zeros((400, 256, 256), "u1"), contrast_limits=(0, 1), name="large")
+    viewer.layers.selection = {large}
+    _commands.denoise_layer(viewer)
+    (denoising,) = _commands.Denoising.running
+    denoising._activity.cancel()  # as the activity dock's button does
+    qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=1_500)
+    qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
+    assert "large denoised" not in viewer.layers
+
+
+def test_the_plugin_settings_decide_what_the_widgets_start_with(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    chosen = SimpleNamespace(preset="fast", device="cpu", model_folder=str(tmp_path))
+    asked = []
+
+    def get_plugin_settings(name: str) -> Any:
+        asked.append(name)
+        return SimpleNamespace(defaults=chosen)
+
+    monkeypatch.setattr("napari.settings.get_plugin_settings", get_plugin_settings)
+    widget = TrainWidget(viewer)
+    qtbot.addWidget(widget)
+    assert (widget.config().preset, widget.config().device) == ("fast", "cpu")
+    assert _settings.model_folder() == tmp_path
+    assert set(asked) == {"napari-aprrd"}
+
+
+def _started(
+    qtbot: Any, viewer: ViewerModel, kind: Any = TrainWidget, *, closes: bool = True
+) -> Any:
+    if kind is DistillWidget:
+        session.add("teacher", random_denoiser())
+    widget = _widget(qtbot, kind, viewer, closes=closes, steps=100_000)
     widget.start.click()
     qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
     return widget
 
 
-def test_stop_and_keep_gives_the_model_so_far(qtbot: Any, viewer: ViewerModel) -> None:
-    widget = _started(qtbot, viewer)
+def _made(kind: Any) -> str:
+    return "cells APR" if kind is TrainWidget else "cells RD"
+
+
+both = pytest.mark.parametrize("kind", [TrainWidget, DistillWidget])
+
+
+@both
+def test_stop_and_keep_gives_the_model_so_far(qtbot: Any, viewer: ViewerModel, kind: Any) -> None:
+    widget = _started(qtbot, viewer, kind)
     widget.panel.stop.click()
     qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
-    assert session["cells APR"].record["train"]["stopped"]
+    stage = "train" if kind is TrainWidget else "distill"
+    assert session[_made(kind)].record[stage]["stopped"]
 
 
+@both
 def test_cancel_frees_the_panel_at_once_and_a_second_run_works(
-    qtbot: Any, viewer: ViewerModel
+    qtbot: Any, viewer: ViewerModel, kind: Any
 ) -> None:
-    widget = _started(qtbot, viewer)
+    widget = _started(qtbot, viewer, kind)
     widget.panel.cancel.click()
     assert widget.panel.run is None
     assert widget.start.isEnabled()
     assert "cells preview" not in viewer.layers
     widget.form._widgets["steps"].value = 3
     _run(qtbot, widget)
-    assert list(session) == ["cells APR"]
+    assert list(session)[-1] == _made(kind)
+    assert widget.panel.plot.held_out  # each step of so few is looked at
 
 
-def test_pause_stands_still_and_goes_on(qtbot: Any, viewer: ViewerModel) -> None:
-    widget = _started(qtbot, viewer)
+@both
+def test_pause_stands_still_and_goes_on(qtbot: Any, viewer: ViewerModel, kind: Any) -> None:
+    widget = _started(qtbot, viewer, kind)
     widget.panel.pause.click()
     qtbot.waitUntil(lambda: widget.panel.run._worker.is_paused, timeout=5_000)
     qtbot.wait(50)  # what was on its way arrives
@@ -149,7 +212,7 @@ def test_pause_stands_still_and_goes_on(qtbot: Any, viewer: ViewerModel) -> None
     widget.panel.pause.click()
     widget.panel.stop.click()  # also while it is paused
     qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
-    assert list(session) == ["cells APR"]
+    assert list(session)[-1] == _made(kind)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), ValueError("odd")])

@@ -45,6 +45,8 @@ def test_an_unknown_setting_is_named_beside_the_known_ones(kind: type[Config]) -
         (TrainConfig, "minutes", 0.0),
         (TrainConfig, "warmup", 0.95),
         (TrainConfig, "loss", "l3"),
+        (TrainConfig, "hold_out", 0.6),
+        (DistillConfig, "average", -0.1),
         (TrainConfig, "seed", -1),
         (TrainConfig, "device", "tpu"),
         (TrainConfig, "preset", "quick"),

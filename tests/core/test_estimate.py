@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
-from napari_aprrd.core import estimate
+from napari_aprrd.core import estimate, progress
 from napari_aprrd.core.config import DistillConfig, TrainConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.estimate import describe_device, distill_seconds, train_seconds
+from napari_aprrd.core.networks import UNet
 from napari_aprrd.core.progress import Job, Progress
+
+from .makers import random_denoiser
 
 Patch = pytest.MonkeyPatch
 SMALL = {"width": 4, "depth": 2}
@@ -46,20 +51,46 @@ def trial(monkeypatch: Patch) -> Trial:
     return trial
 
 
+@pytest.fixture
+def crops(monkeypatch: Patch) -> Iterator[None]:
+    """Time goes by the crops of 64 x 64 pixels that networks compute: 1 s each."""
+    now = [0.0]
+    forward = UNet.forward
+
+    def counted(self: UNet, image: Tensor, *args: Any) -> Tensor:
+        now[0] += image.numel() / image.shape[1] / 64**2
+        return forward(self, image, *args)
+
+    monkeypatch.setattr(UNet, "forward", counted)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("crops")
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_seconds_of_training_are_estimated(channels: int) -> None:
-    assert 0.01 < train_seconds(TrainConfig(**SMALL, steps=1000), channels) < 1000
+def test_the_estimate_of_training_is_about_right(channels: int) -> None:
+    config = TrainConfig(**SMALL, steps=400, batch=4, patch=64)
+    work = 400 * 4 * 2 * 4  # the loss computes each crop twice, the network four views of it
+    assert 0.5 < train_seconds(config, channels) / work < 2
 
 
-def test_the_seconds_of_distillation_are_estimated(teacher: Denoiser) -> None:
-    assert 0.01 < distill_seconds(teacher, DistillConfig(**SMALL, steps=1000)) < 1000
+@pytest.mark.usefixtures("crops")
+def test_the_estimate_of_distillation_is_about_right() -> None:
+    config = DistillConfig(**SMALL, steps=500, batch=8, patch=64)
+    assert 0.5 < distill_seconds(random_denoiser(), config) / (500 * 8) < 2
 
 
+@pytest.mark.usefixtures("crops")
 def test_deep_networks_have_trials_of_their_size() -> None:
-    assert train_seconds(TrainConfig(width=1, depth=7, patch=128, steps=1), 1) > 0
+    config = TrainConfig(width=1, depth=7, patch=128, steps=1, hold_out=0)
+    assert train_seconds(config, 1) > 0
 
 
-def test_a_time_budget_is_its_own_estimate(teacher: Denoiser) -> None:
+def test_a_time_budget_is_its_own_estimate() -> None:
+    teacher = random_denoiser()
     assert train_seconds(TrainConfig(minutes=2.5), 1) == 150
     assert distill_seconds(teacher, DistillConfig(minutes=2)) == 120
 
@@ -85,8 +116,8 @@ def test_a_trial_too_fast_for_two_reports_counts_too(trial: Trial) -> None:
     assert train_seconds(TrainConfig(steps=100, batch=1), 1) == pytest.approx(10)
 
 
-def test_the_targets_of_distillation_are_not_counted(trial: Trial, teacher: Denoiser) -> None:
-    targets = Progress("Compute targets", 1, 1, 30.0)
+def test_the_targets_of_distillation_are_not_counted(trial: Trial) -> None:
+    teacher, targets = random_denoiser(), Progress("Compute targets", 1, 1, 30.0)
     config = DistillConfig(steps=100, batch=1)
     trial.reports = [
         targets,

@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,7 +39,7 @@ def handler() -> Iterator[object]:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, as a list of one number, for tests to change."""
     time = [100.0]
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: time[0])
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: time[0]))
     return time
 
 

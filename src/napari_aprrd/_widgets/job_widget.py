@@ -149,6 +149,8 @@ class JobWidget(QWidget, Generic[C]):
 
     def _on_idle(self, idle: bool) -> None:
         self.start.setEnabled(idle)
+        if not idle:
+            self.estimate.say("")
         if idle and self.preview is not None:
             self.preview.close()
             self.preview = None

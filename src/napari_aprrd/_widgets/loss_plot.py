@@ -7,7 +7,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..core.progress import Progress
 
-TRAINING = (86, 180, 233)  # sky blue: seen with any colour vision
+TRAINING = (86, 180, 233)  # sky blue and orange: told apart with any colour vision
+HELD_OUT = (230, 159, 0)
 SMOOTHING = 0.9  # of the running mean: the loss of single batches jumps
 
 
@@ -23,19 +24,29 @@ class LossPlot(QWidget):
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.hideButtons()
         self._plot.setMenuEnabled(False)
-        self._curve = self._plot.plot(pen=pg.mkPen(TRAINING, width=2))
+        self._plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
+        self._curve = self._plot.plot(pen=pg.mkPen(TRAINING, width=2), name="training")
+        self._held_out_curve = self._plot.plot(
+            pen=pg.mkPen(HELD_OUT, width=2), symbol="o", symbolSize=4, symbolBrush=HELD_OUT,
+            symbolPen=None, name="held out",
+        )  # fmt: skip
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._plot)
         self.setFixedHeight(150)
-        self.setToolTip("Loss of the training steps (running mean, logarithmic).")
+        self.setToolTip(
+            "Loss of the training steps (running mean) and of pixels that are not learnt from; "
+            "logarithmic. Where the second rises, training learns the noise by heart."
+        )
         self.clear()
 
     def clear(self) -> None:
         """Start anew."""
         self.steps: list[int] = []
         self.losses: list[float] = []
+        self.held_out: list[tuple[int, float]] = []
         self._curve.setData([], [])
+        self._held_out_curve.setData([], [])
 
     def add(self, progress: Progress) -> None:
         """Add a point, if the report has a loss."""
@@ -45,3 +56,6 @@ class LossPlot(QWidget):
         self.losses.append(SMOOTHING * before + (1 - SMOOTHING) * progress.loss)
         self.steps.append(progress.step)
         self._curve.setData(self.steps, self.losses)
+        if progress.held_out is not None and progress.held_out > 0:
+            self.held_out.append((progress.step, progress.held_out))
+            self._held_out_curve.setData(*zip(*self.held_out, strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -55,12 +56,11 @@ class Background(Generic[R]):
         CancelledError
             If it was cancelled.
         """
-        waited = 0.0
+        begun = time.monotonic()
         while not self.done:
-            if timeout is not None and waited >= timeout:
+            if timeout is not None and time.monotonic() - begun >= timeout:
                 raise TimeoutError("The job is still running.")
             self._thread.join(0.05)
-            waited += 0.05
             self._while_waiting()
         if self._error is not None:
             raise self._error
@@ -83,5 +83,7 @@ class Background(Generic[R]):
             self._error = CancelledError("The job was cancelled.")
         except StopIteration as end:
             self._result = end.value
+            if self._cancelled.is_set():
+                self._error = CancelledError("The job was cancelled.")
         except BaseException as error:  # handed to whoever asks for the result
             self._error = error

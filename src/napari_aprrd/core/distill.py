@@ -95,7 +95,7 @@ def distill(
 class _Batch(NamedTuple):
     noisy: Tensor  # (B, C, H, W)
     targets: Tensor  # (B, j, C, H, W)
-    valid: Tensor  # (B, 1, H, W), bool
+    valid: Tensor  # (B, C, H, W), bool
     held_out: Tensor  # (B, 1, H, W), bool
 
 
@@ -142,7 +142,7 @@ def _target_source(
             crops = sampler.draw().to(teacher.network)
             noisy, targets = crops.values[:, :c], crops.values[:, c:]
             targets = targets.reshape(-1, j, c, *targets.shape[2:])
-            return _Batch(noisy, targets, crops.valid, crops.held_out)
+            return _Batch(noisy, targets, crops.valid[:, :c], crops.held_out)
 
         return draw
 

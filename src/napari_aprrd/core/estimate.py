@@ -17,6 +17,7 @@ from .train import train
 
 C = TypeVar("C", TrainConfig, DistillConfig)
 _SIDE = 64  # pixels of the trial's crops
+_SECONDS = 0.7  # after which a trial ends
 
 
 def train_seconds(config: TrainConfig, channels: int) -> float:
@@ -43,7 +44,7 @@ def describe_device(name: str = "auto") -> str:
 
 def _trial(config: C) -> C:
     side = max(_SIDE, 2**config.depth)
-    changes = {"steps": 12, "minutes": None, "batch": 1, "patch": side}
+    changes = {"steps": 12, "minutes": None, "batch": 1, "patch": side, "hold_out": 0.0}
     return type(config).of(config, **changes)
 
 
@@ -52,15 +53,19 @@ def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float
         trial.close()
         return config.minutes * 60
     reports: list[Progress] = []
+    begun = 0.0  # of the steps: what came before, such as targets, does not count
     for progress in trial:
+        if progress.loss is None:
+            begun = progress.seconds
         if progress.loss is not None:
             reports.append(progress)
-        if progress.step == progress.total and progress.loss is not None:
+        long_enough = len(reports) > 1 and progress.seconds > _SECONDS
+        if progress.loss is not None and (long_enough or progress.step == progress.total):
             break
     trial.close()
     first, last = reports[0], reports[-1]
     steps = last.step - first.step  # the first step warms up
-    per_step = (last.seconds - first.seconds) / steps if steps else last.seconds / last.step
+    per_step = (last.seconds - (first.seconds if steps else begun)) / (steps or last.step)
     side = max(_SIDE, 2**config.depth)
     return float(per_step * config.steps * config.batch * (config.patch / side) ** 2)
 

@@ -21,7 +21,7 @@ def mean_norm(difference: Tensor, norm: Norm = "l1", mask: Tensor | None = None)
     ----------
     difference : Tensor, shape (..., C, H, W)
     norm : {"l1", "l2"}
-    mask : Tensor, shape broadcastable to (..., 1, H, W), bool, optional
+    mask : Tensor, broadcastable to the shape of the difference, bool, optional
     """
     values = _NORM[norm](difference)
     if mask is None:
@@ -55,7 +55,7 @@ def apr_loss(
         lambda. At 0 the second pass through the network is saved.
     norm : {"l1", "l2"}
         L1 as in the paper, or mean squared error.
-    mask : Tensor, shape (B, 1, H, W), bool, optional
+    mask : Tensor, shape (B, 1 or C, H, W), bool, optional
         Pixels to learn from; default all.
 
     Returns
@@ -94,7 +94,7 @@ def distillation_loss(
         T or T_RD.
     norm : {"l1", "l2"}
         L1 as in the paper, or mean squared error.
-    mask : Tensor, shape (B, 1, H, W), bool, optional
+    mask : Tensor, shape (B, 1 or C, H, W), bool, optional
         Pixels to learn from; default all.
 
     Returns

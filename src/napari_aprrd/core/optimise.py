@@ -18,7 +18,7 @@ from .patches import Planes
 from .progress import STOP, Clock, Progress, Signal
 
 LOOK_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
-PATIENCE = 0.4  # of the schedule without a gain, after which training stops
+PATIENCE = 8  # looks without a gain, after which training stops
 
 Loss = Callable[[nn.Module], Tensor]
 
@@ -69,10 +69,10 @@ def optimise(
         before = fraction
         fraction = step / config.steps if budget is None else clock.seconds / budget
         _follow(denoiser.network, network, _share_of_new(config, fraction - before, step))
-        look = held_out_loss is not None and fraction >= next_look
+        look = held_out_loss is not None and (fraction >= next_look or fraction >= 1)
         if look and held_out_loss is not None:
-            next_look = fraction + LOOK_EVERY
-            best.take(held_out_loss(denoiser.network), step, fraction, denoiser.network)
+            next_look += LOOK_EVERY * math.ceil((fraction - next_look + 1e-9) / LOOK_EVERY)
+            best.take(held_out_loss(denoiser.network), step, denoiser.network)
         if not (look or clock.report_due() or fraction >= 1):
             continue
         mean_loss = float(torch.stack(recent).mean())
@@ -141,7 +141,7 @@ class _Best:
     lowest: float = math.inf
     step: int = 0
     note: str = ""
-    _at: float = 0.0  # fraction of the schedule
+    _looks_since: int = 0
     _weights: dict[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -149,13 +149,14 @@ class _Best:
         """True when the latest weights predict what was held out worse than the best did."""
         return self.latest is not None and self.latest > self.lowest * (1 + self.tolerance)
 
-    def take(self, loss: float, step: int, fraction: float, network: nn.Module) -> None:
+    def take(self, loss: float, step: int, network: nn.Module) -> None:
         """Look at new weights."""
         self.latest = loss
+        self._looks_since += 1
         if loss < self.lowest:
-            self.lowest, self.step, self._at = loss, step, fraction
+            self.lowest, self.step, self._looks_since = loss, step, 0
             self._weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        elif self.over_trained and fraction - self._at > PATIENCE:
+        elif self.over_trained and self._looks_since >= PATIENCE:
             self.note = f"Nothing more was gained since step {self.step}: its weights are kept."
 
     def restore(self, network: nn.Module) -> None:

@@ -139,7 +139,7 @@ class Crops(NamedTuple):
     """A batch of crops."""
 
     values: Tensor  # (B, C, patch, patch), float32, normalised
-    valid: Tensor  # (B, 1, patch, patch), bool: all channels are finite in the source
+    valid: Tensor  # (B, C, patch, patch), bool: finite in the source
     held_out: Tensor  # (B, 1, patch, patch), bool: never to learn from
 
     def to(self, network: nn.Module) -> Crops:
@@ -193,7 +193,7 @@ class CropSampler:
     def _crop(self) -> list[NDArray[Any]]:
         place = random_place(self._planes, self._rng, self._patch)
         crop = self._planes.read(*place)
-        valid = np.isfinite(crop).all(axis=0, keepdims=True)
+        valid = np.isfinite(crop)
         held_out = held_out_pixels(*place, share=self._hold_out)[None]
         crop = self._normalisation.apply(fill_invalid(crop))
         turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8-fold augmentation

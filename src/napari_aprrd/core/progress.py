@@ -132,7 +132,8 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupted
         return
-    before = signal.getsignal(signal.SIGINT)
+    # None: installed by something that is not Python
+    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
 
     def on_interrupt(*_: object) -> None:
         interrupted.set()
