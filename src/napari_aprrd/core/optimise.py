@@ -69,7 +69,7 @@ def optimise(
         before = fraction
         fraction = step / config.steps if budget is None else clock.seconds / budget
         _follow(denoiser.network, network, _share_of_new(config, fraction - before, step))
-        look = held_out_loss is not None and (fraction >= next_look or fraction >= 1)
+        look = held_out_loss is not None and (fraction > next_look - 1e-9 or fraction >= 1)
         if look and held_out_loss is not None:
             next_look += LOOK_EVERY * math.ceil((fraction - next_look + 1e-9) / LOOK_EVERY)
             best.take(held_out_loss(denoiser.network), step, denoiser.network)
