@@ -17,8 +17,9 @@ from napari_aprrd import api
 from napari_aprrd.axes import convert
 from napari_aprrd.core import progress
 from napari_aprrd.core.background import Background, CancelledError
+from napari_aprrd.core.calibration import Calibration
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
-from napari_aprrd.core.denoiser import Calibration, Denoiser
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.patches import Normalisation
 from napari_aprrd.core.progress import STOP, Progress

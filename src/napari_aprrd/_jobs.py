@@ -10,8 +10,9 @@ from typing import Any
 
 from napari.qt.threading import GeneratorWorker, create_worker
 
+from .core.calibration import Calibration
 from .core.config import DenoiseConfig
-from .core.denoiser import Calibration, Denoiser
+from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .core.patches import Image, Planes
 from .core.progress import STOP, Job, Progress

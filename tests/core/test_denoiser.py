@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.denoiser import Calibration, Denoiser
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.patches import MemoryPlanes, Normalisation
+from napari_aprrd.core.patches import Normalisation
 
 from .makers import KINDS, Kind, noisy_image, random_denoiser, same_weights
 
@@ -87,45 +87,6 @@ def test_invalid_pixels_stay_and_spoil_no_others(kind: Kind, tile: int) -> None:
 def test_an_image_without_finite_pixels_comes_back_as_it_is(value: float) -> None:
     image = np.full((1, 40, 40), value, np.float32)
     np.testing.assert_array_equal(random_denoiser().predict(image), image)
-
-
-@pytest.mark.parametrize(("gain", "offset"), [(0.6, 0.2), (1.5, -0.4), (1.0, 0.0)])
-def test_calibration_restores_mean_and_slope(gain: float, offset: float) -> None:
-    denoiser, image = distorted_denoiser(gain, offset), noisy_image(2, 100, 100)
-    image += np.random.default_rng(1).exponential(20, image.shape).astype(np.float32)  # skewed
-    progress = list(denoiser.calibrate(MemoryPlanes([image]), windows=4))
-    assert progress == [0, 1, 2, 3]
-    output = denoiser.predict(image)
-    raw = denoiser.predict(image, DenoiseConfig(calibrate=False))
-    for noisy, clean, before in zip(image, output, raw, strict=True):
-        slope, intercept = np.polyfit(clean.ravel(), noisy.ravel(), 1)
-        assert slope == pytest.approx(1, abs=1e-3)
-        assert intercept == pytest.approx(0, abs=0.2)
-        assert clean.mean() == pytest.approx(noisy.mean(), rel=1e-3)
-        if gain != 1:
-            assert abs(np.polyfit(before.ravel(), noisy.ravel(), 1)[0] - 1) > 0.2
-
-
-def test_calibration_is_the_regression_of_the_noisy_pixels_on_the_output() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.uniform(0, 100, (2, 20_000)).astype(np.float32)
-    noisy = truth + rng.normal(0, 10, truth.shape).astype(np.float32)
-    noisy[0, :50] = np.nan  # ignored
-    calibration = Calibration.measure(noisy, 0.6 * truth + 7)
-    restored = calibration.apply((0.6 * truth + 7)[:, :, None])[..., 0]
-    assert restored.dtype == np.float32
-    # Standard error of the mean: 10 / sqrt(20,000) = 0.07; at the ends of the range twice that.
-    assert np.abs(restored - truth).max() < 1
-
-
-def test_a_constant_output_is_only_moved_to_the_mean() -> None:
-    noisy = np.array([[1.0, 2.0, 6.0]], np.float32)
-    assert Calibration.measure(noisy, np.full((1, 3), 5, np.float32)) == Calibration((1,), (-2,))
-
-
-def test_calibration_without_finite_pixels_stays_finite() -> None:
-    calibration = Calibration.measure(np.full((1, 9), np.nan, np.float32), np.ones((1, 9)))
-    assert np.isfinite(calibration.gain + calibration.offset).all()
 
 
 def test_a_copy_is_independent() -> None:

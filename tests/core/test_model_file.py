@@ -15,7 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from napari_aprrd.core.denoiser import Calibration, Denoiser
+from napari_aprrd.core.calibration import Calibration
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model_file import FORMAT, KEY, load
 from napari_aprrd.core.patches import Normalisation

@@ -133,7 +133,7 @@ def test_every_step_is_reported_in_order(kind: str, teacher: Denoiser) -> None:
     assert all(report.total == 6 and report.loss is not None for report in ours)
     seconds = [report.seconds for report in reports]
     assert seconds == sorted(seconds)
-    assert [r.step for r in reports if r.stage == "Calibrate"] == list(range(1, 17))
+    assert [r.step for r in reports if r.stage == "Calibrate"] == [1]
 
 
 @JOBS
@@ -160,7 +160,7 @@ def test_a_job_that_ran_to_its_end_was_not_stopped(kind: str, teacher: Denoiser)
 
 @JOBS
 @EVERY_STEP
-@pytest.mark.parametrize("reports", [0, 1, 3, 9])
+@pytest.mark.parametrize("reports", [0, 1, 3, 7])
 def test_cancelling_is_quiet_and_leaves_nothing(kind: str, reports: int, teacher: Denoiser) -> None:
     threads = threading.enumerate()
     job = job_of(kind, teacher)

@@ -8,7 +8,7 @@ from .config import DenoiseConfig
 from .denoiser import Denoiser
 from .errors import UserError
 from .patches import Image, Planes
-from .progress import STOP, Clock, Job, Progress
+from .progress import STOP, Clock, Job, Progress, report
 
 Write = Callable[[int, tuple[slice, slice], Image], None]
 
@@ -56,9 +56,7 @@ def denoise(
             last = rows.stop == size[0] and columns.stop == size[1]
             if not (last or clock.report_due()):
                 continue
-            clock.pause()
-            answer = yield Progress("Denoise", plane + last, total, clock.seconds)
-            clock.resume()
-            if answer is STOP:
+            progress = Progress("Denoise", plane + last, total, clock.seconds)
+            if (yield from report(progress, clock)) is STOP:
                 return bool(plane + last == total)
     return True

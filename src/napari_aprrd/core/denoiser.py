@@ -13,11 +13,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from .calibration import Calibration
 from .config import Config, DenoiseConfig
 from .devices import pick_device
 from .errors import UserError
 from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
-from .patches import Image, Normalisation, Planes, read_window
+from .patches import Image, Normalisation
 from .predict import Read, predict_tiles
 
 Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
@@ -54,41 +55,6 @@ class Architecture(Config):
         reach = 5 * self.multiple - 2
         # Looking up, a convolution reaches twice as far, and each pool adds a row.
         return 2 * reach + max(shifts, default=0) if self.kind == "blind-spot" else reach
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Per channel: calibrated value = gain * value + offset, in the units of the source.
-
-    L1 losses learn medians, so that skewed or clipped noise offsets and compresses the
-    output. Noise has zero mean given the signal: regressing the noisy image on the output
-    finds the correction without a reference.
-    """
-
-    gain: tuple[float, ...]
-    offset: tuple[float, ...]
-
-    def apply(self, image: Image) -> Image:
-        """Calibrate (C, h, w)."""
-        gain, offset = (np.array(v, np.float32)[:, None, None] for v in (self.gain, self.offset))
-        return np.asarray(gain * image + offset, np.float32)
-
-    @classmethod
-    def measure(cls, noisy: Image, output: Image) -> Calibration:
-        """Least-squares regression of noisy (C, N) on output (C, N), channel by channel."""
-        gains, offsets = [], []
-        for y, x in zip(noisy.astype(np.float64), output.astype(np.float64), strict=True):
-            valid = np.isfinite(y)
-            if not valid.any():
-                gains.append(1.0)
-                offsets.append(0.0)
-                continue
-            y, x = y[valid], x[valid]
-            variance = x.var()
-            gain = ((x - x.mean()) * (y - y.mean())).mean() / variance if variance > 0 else 1.0
-            gains.append(float(gain))
-            offsets.append(float(y.mean() - gain * x.mean()))
-        return cls(tuple(gains), tuple(offsets))
 
 
 @dataclass
@@ -209,22 +175,6 @@ class Denoiser:
         ):
             output[:, rows, columns] = tile
         return output.reshape(len(shifts), self.channels, *image.shape[1:])
-
-    def calibrate(self, planes: Planes, *, seed: int = 0, windows: int = 16) -> Iterator[int]:
-        """Measure the calibration on random windows of the planes it was trained on.
-
-        Yields the number of windows done, so that the caller stays live.
-        """
-        rng = np.random.default_rng(seed)
-        raw = DenoiseConfig(calibrate=False)
-        pairs = []
-        for done in range(windows):
-            yield done
-            noisy = read_window(planes, rng, 128)
-            output = self.predict(noisy, raw)
-            pairs.append((noisy.reshape(self.channels, -1), output.reshape(self.channels, -1)))
-        noisy, output = (np.concatenate(side, axis=1) for side in zip(*pairs, strict=True))
-        self.calibration = Calibration.measure(noisy, output)
 
     def to(self, device: str) -> Denoiser:
         """Move the network to a device ("auto", "cpu", "cuda", "cuda:1", "mps")."""

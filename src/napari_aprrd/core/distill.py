@@ -10,14 +10,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .config import DenoiseConfig, DistillConfig
+from .calibration import calibrate
+from .config import DenoiseConfig, DistillConfig, TrainConfig
 from .denoiser import Architecture, Denoiser, Kind
 from .errors import UserError
 from .losses import distillation_loss
 from .networks import BlindSpotNetwork
-from .optimise import calibrate, optimise, report
+from .optimise import optimise
 from .patches import CropSampler, MemoryPlanes, Normalisation, Planes
-from .progress import STOP, Clock, Job, Progress, Signal
+from .progress import STOP, Clock, Job, Progress, Signal, report
 from .recharge import recharge, recharge_masks
 from .record import describe
 
@@ -88,7 +89,9 @@ def distill(
     held_out = _held_out_loss([draw() for _ in range(HELD_OUT_BATCHES)], config)
     done = yield from optimise("Distill (RD)", student, loss, held_out, config, clock)
     student.record["distill"].update(done)
-    yield from calibrate(student, planes, clock)
+    trained = teacher.record.get("train", {}).get("config", {})
+    shift = trained.get("shift", TrainConfig().shift)
+    yield from calibrate(student, teacher, shift, planes, clock)
     return student
 
 

@@ -13,8 +13,9 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
+from .calibration import Calibration
 from .config import Config
-from .denoiser import Architecture, Calibration, Denoiser
+from .denoiser import Architecture, Denoiser
 from .errors import UserError
 from .files import write_atomically
 from .patches import Normalisation

@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from .config import DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .errors import UserError
-from .patches import Planes
-from .progress import STOP, Clock, Progress, Signal
+from .progress import STOP, Clock, Progress, Signal, report
 
 LOOK_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
 PATIENCE = 8  # looks without a gain, after which training stops
@@ -111,14 +110,6 @@ def learning_rate(config: TrainConfig | DistillConfig, fraction: float) -> float
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(falling, 1.0)))
 
 
-def report(progress: Progress, clock: Clock) -> Generator[Progress, Signal | None, Signal | None]:
-    """Yield a report; the clock stands still meanwhile."""
-    clock.pause()
-    answer = yield progress
-    clock.resume()
-    return answer
-
-
 def _share_of_new(config: TrainConfig | DistillConfig, fraction: float, step: int) -> float:
     """How far the average moves to the newest weights, after a step of the schedule."""
     if config.average == 0:
@@ -163,12 +154,3 @@ class _Best:
         """Go back to the best weights, if the latest are worse."""
         if self.over_trained:
             network.load_state_dict(self._weights)
-
-
-def calibrate(
-    denoiser: Denoiser, planes: Planes, clock: Clock
-) -> Generator[Progress, Signal | None, None]:
-    """Measure the denoiser's calibration, with reports."""
-    windows = 16
-    for done in denoiser.calibrate(planes, windows=windows):
-        yield from report(Progress("Calibrate", done + 1, windows, clock.seconds), clock)

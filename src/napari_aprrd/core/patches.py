@@ -122,6 +122,26 @@ def random_place(planes: Planes, rng: np.random.Generator, side: int) -> tuple[i
     return plane, slice(top, min(top + side, h)), slice(left, min(left + side, w))
 
 
+def some_windows(
+    planes: Planes, side: int, count: int, *, seed: int = 0
+) -> list[tuple[int, slice, slice]]:
+    """All tiles of the planes where they are few, else windows at random places.
+
+    Returns
+    -------
+    list of (plane, rows, columns)
+    """
+    if sum(-(-h // side) * -(-w // side) for h, w in planes.sizes) > count:
+        rng = np.random.default_rng(seed)
+        return [random_place(planes, rng, side) for _ in range(count)]
+    return [
+        (plane, slice(top, min(top + side, h)), slice(left, min(left + side, w)))
+        for plane, (h, w) in enumerate(planes.sizes)
+        for top in range(0, h, side)
+        for left in range(0, w, side)
+    ]
+
+
 def fill_invalid(image: Image) -> Image:
     """Replace NaN and infinite pixels of (C, h, w) by the mean of their finite neighbours."""
     valid = np.isfinite(image)

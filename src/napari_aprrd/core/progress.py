@@ -104,6 +104,14 @@ class Clock:
         self._since = time.perf_counter()
 
 
+def report(progress: Progress, clock: Clock) -> Generator[Progress, Signal | None, Signal | None]:
+    """Yield a report; the clock stands still meanwhile."""
+    clock.pause()
+    answer = yield progress
+    clock.resume()
+    return answer
+
+
 def run(job: Job[R], listen: Callable[[Progress], Any] | None = None) -> R:
     """Run a job to its end and return its result.
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from .calibration import calibrate
 from .config import TrainConfig
 from .denoiser import Architecture, Denoiser
 from .losses import apr_loss, mean_norm
-from .optimise import calibrate, optimise
+from .optimise import optimise
 from .patches import Crops, CropSampler, Normalisation, Planes
 from .progress import Clock, Job
 from .record import describe
@@ -84,7 +85,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         clock,
     )
     teacher.record["train"].update(done)
-    yield from calibrate(teacher, planes, clock)
+    yield from calibrate(teacher, teacher, config.shift, planes, clock)
     return teacher
 
 
