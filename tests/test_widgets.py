@@ -335,11 +335,11 @@ def test_settings_that_do_not_fit_are_refused_before_the_start(
 def test_the_form_shows_what_a_preset_changes(qtbot: Any, viewer: ViewerModel) -> None:
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
-    widget.quality.value = "paper"
+    widget.quality.quality.value = "paper"
     config = widget.config()
     assert (config.preset, config.width, config.steps) == ("paper", 48, 400_000)
-    widget.quality.value = "time budget"
-    widget.minutes.value = 3
+    widget.quality.quality.value = "time budget"
+    widget.quality._minutes.value = 3
     assert widget.config().minutes == 3
 
 

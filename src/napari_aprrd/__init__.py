@@ -12,30 +12,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import denoise, distill_rd, load, train_apr
+    from .api import denoise, distill_rd, inspect_noise, load, train_apr
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
     from .core.denoiser import Denoiser
     from .core.errors import UserError
+    from .core.noise import NoiseReport
     from .metrics import evaluate
 
 __all__ = [
     "DenoiseConfig",
     "Denoiser",
     "DistillConfig",
+    "NoiseReport",
     "TrainConfig",
     "UserError",
     "denoise",
     "distill_rd",
     "evaluate",
+    "inspect_noise",
     "load",
     "train_apr",
 ]
 
 # Loaded when first asked for: importing the package imports neither torch, Qt nor napari.
 _HOME = {
-    **dict.fromkeys(("denoise", "distill_rd", "load", "train_apr"), ".api"),
+    **dict.fromkeys(("denoise", "distill_rd", "inspect_noise", "load", "train_apr"), ".api"),
     **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
     "Denoiser": ".core.denoiser",
+    "NoiseReport": ".core.noise",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
 }

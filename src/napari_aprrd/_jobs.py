@@ -1,4 +1,4 @@
-"""The one place where a job of the engine becomes a thread of napari."""
+"""The one place where work of the engine becomes a thread of napari."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
-from napari.qt.threading import GeneratorWorker, create_worker
+from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
 
 from .core.calibration import Calibration
 from .core.config import DenoiseConfig
@@ -160,6 +160,45 @@ class Run:
         self._job.close()  # a quit worker leaves it suspended, with the model in memory
         if self._listening:
             self._callbacks[3]()
+
+
+class Task:
+    """A function in a background thread.
+
+    Parameters
+    ----------
+    function : callable
+    on_done : callable
+        Gets its result or the `Failure`, in the thread that made the task.
+    owner : QObject
+        Once it is gone, nobody is called any more.
+    """
+
+    def __init__(
+        self, function: Callable[[], Any], on_done: Callable[[Any], None], owner: Any
+    ) -> None:
+        self._on_done: Callable[[Any], None] | None = on_done
+        worker: FunctionWorker[Any] = create_worker(_caught, function, _start_thread=False)
+        worker.returned.connect(self._on_returned)
+        owner.destroyed.connect(self._forget)
+        self._worker = worker
+        worker.start()
+
+    def _on_returned(self, result: Any) -> None:
+        if self._on_done is not None:
+            self._on_done(result)
+
+    def _forget(self, *_: object) -> None:
+        self._on_done = None
+
+
+def _caught(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except Exception as error:
+        if not isinstance(error, UserError):
+            logger.exception("A task failed")
+        return Failure(error)
 
 
 def _with_errors_returned(job: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:

@@ -60,15 +60,20 @@ def _option(name: str, info: FieldInfo) -> inspect.Parameter:
 
 
 def _option_type(annotation: Any) -> Any:
+    if _is_list(annotation):
+        return str  # "0,1,2"
     if get_origin(annotation) is Literal or annotation in (int, float, bool, str):
         return annotation
-    if get_origin(annotation) is tuple:
-        return str  # "0,1,2"
     return next(a for a in get_args(annotation) if a is not type(None))
 
 
+def _is_list(annotation: Any) -> bool:
+    """True for tuples, also for those that may be left out."""
+    return any(get_origin(kind) is tuple for kind in (annotation, *get_args(annotation)))
+
+
 def _parse(info: FieldInfo, value: Any) -> Any:
-    if get_origin(info.annotation) is tuple:
+    if _is_list(info.annotation):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 

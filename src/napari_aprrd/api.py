@@ -15,10 +15,34 @@ from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.denoiser import Denoiser
 from .core.distill import distill
 from .core.errors import UserError
+from .core.noise import NoiseReport, inspect
 from .core.progress import Job, run
 from .core.train import train
 from .lazy import is_lazy, lazy_denoise, output_dtype
 from .show import Listen, keep_window_live, listener
+
+
+def inspect_noise(images: Any, *, axes: str | None = None) -> NoiseReport:
+    """Say what the noise looks like, from the noisy images alone.
+
+    Parameters
+    ----------
+    images : array, napari Image layer, or list of these
+        Noisy images of any axes and size. A few windows of them are read.
+    axes : str, optional
+        One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
+
+    Returns
+    -------
+    NoiseReport
+        Standard deviation, correlation per lag and axis, and ``sentences`` in plain words.
+
+    Raises
+    ------
+    UserError
+        One sentence on what is wrong with the images.
+    """
+    return inspect(as_planes(images, axes))
 
 
 def train_apr(

@@ -87,6 +87,23 @@ def demo(
     run_demo(out)
 
 
+@command("inspect")
+def inspect(
+    inputs: Inputs, axes: Axes = None, planes: PlaneChoice = None, as_json: AsJson = False
+) -> None:
+    """Say what the noise looks like, and what that means for the settings."""
+    from .core.noise import inspect as inspect_noise
+
+    report = inspect_noise(_planes(_read_all(inputs, axes, planes)))
+    if as_json:
+        typer.echo(json.dumps(report.model_dump(mode="json")))
+        return
+    for sentence in report.sentences:
+        typer.echo(sentence)
+    for line in _lines(report.model_dump(mode="json", exclude={"sentences"})):
+        typer.echo(line)
+
+
 @command("train")
 @with_settings(TrainConfig)
 def train(

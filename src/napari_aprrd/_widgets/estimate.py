@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from napari.qt.threading import FunctionWorker, create_worker
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QWidget
 
-from .run_panel import duration
+from .._jobs import Failure, Task
+from .words import duration
 
 Trial = Callable[[], tuple[str, float]]
+
+
+WAITING = "Estimating the time…"
 
 
 class Estimate(QLabel):
@@ -21,7 +24,7 @@ class Estimate(QLabel):
         super().__init__(parent)
         self.setWordWrap(True)
         self._trial: Trial | None = None
-        self._worker: FunctionWorker[Any] | None = None
+        self._task: Task | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(400)
@@ -30,7 +33,7 @@ class Estimate(QLabel):
     def of(self, trial: Trial) -> None:
         """Show a trial's device and seconds."""
         self._trial = trial
-        self.setText("Estimating the time…")
+        self.setText(WAITING)
         self._timer.start()
 
     def say(self, text: str) -> None:
@@ -40,26 +43,19 @@ class Estimate(QLabel):
         self.setText(text)
 
     def _run(self) -> None:
-        if self._worker is not None:
+        if self._task is not None:
             return  # one at a time; the end of that one starts the next
         trial, self._trial = self._trial, None
-        if trial is None:
-            return
-        self._worker = create_worker(trial, _start_thread=False)
-        self._worker.returned.connect(self._on_returned)
-        self._worker.errored.connect(self._on_errored)
-        self._worker.finished.connect(self._on_finished)
-        self._worker.start()
+        if trial is not None:
+            self._task = Task(trial, self._on_done, owner=self)
 
-    def _on_returned(self, result: tuple[str, float]) -> None:
-        device, seconds = result
-        if self._trial is None:
-            self.setText(f"{device}. About {duration(seconds)}.")
-
-    def _on_errored(self, error: Exception) -> None:
-        self.setText(str(error))
-
-    def _on_finished(self) -> None:
-        self._worker = None
+    def _on_done(self, result: Any) -> None:
+        self._task = None
         if self._trial is not None:
             self._timer.start()
+        elif self.text() == WAITING:  # nobody has said something else meanwhile
+            if isinstance(result, Failure):
+                self.setText(str(result.error))
+            else:
+                device, seconds = result
+                self.setText(f"{device}. About {duration(seconds)}.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
 
-from magicgui.widgets import ComboBox, Container, FloatSpinBox
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 from superqt import QCollapsible
@@ -18,6 +17,7 @@ from ..core.errors import UserError
 from .estimate import Estimate
 from .layer_picker import LayerPicker
 from .model_list import ModelList
+from .quality_picker import QualityPicker
 from .run_panel import RunPanel
 from .settings_form import C, SettingsForm
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from ..core.denoiser import Denoiser
     from ..core.progress import Job
-
-BUDGET = "time budget"
 
 
 class JobWidget(QWidget, Generic[C]):
@@ -42,17 +40,7 @@ class JobWidget(QWidget, Generic[C]):
         super().__init__()
         self.viewer = viewer
         self.picker = LayerPicker(viewer)
-        presets = [*_presets(self.config_type), BUDGET]
-        self.quality = ComboBox(
-            label="Quality",
-            choices=presets,
-            value=default_preset(),
-            tooltip="How long to learn: a preset, or a time budget in minutes.",
-        )
-        self.minutes = FloatSpinBox(
-            label="Minutes", value=2, min=0.1, max=10_000, step=0.5, visible=False,
-            tooltip="The schedule ends on time.",
-        )  # fmt: skip
+        self.quality = QualityPicker()
         self.form: SettingsForm[C] = SettingsForm(self.config_type, self._on_changed)
         self.estimate = Estimate()
         self.start = QPushButton(self.start_text)
@@ -62,7 +50,6 @@ class JobWidget(QWidget, Generic[C]):
         self.preview: LivePreview | None = None
         self._arrange()
         self.quality.changed.connect(self._on_quality)
-        self.minutes.changed.connect(self._on_changed)
         self.picker.changed.connect(self._on_changed)
         self.start.clicked.connect(self._on_start)
         self.panel.idle.connect(self._on_idle)
@@ -80,17 +67,16 @@ class JobWidget(QWidget, Generic[C]):
 
     def config(self) -> C:
         """The settings that the form shows."""
-        return self.form.config(self.minutes.value if self.quality.value == BUDGET else None)
+        return self.form.config(self.quality.minutes)
 
     def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
-        """What to put at the top and at the bottom."""
+        """What to put below the layers and at the bottom."""
         return [], []
 
     def _arrange(self) -> None:
         top: list[QWidget]
         bottom: list[QWidget]
         top, bottom = self.extra_widgets()
-        quality: Container[Any] = Container(widgets=[self.quality, self.minutes])
         advanced = QCollapsible("Advanced")
         scroll = QScrollArea()
         scroll.setWidget(self.form.container.native)
@@ -100,16 +86,15 @@ class JobWidget(QWidget, Generic[C]):
         models = QLabel("Teachers" if self.models.teachers_only else "Models of this session")
         layout = QVBoxLayout(self)
         for widget in (
-            *top, self.picker, quality.native, advanced, self.estimate, self.start, self.panel,
+            self.picker, *top, self.quality.native, advanced, self.estimate, self.start, self.panel,
             models, self.models, *bottom,
         ):  # fmt: skip
             layout.addWidget(widget)
         layout.addStretch()
 
-    def _on_quality(self, quality: str) -> None:
-        self.minutes.visible = quality == BUDGET
-        if quality != BUDGET:
-            self.form.show_preset(quality)
+    def _on_quality(self, *_: object) -> None:
+        if self.quality.preset is not None:
+            self.form.show_preset(self.quality.preset)
         self._on_changed()
 
     def _on_changed(self, *_: object) -> None:
@@ -154,9 +139,3 @@ class JobWidget(QWidget, Generic[C]):
         if idle and self.preview is not None:
             self.preview.close()
             self.preview = None
-
-
-def _presets(config_type: Any) -> list[str]:
-    from typing import get_args
-
-    return list(get_args(config_type.model_fields["preset"].annotation))

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from .. import _commands
 from ..core.config import TrainConfig
 from .job_widget import JobWidget
+from .noise_panel import NoisePanel
 
 if TYPE_CHECKING:
     import napari
@@ -32,14 +33,16 @@ class TrainWidget(JobWidget[TrainConfig]):
         self.denoise = QPushButton("Denoise layer")
         self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
         super().__init__(napari_viewer)
+        self.picker.changed.connect(self.noise.clear)
         self.next.clicked.connect(lambda: _commands.open_widget(self.viewer, "Distill (RD)"))
         self.denoise.clicked.connect(lambda: _commands.denoise_layer(self.viewer))
         self.models.chooser.currentTextChanged.connect(self._on_model_chosen)
         self._on_model_chosen(self.models.name)
 
     def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
-        """The next steps."""
-        return [], [self.next, self.denoise]
+        """The noise report and the next steps."""
+        self.noise = NoisePanel(lambda: self.picker.planes())
+        return [self.noise], [self.next, self.denoise]
 
     def make_job(self, config: TrainConfig) -> Job[Denoiser]:
         """Training on what is chosen."""

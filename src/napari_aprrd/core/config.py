@@ -63,7 +63,7 @@ _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
     "thorough": {"steps": 1500, "batch": 8, "width": 24},
     "paper": {
         **{"steps": 400_000, "batch": 8, "patch": 256, "learning_rate": 3e-4, "warmup": 0.0},
-        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0},
+        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0, "adapt": False},
     },
 }
 _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
@@ -72,7 +72,7 @@ _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
     "thorough": {"steps": 2000, "width": 24},
     "paper": {
         **{"steps": 200_000, "batch": 8, "patch": 128, "learning_rate": 3e-4, "warmup": 0.0},
-        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0},
+        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0, "adapt": False},
     },
 }
 
@@ -131,6 +131,11 @@ class _Schedule(Config):
     loss: Norm = Field(
         "l1",
         description="Distance in the loss: 'l1' as in the paper, or 'l2' (mean squared error).",
+    )
+    adapt: bool = Field(
+        True,
+        description="Choose shifts and loss from what the noise looks like. Settings that are "
+        "given stay as they are.",
     )
     hold_out: float = Field(
         0.05,
@@ -252,12 +257,12 @@ class DistillConfig(_Schedule):
 class DenoiseConfig(Config):
     """Settings of denoising with a trained model."""
 
-    shifts: tuple[Shift, ...] = Field(
-        ALL_SHIFTS,
+    shifts: tuple[Shift, ...] | None = Field(
+        None,
         min_length=1,
         max_length=33,
-        description="For a blind-spot network: the mean of its outputs at these shifts. "
-        "A student has none.",
+        description="For a blind-spot network: the mean of its outputs at these shifts; "
+        "without, at those that suit the noise. A student has none.",
         json_schema_extra={"unit": "pixels"},
     )
     calibrate: bool = Field(

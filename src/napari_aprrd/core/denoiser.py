@@ -14,7 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from .calibration import Calibration
-from .config import Config, DenoiseConfig
+from .config import ALL_SHIFTS, Config, DenoiseConfig
 from .devices import pick_device
 from .errors import UserError
 from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
@@ -97,6 +97,11 @@ class Denoiser:
         """True for a blind-spot network, False for a student."""
         return self.architecture.kind == "blind-spot"
 
+    @property
+    def shifts(self) -> tuple[int, ...]:
+        """Shifts at which a teacher's outputs suit the noise that it was trained on."""
+        return tuple(self.record.get("target_shifts", ALL_SHIFTS))
+
     def copy(self) -> Denoiser:
         """An independent copy, for a look at a network in training."""
         return copy.deepcopy(self)
@@ -137,8 +142,9 @@ class Denoiser:
         tile : ndarray, shape (C, h, w), float32
         """
         config = config or DenoiseConfig()
-        mean = self._mean_of(config.shifts)
-        for rows, columns, tile in self._tiles(read, size, config, config.shifts, mean):
+        shifts = config.shifts or self.shifts
+        mean = self._mean_of(shifts)
+        for rows, columns, tile in self._tiles(read, size, config, shifts, mean):
             tile = self.normalisation.undo(tile)
             if config.calibrate and self.calibration is not None:
                 tile = self.calibration.apply(tile)

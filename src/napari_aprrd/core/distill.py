@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .adapt import adapt_distillation
 from .calibration import calibrate
 from .config import DenoiseConfig, DistillConfig, TrainConfig
 from .denoiser import Architecture, Denoiser, Kind
@@ -64,6 +65,9 @@ def distill(
             f"The teacher was trained on {teacher.channels} channel(s), "
             f"the images have {planes.channels}."
         )
+    config, why = adapt_distillation(config, teacher.shifts)
+    if why:
+        yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=why), clock)
     teacher = teacher.copy().to(config.device)
     architecture = Architecture(
         kind=cast(Kind, f"student-{config.student}"),

@@ -44,8 +44,8 @@ def describe_device(name: str = "auto") -> str:
 
 def _trial(config: C) -> C:
     side = max(_SIDE, 2**config.depth)
-    changes = {"steps": 12, "minutes": None, "batch": 1, "patch": side, "hold_out": 0.0}
-    return type(config).of(config, **changes)
+    plain = {"minutes": None, "hold_out": 0.0, "adapt": False}
+    return type(config).of(config, steps=12, batch=1, patch=side, **plain)
 
 
 def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float:

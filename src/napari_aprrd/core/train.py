@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from .adapt import adapt_training, target_shifts
 from .calibration import calibrate
 from .config import TrainConfig
 from .denoiser import Architecture, Denoiser
 from .losses import apr_loss, mean_norm
+from .noise import inspect
 from .optimise import optimise
 from .patches import Crops, CropSampler, Normalisation, Planes
-from .progress import Clock, Job
+from .progress import Clock, Job, Progress, Signal, report
 from .record import describe
 from .replace import replacer_maps
 
@@ -44,8 +47,8 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
     UserError
         If the images are too small or constant, or the device is not there.
     """
-    config = config or TrainConfig()
     clock = Clock()
+    config, noise = yield from _look_at_noise(planes, config or TrainConfig(), clock)
     normalisation = Normalisation.measure(planes, seed=config.seed)
     sampler = CropSampler(
         planes,
@@ -59,7 +62,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         kind="blind-spot", channels=planes.channels, width=config.width, depth=config.depth
     )
     teacher = Denoiser.fresh(architecture, normalisation, config.seed).to(config.device)
-    teacher.record = {"train": describe(planes, config)}
+    teacher.record = {"train": describe(planes, config), **noise}
     generator = torch.Generator().manual_seed(config.seed)
 
     def loss(network: nn.Module) -> Tensor:
@@ -87,6 +90,19 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
     teacher.record["train"].update(done)
     yield from calibrate(teacher, teacher, config.shift, planes, clock)
     return teacher
+
+
+def _look_at_noise(
+    planes: Planes, config: TrainConfig, clock: Clock
+) -> Generator[Progress, Signal | None, tuple[TrainConfig, dict[str, Any]]]:
+    """Adapt the settings to the noise; also return what the model's record says of it."""
+    if not config.adapt:
+        return config, {}
+    noise = inspect(planes)
+    config, why = adapt_training(config, noise)
+    yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=why), clock)
+    shifts = list(target_shifts(noise))
+    return config, {"noise": noise.model_dump(mode="json"), "target_shifts": shifts}
 
 
 def held_out_crops(sampler: CropSampler, patch: int) -> list[Crops]:

@@ -1,0 +1,106 @@
+"""The noise report: a button, plain sentences, a small plot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pyqtgraph as pg
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from .._jobs import Failure, Task
+from ..core.errors import UserError
+from ..core.patches import Planes
+
+if TYPE_CHECKING:
+    from ..core.noise import NoiseReport
+
+ALONG_X, ALONG_Y = (86, 180, 233), (230, 159, 0)  # told apart with any colour vision
+
+
+class NoisePanel(QWidget):
+    """Says what the noise of the chosen planes looks like.
+
+    Parameters
+    ----------
+    planes : callable
+        The planes that are chosen now; may raise `UserError`.
+    """
+
+    def __init__(self, planes: Callable[[], Planes], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._planes = planes
+        self._task: Task | None = None
+        self.report: NoiseReport | None = None
+        self.button = QPushButton("Inspect noise")
+        self.button.setToolTip(
+            "Measure the noise in the chosen layers: how strong it is, and how far neighbouring "
+            "pixels share it. Training does the same and chooses its settings by it."
+        )
+        self.button.clicked.connect(self._on_clicked)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.plot = _new_plot()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.button, self.text, self.plot):
+            layout.addWidget(widget)
+        self.clear()
+
+    def clear(self, *_: object) -> None:
+        """Forget the report: it is of other layers."""
+        self.report = None
+        self.text.hide()
+        self.plot.hide()
+
+    def show_report(self, report: NoiseReport) -> None:
+        """Show sentences and the correlation of the noise per lag."""
+        self.report = report
+        self.text.setText(" ".join(report.sentences))
+        self.plot.clear()
+        for lags, colour, name in ((report.x, ALONG_X, "along x"), (report.y, ALONG_Y, "along y")):
+            pen = pg.mkPen(colour, width=2)
+            values = [1.0, *lags]
+            self.plot.plot(range(len(values)), values, pen=pen, symbol="o", symbolSize=5,
+                           symbolBrush=colour, symbolPen=None, name=name)  # fmt: skip
+        self.text.show()
+        self.plot.show()
+
+    def _on_clicked(self) -> None:
+        if self._task is not None:
+            return
+        try:
+            planes = self._planes()
+        except UserError as error:
+            show_error(str(error))
+            return
+        self.button.setText("Inspecting…")
+        self._task = Task(lambda: _inspect(planes), self._on_done, owner=self)
+
+    def _on_done(self, result: Any) -> None:
+        self._task = None
+        self.button.setText("Inspect noise")
+        if isinstance(result, Failure):
+            show_error(str(result.error))
+        else:
+            self.show_report(result)
+
+
+def _inspect(planes: Planes) -> NoiseReport:
+    from ..core.noise import inspect
+
+    return inspect(planes)
+
+
+def _new_plot() -> Any:
+    plot = pg.PlotWidget(background=None)
+    plot.setLabel("left", "noise correlation")
+    plot.setLabel("bottom", "distance (pixels)")
+    plot.setYRange(-0.1, 1)
+    plot.setMouseEnabled(x=False, y=False)
+    plot.hideButtons()
+    plot.setMenuEnabled(False)
+    plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
+    plot.setFixedHeight(120)
+    return plot
