@@ -33,6 +33,7 @@ DEADLINE = 60.0  # seconds
 DETAILS = ("preset", "minutes", "seed", "device")
 COMMANDS: dict[str, Sequence[str]] = {
     "demo": ["out"],
+    "inspect": ["axes", "planes", "json"],
     "train": ["out", "axes", "planes", *TrainConfig.model_fields],
     "distill": ["out", "axes", "planes", *DistillConfig.model_fields],
     "denoise": ["out", "model", "axes", "planes", *DenoiseConfig.model_fields, *DETAILS],
@@ -111,6 +112,17 @@ def test_help_says_what_a_setting_is_and_its_default(command: str, config: type[
         assert " ".join((info.description or "missing").split()) in words
         if isinstance(info.default, int | float | str) and not isinstance(info.default, bool):
             assert f"(default {info.default}" in words
+
+
+def test_inspect_says_what_the_noise_looks_like(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(100, 10, (96, 96))
+    np.save(tmp_path / "noise.npy", noise.astype("f4"))
+    words = succeed("inspect", tmp_path / "noise.npy")
+    assert "independent from pixel to pixel (white)" in words
+    report = json.loads(succeed("inspect", tmp_path / "noise.npy", "--json"))
+    assert report["reach_x"] == report["reach_y"] == 0
+    assert report["sigma"] == pytest.approx(10, rel=0.15)
+    assert list(report["sentences"]) == words.splitlines()[: len(report["sentences"])]
 
 
 def test_train_distil_denoise_evaluate_info(tmp_path: Path, stack: Path) -> None:

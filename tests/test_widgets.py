@@ -132,7 +132,7 @@ def test_denoising_can_be_cancelled(qtbot: Any, viewer: ViewerModel, trained: Tr
     viewer.layers.selection = {large}
     _commands.denoise_layer(viewer)
     (denoising,) = _commands.Denoising.running
-    denoising._activity.cancel()  # as the activity dock's button does
+    denoising._run._activity.cancel()  # as the activity dock's button does
     qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=1_500)
     qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
     assert "large denoised" not in viewer.layers
@@ -247,7 +247,7 @@ def test_the_preview_follows_the_weights_and_a_removed_one_stays_away(
     assert preview.data.shape == (64, 80)
     assert preview not in _layers.image_layers(viewer.layers)
     viewer.layers.remove(preview)
-    qtbot.waitUntil(lambda: widget.preview.view() is None, timeout=20_000)
+    qtbot.waitUntil(lambda: widget.panel.preview.view() is None, timeout=20_000)
     widget.panel.cancel.click()
 
 
@@ -364,3 +364,18 @@ def test_models_are_renamed_deleted_saved_and_loaded(
     (tmp_path / "kept.aprrd").write_text("no model")
     buttons["Load…"].click()
     assert any("no napari-aprrd model" in message for message in _messages())
+
+
+def test_the_noise_report_is_one_click_away(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _widget(qtbot, TrainWidget, viewer)
+    widget.noise.button.click()
+    qtbot.waitUntil(lambda: widget.noise.report is not None, timeout=10_000)
+    assert "white" in widget.noise.text.text()
+    assert len(widget.noise.plot.listDataItems()) == 2  # along x and y
+    assert widget.noise.button.text() == "Inspect noise"
+    widget.picker.layers.value = [viewer.add_image(np.zeros((64, 64)), name="flat")]
+    assert widget.noise.report is None  # it was of other layers
+    widget.noise.button.click()
+    qtbot.waitUntil(lambda: bool(_messages()), timeout=10_000)
+    assert "constant" in _messages()[-1]
+    assert widget.noise.button.text() == "Inspect noise"

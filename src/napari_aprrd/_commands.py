@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils import cancelable_progress
 from napari.utils.notifications import show_error
 
 from . import _layers
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from .core.denoiser import Denoiser
-    from .core.progress import Progress
 
 PLUGIN = "napari-aprrd"
 
@@ -79,38 +77,19 @@ class Denoising:
         job = denoise(
             model, planes, lambda plane, place, tile: planes.write(self._out, plane, place, tile)
         )
-        self._activity: Any = cancelable_progress(
-            total=len(planes.sizes), desc=f"Denoise {layer.name}"
-        )
         self.running.add(self)
         self._run = Run(
             job,
-            on_report=self._on_report,
+            f"Denoise {layer.name}",
+            on_report=lambda _: None,
             on_result=self._on_result,
-            on_error=self._on_error,
-            on_end=self._end,
+            on_end=lambda: self.running.discard(self),
         )
-
-    def _on_report(self, report: Progress) -> None:
-        self._activity.update(report.step - self._activity.n)
-        if self._activity.is_canceled:
-            self._on_cancel()
-
-    def _on_cancel(self) -> None:
-        self._run.cancel()
-        self._end()
 
     def _on_result(self, done: bool) -> None:
         if done:
             out = _layers.denoised_layer(self._layer, self._out, self._model.record)
             _layers.add_above(self._viewer, out, self._layer)
-
-    def _on_error(self, error: Exception) -> None:
-        show_error(str(error) or type(error).__name__)
-
-    def _end(self) -> None:
-        self._activity.close()
-        self.running.discard(self)
 
 
 def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
+from napari.utils import cancelable_progress
+from napari.utils.notifications import show_error
 
 from .core.calibration import Calibration
 from .core.config import DenoiseConfig
@@ -82,34 +84,37 @@ def _look(denoiser: Denoiser, noisy: Image) -> Image:
 
 
 class Run:
-    """A job in a background thread. All callbacks are called in the thread that made it.
+    """A job in a background thread, shown in napari's activity dock, which can cancel it.
+
+    All callbacks are called in the thread that made it.
 
     Parameters
     ----------
     job : generator
         Yields `Progress` (and `Preview`).
+    title : str
+        For the activity dock.
     on_report : callable
         Gets what the job yields.
     on_result : callable
         Gets what it returns, also when it was stopped and kept; not after a cancel.
-    on_error : callable
-        Gets the exception.
     on_end : callable
-        Called last, whatever happened; not after a cancel.
+        Called last, whatever happened.
     """
 
     def __init__(
         self,
         job: Generator[Any, Any, Any],
+        title: str,
         *,
         on_report: Callable[[Any], None],
         on_result: Callable[[Any], None],
-        on_error: Callable[[Exception], None],
         on_end: Callable[[], None],
     ) -> None:
         self._job = job
         self._listening = True
-        self._callbacks = (on_report, on_result, on_error, on_end)
+        self._callbacks = (on_report, on_result, on_end)
+        self._activity: Any = cancelable_progress(total=0, desc=title)
         self.paused = False
         self._worker: GeneratorWorker[Any, Any, Any] = create_worker(
             _with_errors_returned, job, _start_thread=False
@@ -135,9 +140,16 @@ class Run:
         self._worker.send(STOP)
         self.resume()
 
-    def cancel(self, *_: object) -> None:
-        """Forget the job: no callback is called any more."""
+    def cancel(self) -> None:
+        """Forget the job; `on_end` is called at once."""
+        if self._listening:
+            self.abandon()
+            self._callbacks[2]()
+
+    def abandon(self, *_: object) -> None:
+        """Forget the job and call nobody any more: they are gone."""
         self._listening = False
+        self._activity.close()
         self._worker.quit()
 
     def _on_paused(self) -> None:
@@ -145,21 +157,29 @@ class Run:
             self._worker.resume()
 
     def _on_yielded(self, report: Progress | Preview) -> None:
-        if self._listening:
-            self._callbacks[0](report)
+        if not self._listening:
+            return
+        self._callbacks[0](report)
+        if isinstance(report, Progress):
+            self._activity.total = report.total
+            self._activity.update(report.step - self._activity.n)
+        if self._activity.is_canceled:
+            self.cancel()
 
     def _on_returned(self, result: Any) -> None:
         if not self._listening:
             return
         if isinstance(result, Failure):
-            self._callbacks[2](result.error)
+            show_error(str(result.error) or type(result.error).__name__)
         else:
             self._callbacks[1](result)
 
     def _on_finished(self) -> None:
         self._job.close()  # a quit worker leaves it suspended, with the model in memory
         if self._listening:
-            self._callbacks[3]()
+            self._listening = False
+            self._activity.close()
+            self._callbacks[2]()
 
 
 class Task:

@@ -9,6 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QWidget
 
 from .._jobs import Failure, Task
+from ..core.errors import UserError
 from .words import duration
 
 Trial = Callable[[], tuple[str, float]]
@@ -30,9 +31,13 @@ class Estimate(QLabel):
         self._timer.setInterval(400)
         self._timer.timeout.connect(self._run)
 
-    def of(self, trial: Trial) -> None:
-        """Show a trial's device and seconds."""
-        self._trial = trial
+    def of(self, make_trial: Callable[[], Trial]) -> None:
+        """Show a trial's device and seconds, or why there can be none."""
+        try:
+            self._trial = make_trial()
+        except UserError as error:
+            self.say(str(error))
+            return
         self.setText(WAITING)
         self._timer.start()
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
-from .._jobs import with_preview
 from .._models import session
 from .._preview import LivePreview
 from .._settings import default_preset
@@ -47,7 +45,6 @@ class JobWidget(QWidget, Generic[C]):
         self.start.setToolTip(self.start_tip)
         self.panel = RunPanel()
         self.models = ModelList(teachers_only=self.config_type is DistillConfig)
-        self.preview: LivePreview | None = None
         self._arrange()
         self.quality.changed.connect(self._on_quality)
         self.picker.changed.connect(self._on_changed)
@@ -77,17 +74,11 @@ class JobWidget(QWidget, Generic[C]):
         top: list[QWidget]
         bottom: list[QWidget]
         top, bottom = self.extra_widgets()
-        advanced = QCollapsible("Advanced")
-        scroll = QScrollArea()
-        scroll.setWidget(self.form.container.native)
-        scroll.setWidgetResizable(True)
-        scroll.setMinimumHeight(220)
-        advanced.addWidget(scroll)
         models = QLabel("Teachers" if self.models.teachers_only else "Models of this session")
         layout = QVBoxLayout(self)
         for widget in (
-            self.picker, *top, self.quality.native, advanced, self.estimate, self.start, self.panel,
-            models, self.models, *bottom,
+            self.picker, *top, self.quality.native, self.form.folded(), self.estimate,
+            self.start, self.panel, models, self.models, *bottom,
         ):  # fmt: skip
             layout.addWidget(widget)
         layout.addStretch()
@@ -99,12 +90,8 @@ class JobWidget(QWidget, Generic[C]):
 
     def _on_changed(self, *_: object) -> None:
         """Estimate the time anew, when settings and layers allow."""
-        if self.panel.run is not None:
-            return
-        try:
-            self.estimate.of(self.trial(self.config()))
-        except UserError as error:
-            self.estimate.say(str(error))
+        if self.panel.run is None:
+            self.estimate.of(lambda: self.trial(self.config()))
 
     def trial(self, config: C) -> Any:
         """A function that estimates the seconds of the job, for another thread."""
@@ -115,20 +102,15 @@ class JobWidget(QWidget, Generic[C]):
             config = self.config()
             job = self.make_job(config)
             layer = self.picker.chosen()[0]
-            self.preview = LivePreview(self.viewer, layer)
-            self.destroyed.connect(self.preview.close)
+            preview = LivePreview(self.viewer, layer)
         except UserError as error:
             show_error(str(error))
             return
-        self.name = f"{layer.name} {self.suffix}"
-        self.panel.start(with_preview(job, self.preview.view), self._on_model, self._on_preview)
+        name = f"{layer.name} {self.suffix}"
+        self.panel.start(job, name, lambda model: self._on_model(name, model), preview)
 
-    def _on_preview(self, preview: Any) -> None:
-        if self.preview is not None:
-            self.preview.show(preview)
-
-    def _on_model(self, model: Denoiser) -> None:
-        name = session.add(self.name, model)
+    def _on_model(self, name: str, model: Denoiser) -> None:
+        name = session.add(name, model)
         self.models.choose(name)
         show_info(f"Model {name!r} is ready.")
 
@@ -136,6 +118,3 @@ class JobWidget(QWidget, Generic[C]):
         self.start.setEnabled(idle)
         if not idle:
             self.estimate.say("")
-        if idle and self.preview is not None:
-            self.preview.close()
-            self.preview = None

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
-from napari.utils import cancelable_progress
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from .._jobs import Preview, Run
+from .._jobs import Preview, Run, with_preview
+from .._preview import LivePreview
 from ..core.progress import Progress
 from .loss_plot import LossPlot
 from .words import describe
@@ -24,9 +24,7 @@ class RunPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.run: Run | None = None
-        self._activity: Any = None
-        self._on_preview: Callable[[Preview], None] = lambda _: None
-        self._on_result: Callable[[Any], None] = lambda _: None
+        self.preview: LivePreview
         self.bar, self.text, self.plot = QProgressBar(), QLabel(), LossPlot()
         self.text.setWordWrap(True)
         self.pause = _button("Pause", "Stand still, to leave the machine to other work.")
@@ -48,11 +46,12 @@ class RunPanel(QWidget):
     def start(
         self,
         job: Generator[Any, Any, Any],
+        title: str,
         on_result: Callable[[Any], None],
-        on_preview: Callable[[Preview], None] = lambda _: None,
+        preview: LivePreview,
     ) -> None:
-        """Run a job."""
-        self._on_result, self._on_preview = on_result, on_preview
+        """Run a job and show how it goes."""
+        self.preview = preview
         self.plot.clear()
         self.bar.setRange(0, 0)
         self.text.setText("Starting…")
@@ -60,30 +59,25 @@ class RunPanel(QWidget):
         for button in (self.pause, self.stop, self.cancel):
             button.setEnabled(True)
         self.setVisible(True)
-        self._activity = cancelable_progress(total=0, desc="napari-aprrd")
         self.run = Run(
-            job,
+            with_preview(job, preview.view),
+            title,
             on_report=self._on_report,
             on_result=on_result,
-            on_error=self._on_error,
-            on_end=self._end,
+            on_end=self._on_end,
         )
-        self.destroyed.connect(self.run.cancel)
+        self.destroyed.connect(self.run.abandon)
+        self.destroyed.connect(preview.close)
         self.idle.emit(False)
 
     def _on_report(self, report: Progress | Preview) -> None:
         if isinstance(report, Preview):
-            self._on_preview(report)
+            self.preview.show(report)
             return
         self.bar.setRange(0, report.total)
         self.bar.setValue(report.step)
         self.plot.add(report)
         self.text.setText(describe(report))
-        self._activity.total = report.total
-        self._activity.set_description(report.stage)
-        self._activity.update(report.step - self._activity.n)
-        if self._activity.is_canceled:
-            self._on_cancel()
         if report.note:
             show_info(report.note)
 
@@ -106,14 +100,10 @@ class RunPanel(QWidget):
     def _on_cancel(self) -> None:
         if self.run is not None:
             self.run.cancel()
-            self._end()
 
-    def _on_error(self, error: Exception) -> None:
-        show_error(str(error) or type(error).__name__)
-
-    def _end(self) -> None:
+    def _on_end(self) -> None:
         self.run = None
-        self._activity.close()
+        self.preview.close()
         self.setVisible(False)
         self.idle.emit(True)
 

@@ -8,6 +8,8 @@ from typing import Any, Generic, TypeVar, get_args, get_origin
 from magicgui.widgets import Container, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
+from qtpy.QtWidgets import QScrollArea
+from superqt import QCollapsible
 
 from .._settings import default_device
 from ..core.config import DistillConfig, TrainConfig
@@ -38,6 +40,16 @@ class SettingsForm(Generic[C]):
         self.show_preset(self._preset)
         self._widgets["device"].value = default_device()
         self.container.changed.connect(lambda *_: changed())
+
+    def folded(self) -> QCollapsible:
+        """The form under a line that unfolds it."""
+        scroll = QScrollArea()
+        scroll.setWidget(self.container.native)
+        scroll.setWidgetResizable(True)
+        scroll.setMinimumHeight(220)
+        advanced = QCollapsible("Advanced")
+        advanced.addWidget(scroll)
+        return advanced
 
     def show_preset(self, preset: Any) -> None:
         """Show the values of a preset."""

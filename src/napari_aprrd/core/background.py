@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
+import weakref
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from .progress import STOP, Job, Progress
 
@@ -35,6 +37,7 @@ class Background(Generic[R]):
         self.progress: Progress | None = None
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
+        _handles.add(self)
 
     @property
     def done(self) -> bool:
@@ -87,3 +90,16 @@ class Background(Generic[R]):
                 self._error = CancelledError("The job was cancelled.")
         except BaseException as error:  # handed to whoever asks for the result
             self._error = error
+
+
+_handles: weakref.WeakSet[Background[Any]] = weakref.WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    """End what still runs when Python does: torch in a dying thread would abort the process."""
+    running = [handle for handle in _handles if not handle.done]
+    for handle in running:
+        handle.cancel()
+    for handle in running:
+        handle._thread.join()

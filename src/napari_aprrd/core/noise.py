@@ -11,10 +11,10 @@ from .errors import UserError
 from .patches import Image, Planes, some_windows
 
 LAGS = 4
-SMALL, LARGE = 16, 32  # pixels: sides of the blocks
+SMALL, LARGE = 16, 24  # pixels: sides of the blocks
 WINDOW, WINDOWS = 256, 16
 _CORRELATED = 0.12  # below this, a lag's correlation may be chance
-_FLAT = {SMALL: 0.03, LARGE: 0.1}  # share of the blocks of a brightness taken for flat
+_FLAT = {SMALL: 0.03, LARGE: 0.07}  # share of the blocks of a brightness taken for flat
 _STRONG = 0.35  # correlation of neighbours beyond which the tail is looked for in large blocks
 _BINS = 8  # of brightness
 _STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
@@ -103,10 +103,10 @@ def _blocks(window: Image, side: int, ends: tuple[float, float]) -> Array:
         return np.empty((0, side, side))
     view = np.lib.stride_tricks.sliding_window_view(window, (side, side))
     blocks = view[:: side // 2, :: side // 2].reshape(-1, side, side).astype(np.float64)
-    clipped = np.isin(blocks, ends).mean((1, 2))
-    usable = np.isfinite(blocks).all((1, 2)) & (blocks.std((1, 2)) > 0)
-    hardly = usable & (clipped < 0.05)
-    return np.asarray(blocks[hardly if hardly.sum() >= 20 else usable])
+    blocks = blocks[np.isfinite(blocks).all((1, 2))]
+    blocks = blocks[np.ptp(blocks, axis=(1, 2)) > 0]
+    hardly = np.isin(blocks, ends).mean((1, 2)) < 0.05
+    return np.asarray(blocks[hardly] if hardly.sum() >= 20 else blocks)
 
 
 def _detrended(blocks: Array) -> Array:

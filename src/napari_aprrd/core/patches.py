@@ -155,6 +155,21 @@ def fill_invalid(image: Image) -> Image:
     return np.asarray(np.where(valid, image, filled.numpy()), np.float32)
 
 
+def check_sizes(planes: Planes, patch: int) -> None:
+    """Refuse planes that are smaller than a crop.
+
+    Raises
+    ------
+    UserError
+    """
+    for height, width in planes.sizes:
+        if min(height, width) < patch:
+            raise UserError(
+                f"Training needs images of at least {patch} x {patch} pixels, got "
+                f"{height} x {width}; use a smaller patch (setting 'patch') or larger images."
+            )
+
+
 class Crops(NamedTuple):
     """A batch of crops."""
 
@@ -195,12 +210,7 @@ class CropSampler:
         seed: int,
         hold_out: float = 0.0,
     ) -> None:
-        for height, width in planes.sizes:
-            if min(height, width) < patch:
-                raise UserError(
-                    f"Training needs images of at least {patch} x {patch} pixels, got "
-                    f"{height} x {width}; use a smaller patch (setting 'patch') or larger images."
-                )
+        check_sizes(planes, patch)
         self._planes, self._normalisation = planes, normalisation
         self._batch, self._patch, self._hold_out = batch, patch, hold_out
         self._rng = np.random.default_rng(seed)

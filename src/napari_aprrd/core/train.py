@@ -12,10 +12,11 @@ from .adapt import adapt_training, target_shifts
 from .calibration import calibrate
 from .config import TrainConfig
 from .denoiser import Architecture, Denoiser
+from .errors import UserError
 from .losses import apr_loss, mean_norm
 from .noise import inspect
 from .optimise import optimise
-from .patches import Crops, CropSampler, Normalisation, Planes
+from .patches import Crops, CropSampler, Normalisation, Planes, check_sizes
 from .progress import Clock, Job, Progress, Signal, report
 from .record import describe
 from .replace import replacer_maps
@@ -48,8 +49,10 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         If the images are too small or constant, or the device is not there.
     """
     clock = Clock()
-    config, noise = yield from _look_at_noise(planes, config or TrainConfig(), clock)
+    config = config or TrainConfig()
+    check_sizes(planes, config.patch)
     normalisation = Normalisation.measure(planes, seed=config.seed)
+    config, noise = yield from _look_at_noise(planes, config, clock)
     sampler = CropSampler(
         planes,
         normalisation,
@@ -98,7 +101,11 @@ def _look_at_noise(
     """Adapt the settings to the noise; also return what the model's record says of it."""
     if not config.adapt:
         return config, {}
-    noise = inspect(planes)
+    try:
+        noise = inspect(planes)
+    except UserError as error:  # too little to measure is still enough to learn from
+        yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=str(error)), clock)
+        return config, {}
     config, why = adapt_training(config, noise)
     yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=why), clock)
     shifts = list(target_shifts(noise))

@@ -1,0 +1,129 @@
+"""The noise report: right about noise whose truth is known, also on textured images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.noise import LAGS, NoiseReport, inspect
+from napari_aprrd.core.patches import MemoryPlanes
+from napari_aprrd.core.synthetic import Kind, NoiseModel, noisy_cells
+
+from .makers import noisy_image
+
+ARX = np.array([0.5, 0.25, 0.125, 0.0625])  # a slow detector, see `synthetic`
+BLOB, NONE = np.array([0.6, 0.255, 0.055, 0.01]), np.zeros(LAGS)
+TRUTH = {
+    "white": (NONE, NONE),
+    "blobby": (BLOB, BLOB),
+    "line-x": (ARX, NONE),
+    "line-y": (NONE, ARX),
+}
+REACHES = {"white": (0, 0), "blobby": (2, 2), "line-x": (3, 0), "line-y": (0, 3)}
+
+
+def report_on(*images: NDArray[np.float32]) -> NoiseReport:
+    """Inspect images (Y, X)."""
+    return inspect(MemoryPlanes([image[None].astype(np.float32) for image in images]))
+
+
+def flat(side: int = 256, mean: float = 100, seed: int = 0) -> NDArray[np.float32]:
+    noise = np.random.default_rng(seed).normal(mean, 10, (side, side))
+    return noise.astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["white", "blobby", "line-x", "line-y"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_correlations_are_right_on_textured_images(kind: Kind, seed: int) -> None:
+    noisy, _ = noisy_cells((2, 256, 256), kind=kind, seed=seed)
+    report = report_on(*noisy)
+    for found, truth in zip((report.x, report.y), TRUTH[kind], strict=True):
+        assert np.abs(np.subtract(found, truth)).max() < 0.1
+    assert (report.reach_x, report.reach_y) == REACHES[kind]
+    assert not report.stripes
+
+
+@pytest.mark.parametrize("kind", ["white", "blobby"])
+def test_the_standard_deviation_is_that_of_the_noise(kind: Kind) -> None:
+    noisy, truth = noisy_cells((2, 256, 256), kind=kind)
+    assert report_on(*noisy).sigma == pytest.approx((noisy - truth).std(), rel=0.15)
+
+
+def test_photon_noise_is_told_from_read_noise() -> None:
+    """Where brightness varies slowly, both parts of var = read^2 + shot * intensity show."""
+    rng, model = np.random.default_rng(0), NoiseModel(photons=0.1, read=10)
+    mean = np.linspace(0, 400, 512)[None].repeat(512, 0)
+    variance = mean / model.photons + model.read**2
+    photons = report_on(mean + rng.normal(0, np.sqrt(variance)))
+    assert photons.shot == pytest.approx(1 / model.photons, rel=0.25)
+    assert any("photon noise" in sentence for sentence in photons.sentences)
+    read = report_on(mean + rng.normal(0, model.read, mean.shape))
+    assert read.read == pytest.approx(model.read, rel=0.15)
+    assert not any("photon noise" in sentence for sentence in read.sentences)
+
+
+def test_intensities_may_be_of_any_size() -> None:
+    noisy, _ = noisy_cells((256, 256))
+    plain, tiny = report_on(noisy), report_on(noisy * 1e-6 - 3)
+    np.testing.assert_allclose(tiny.x, plain.x, atol=0.02)
+    assert tiny.sigma == pytest.approx(1e-6 * plain.sigma, rel=0.02)
+    assert tiny.relative == pytest.approx(plain.relative, rel=0.02)
+
+
+def test_clipped_pixels_are_counted() -> None:
+    low = report_on(np.maximum(flat(), 90))
+    assert low.clipped_low == pytest.approx(0.16, abs=0.01)  # below one standard deviation
+    assert low.clipped_high == 0
+    assert any("clipped at the lowest value" in sentence for sentence in low.sentences)
+    high = report_on(np.minimum(flat(), 120))
+    assert high.clipped_high == pytest.approx(0.023, abs=0.005)
+    assert high.clipped_low == 0
+
+
+def test_long_stripes_are_named_as_what_cannot_be_removed() -> None:
+    lines = np.random.default_rng(1).normal(0, 10, (256, 1)).astype(np.float32)
+    for image, name in ((flat() + lines, "horizontal"), (flat() + lines.T, "vertical")):
+        report = report_on(image)
+        assert report.stripes == name
+        assert any(f"{name} stripes: no blind spot" in sentence for sentence in report.sentences)
+    assert report_on(flat()).stripes == ""
+
+
+def test_words_say_how_far_the_noise_spreads() -> None:
+    white = report_on(noisy_cells((256, 256), kind="white")[0])
+    blobby = report_on(noisy_cells((256, 256), kind="blobby")[0])
+    assert "white" in white.sentences[0]
+    assert "spreads over about 2 pixels in x and y" in blobby.sentences[0]
+    assert "Noise2Void would keep it" in blobby.sentences[0]
+
+
+def test_invalid_pixels_are_left_out() -> None:
+    image = flat()
+    expected = report_on(image)
+    image[:100], image[150, 30:60] = np.nan, np.inf
+    report = report_on(image)
+    assert report.sigma == pytest.approx(expected.sigma, rel=0.1)
+    np.testing.assert_allclose(report.x, expected.x, atol=0.1)
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    planes = MemoryPlanes([noisy_image(1, 700, 2000)])  # more than is looked at
+    assert inspect(planes) == inspect(planes)
+    assert inspect(planes, seed=1) != inspect(planes)
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.full((64, 64), 7), "constant"),
+        (np.full((64, 64), np.nan), "no finite pixel"),
+        (np.arange(100).reshape(10, 10), "too small"),
+    ],
+)
+def test_images_without_noise_to_measure_are_refused(
+    image: NDArray[np.float32], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        report_on(image)
