@@ -27,7 +27,6 @@ def main() -> None:
     source = viewer.layers[SAMPLE]
     viewer.layers.selection = {source}
     _, train = viewer.window.add_plugin_dock_widget("napari-aprrd", "Train APR")
-    train.form._widgets["shift"].value = 4
     wait(lambda: "About" in train.estimate.text(), 30)
     shoot(viewer, "train_idle")
     train.start.click()

@@ -23,7 +23,7 @@ TINY: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "width": 4, "depth"
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "SHAPE", SHAPE)
-    monkeypatch.setattr(demo, "SETTINGS", {"shift": 2, **TINY})
+    monkeypatch.setattr(demo, "train_apr", functools.partial(demo.train_apr, **TINY))
     monkeypatch.setattr(demo, "distill_rd", functools.partial(demo.distill_rd, **TINY))
 
 

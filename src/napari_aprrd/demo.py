@@ -18,7 +18,6 @@ from .io import Picture, write_picture
 from .metrics import Scores, evaluate
 
 SHAPE = (4, 256, 256)  # TYX
-SETTINGS: dict[str, Any] = {"shift": 4, "steps": 250}  # the noise of the scene reaches 3 pixels
 
 
 def run_demo(out: Path) -> dict[str, Scores]:
@@ -40,7 +39,7 @@ def run_demo(out: Path) -> dict[str, Scores]:
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
     noisy, truth = noisy_cells(SHAPE)
     begun = time.perf_counter()
-    teacher = train_apr(noisy, axes="TYX", **SETTINGS)
+    teacher = train_apr(noisy, axes="TYX")
     apr = denoise(noisy, teacher, axes="TYX")
     seconds = {"APR": time.perf_counter() - begun}
     student = distill_rd(teacher, noisy, axes="TYX")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pyqtgraph as pg
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -12,12 +14,24 @@ HELD_OUT = (230, 159, 0)
 SMOOTHING = 0.9  # of the running mean: the loss of single batches jumps
 
 
+class _LogAxis(pg.AxisItem):
+    """Ticks at 1, 2 and 5 of each decade: pyqtgraph's own run into each other."""
+
+    def tickValues(self, low: float, high: float, _: float) -> list[tuple[float, list[float]]]:  # noqa: N802
+        decades = range(math.floor(low), math.ceil(high))
+        ticks = [decade + math.log10(digit) for decade in decades for digit in (1, 2, 5)]
+        return [(1.0, [tick for tick in ticks if low <= tick <= high])]
+
+    def tickStrings(self, values: list[float], *_: object) -> list[str]:  # noqa: N802
+        return [f"{10**value:.3g}" for value in values]
+
+
 class LossPlot(QWidget):
     """A plot that takes `Progress`."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._plot = pg.PlotWidget(background=None)
+        self._plot = pg.PlotWidget(background=None, axisItems={"left": _LogAxis("left")})
         self._plot.setLogMode(y=True)
         self._plot.setLabel("left", "loss")
         self._plot.setLabel("bottom", "step")
@@ -36,7 +50,8 @@ class LossPlot(QWidget):
         self.setFixedHeight(150)
         self.setToolTip(
             "Loss of the training steps (running mean) and of pixels that are not learnt from; "
-            "logarithmic. Where the second rises, training learns the noise by heart."
+            "logarithmic. Only their shapes "
+            "compare: where the second rises, training learns the noise by heart."
         )
         self.clear()
 

@@ -95,12 +95,12 @@ def _inspect(planes: Planes) -> NoiseReport:
 
 def _new_plot() -> Any:
     plot = pg.PlotWidget(background=None)
-    plot.setLabel("left", "noise correlation")
+    plot.setLabel("left", "correlation")
     plot.setLabel("bottom", "distance (pixels)")
     plot.setYRange(-0.1, 1)
     plot.setMouseEnabled(x=False, y=False)
     plot.hideButtons()
     plot.setMenuEnabled(False)
     plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
-    plot.setFixedHeight(120)
+    plot.setFixedHeight(130)
     return plot

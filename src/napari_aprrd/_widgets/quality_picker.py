@@ -27,6 +27,7 @@ class QualityPicker(Container[Any]):
             tooltip="The schedule ends on time.",
         )  # fmt: skip
         super().__init__(widgets=[self.quality, self._minutes])
+        self.native.layout().setContentsMargins(0, 0, 0, 0)
         self.quality.changed.connect(self._on_quality)
 
     @property

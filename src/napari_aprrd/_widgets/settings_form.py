@@ -32,11 +32,12 @@ class SettingsForm(Generic[C]):
     def __init__(self, config_type: type[C], changed: Callable[[], None]) -> None:
         self._type: type[C] = config_type
         self._preset = config_type().preset
-        fields = {n: f for n, f in config_type.model_fields.items() if n not in ELSEWHERE}
-        self._widgets = {name: _field_widget(name, info) for name, info in fields.items()}
-        self.container: Container[Any] = Container(
-            widgets=list(self._widgets.values()), labels=True
-        )
+        fields = config_type.model_fields
+        own_first = sorted(fields, key=lambda name: name not in config_type.__annotations__)
+        names = [name for name in own_first if name not in ELSEWHERE]
+        self._widgets = {name: _field_widget(name, fields[name]) for name in names}
+        self.container: Container[Any] = Container()
+        self.container.extend(self._widgets.values())  # so, and not above, labels align
         self.show_preset(self._preset)
         self._widgets["device"].value = default_device()
         self.container.changed.connect(lambda *_: changed())
@@ -48,6 +49,7 @@ class SettingsForm(Generic[C]):
         scroll.setWidgetResizable(True)
         scroll.setMinimumHeight(220)
         advanced = QCollapsible("Advanced")
+        advanced.layout().setContentsMargins(0, 0, 0, 0)
         advanced.addWidget(scroll)
         return advanced
 

@@ -34,6 +34,7 @@ class TrainWidget(JobWidget[TrainConfig]):
         self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
         super().__init__(napari_viewer)
         self.picker.changed.connect(self.noise.clear)
+        self.panel.idle.connect(self.noise.setVisible)  # make room for the run
         self.next.clicked.connect(lambda: _commands.open_widget(self.viewer, "Distill (RD)"))
         self.denoise.clicked.connect(lambda: _commands.denoise_layer(self.viewer))
         self.models.chooser.currentTextChanged.connect(self._on_model_chosen)

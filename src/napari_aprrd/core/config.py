@@ -38,7 +38,6 @@ Steps = Annotated[
         ge=1,
         le=10_000_000,
         description="Number of steps. Ignored where minutes are given.",
-        json_schema_extra={"unit": "steps"},
     ),
 ]
 Batch = Annotated[
