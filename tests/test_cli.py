@@ -122,7 +122,7 @@ def test_inspect_says_what_the_noise_looks_like(tmp_path: Path) -> None:
     report = json.loads(succeed("inspect", tmp_path / "noise.npy", "--json"))
     assert report["reach_x"] == report["reach_y"] == 0
     assert report["sigma"] == pytest.approx(10, rel=0.15)
-    assert list(report["sentences"]) == words.splitlines()[: len(report["sentences"])]
+    assert list(report["advice"]) == words.splitlines()[: len(report["advice"])]
 
 
 def test_train_distil_denoise_evaluate_info(tmp_path: Path, stack: Path) -> None:

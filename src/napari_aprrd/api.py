@@ -35,7 +35,7 @@ def inspect_noise(images: Any, *, axes: str | None = None) -> NoiseReport:
     Returns
     -------
     NoiseReport
-        Standard deviation, correlation per lag and axis, and ``sentences`` in plain words.
+        Standard deviation, correlation per lag and axis, and ``advice`` in plain words.
 
     Raises
     ------

@@ -98,9 +98,9 @@ def inspect(
     if as_json:
         typer.echo(json.dumps(report.model_dump(mode="json")))
         return
-    for sentence in report.sentences:
+    for sentence in report.advice:
         typer.echo(sentence)
-    for line in _lines(report.model_dump(mode="json", exclude={"sentences"})):
+    for line in _lines(report.model_dump(mode="json", exclude={"advice"})):
         typer.echo(line)
 
 

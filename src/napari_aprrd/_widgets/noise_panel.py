@@ -57,9 +57,12 @@ class NoisePanel(QWidget):
     def show_report(self, report: NoiseReport) -> None:
         """Show sentences and the correlation of the noise per lag."""
         self.report = report
-        self.text.setText(" ".join(report.sentences))
+        self.text.setText(" ".join(report.advice))
         self.plot.clear()
-        for lags, colour, name in ((report.x, ALONG_X, "along x"), (report.y, ALONG_Y, "along y")):
+        for lags, colour, name in (
+            (report.correlation["x"], ALONG_X, "along x"),
+            (report.correlation["y"], ALONG_Y, "along y"),
+        ):
             pen = pg.mkPen(colour, width=2)
             values = [1.0, *lags]
             self.plot.plot(range(len(values)), values, pen=pen, symbol="o", symbolSize=5,

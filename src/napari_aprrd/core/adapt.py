@@ -8,10 +8,8 @@ from .config import ALL_SHIFTS, DistillConfig, TrainConfig
 from .noise import NoiseReport
 
 # Measured: see docs/experiments.md.
-_WHITE_SHIFT = 2
 _STRONG = 0.07  # noise against the range of the image, from which on L2 is the better loss
 _WHITE_TARGETS = (0, 1, 2)
-_BEYOND = 2  # pixels from the reach of the noise to the training shift: APR moves pixels by one
 
 
 def adapt_training(config: TrainConfig, report: NoiseReport) -> tuple[TrainConfig, str]:
@@ -29,8 +27,8 @@ def adapt_training(config: TrainConfig, report: NoiseReport) -> tuple[TrainConfi
     str
         One sentence, empty if nothing was changed.
     """
-    reach = max(report.reach_x, report.reach_y)
-    wanted: dict[str, Any] = {"shift": reach + _BEYOND if reach else _WHITE_SHIFT}
+    reach = report.reach
+    wanted: dict[str, Any] = {"shift": report.shift}
     if reach == 0 and report.relative > _STRONG:
         wanted["loss"] = "l2"  # few photons: L1 learns medians, far from the mean
     changes = {name: value for name, value in wanted.items() if name not in config.given()}
@@ -43,8 +41,7 @@ def adapt_training(config: TrainConfig, report: NoiseReport) -> tuple[TrainConfi
 
 def target_shifts(report: NoiseReport) -> tuple[int, ...]:
     """Shifts whose outputs are worth a mean: small for white noise, more where it spreads."""
-    reach = max(report.reach_x, report.reach_y)
-    return ALL_SHIFTS[: reach + _BEYOND + 1] if reach else _WHITE_TARGETS
+    return ALL_SHIFTS[: report.shift + 1] if report.reach else _WHITE_TARGETS
 
 
 def adapt_distillation(config: DistillConfig, shifts: tuple[int, ...]) -> tuple[DistillConfig, str]:

@@ -6,21 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .config import Config
 from .errors import UserError
 from .patches import Image, Planes, some_windows
 
-LAGS = 4
-SMALL, LARGE = 16, 24  # pixels: sides of the blocks
+SIDE = 16  # pixels: of the blocks
 WINDOW, WINDOWS = 256, 16
-_CORRELATED = 0.12  # below this, a lag's correlation may be chance
-_FLAT = {SMALL: 0.03, LARGE: 0.07}  # share of the blocks of a brightness taken for flat
-_STRONG = 0.35  # correlation of neighbours beyond which the tail is looked for in large blocks
+_FLAT = 0.05  # share of the blocks of a brightness that is taken for flat
 _BINS = 8  # of brightness
+_CORRELATED = 0.12  # below this, a lag's correlation may be chance
 _STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
 _PILE = 0.002  # share of the pixels at the very end of the range that is no chance
+_PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
+_BEYOND = 2  # pixels from the reach of the noise to the training shift: APR moves pixels by one
+_WHITE_SHIFT = 2
 
-Array = NDArray[np.float64]
+Place = tuple[int, slice, slice]  # plane, rows, columns
 
 
 class NoiseReport(Config):
@@ -29,22 +31,36 @@ class NoiseReport(Config):
     sigma: float = Field(description="Standard deviation of the noise, median over the image.")
     read: float = Field(description="Standard deviation at the darkest places.")
     shot: float = Field(description="Rise of the variance per unit of intensity (photon noise).")
-    x: tuple[float, ...] = Field(description="Correlation of the noise at lags 1 to 4 along x.")
-    y: tuple[float, ...] = Field(description="Correlation of the noise at lags 1 to 4 along y.")
+    correlation: dict[str, tuple[float, ...]] = Field(
+        description="Correlation of the noise at lags 1 to 4 along 'x', 'y' and 'diagonal'."
+    )
     reach_x: int = Field(description="Largest lag along x at which the noise is correlated.")
     reach_y: int = Field(description="Largest lag along y at which the noise is correlated.")
+    between_planes: float | None = Field(
+        None, description="Correlation of the noise of neighbouring planes; none for one plane."
+    )
     relative: float = Field(description="sigma / range of the image (1st to 99th percentile).")
     clipped_low: float = Field(description="Share of the pixels that pile up at the lowest value.")
     clipped_high: float = Field(description="Share that pile up at the highest value.")
     stripes: str = Field(description="'horizontal', 'vertical' or none: long stripes.")
-    sentences: tuple[str, ...] = Field((), description="The same in plain words.")
+    advice: tuple[str, ...] = Field((), description="The same in plain words.")
+
+    @property
+    def reach(self) -> int:
+        """Largest lag at which the noise is correlated, 0 for white noise."""
+        return max(self.reach_x, self.reach_y)
+
+    @property
+    def shift(self) -> int:
+        """Shift s of a blind spot that this noise does not cross."""
+        return self.reach + _BEYOND if self.reach else _WHITE_SHIFT
 
 
 def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     """Measure the noise on a few windows of the planes.
 
-    Structure is kept out by looking only at the flattest blocks of each brightness: small ones,
-    and where neighbours share much of their noise large ones, which hold more of its tail.
+    Structure is kept out by looking only at the flattest blocks of each brightness, less a
+    polynomial.
 
     Parameters
     ----------
@@ -63,75 +79,73 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     if pixels.size == 0 or np.ptp(pixels) == 0:
         raise UserError("The image is constant or holds no finite pixel: there is no noise in it.")
     low, high = float(pixels.min()), float(pixels.max())
-    x, y, means, curve = _measure(windows, SMALL, (low, high))
-    if max(x[0], y[0]) > _STRONG and min(map(min, (w.shape for w in windows))) >= 2 * LARGE:
-        x, y, means, curve = _measure(windows, LARGE, (low, high))
-    read, shot = _variance_model(*curve)
+    blocks = np.concatenate([_blocks(window, (low, high)) for window in windows])
+    if len(blocks) == 0:
+        raise UserError("The image is too small or too clipped to measure its noise.")
+    means = blocks.mean((1, 2))
+    groups = _flat_blocks(means, blocks.var((1, 2)))
+    noise = detrended(blocks[np.concatenate(groups)])
+    covariance = autocovariance(noise)
+    brightness = np.array([means[group].mean() for group in groups])
+    taken = np.split(noise.var((1, 2)), np.cumsum([len(group) for group in groups])[:-1])
+    # Bright is no less noisy: where it seems to be, structure was taken for noise.
+    variance = np.minimum.accumulate([group.mean() for group in taken][::-1])[::-1]
+    variance = covariance[0, 0] * variance
+    correlation = _correlation(covariance)
+    read, shot = _variance_model(brightness, variance)
     spread = np.subtract(*np.percentile(pixels, [99, 1]))
-    sigma = float(np.sqrt(np.median(np.interp(means, *curve))))
+    sigma = float(np.sqrt(np.median(np.interp(means, brightness, variance))))
     report = NoiseReport(
         sigma=sigma,
         read=read,
         shot=shot,
-        x=x,
-        y=y,
-        reach_x=_reach(x),
-        reach_y=_reach(y),
+        correlation=correlation,
+        reach_x=_reach(correlation["x"]),
+        reach_y=_reach(correlation["y"]),
+        between_planes=_between_planes(planes, places),
         relative=sigma / float(spread) if spread > 0 else 0.0,
         clipped_low=_pile(pixels, low),
         clipped_high=_pile(pixels, high),
         stripes=_stripes(windows),
     )
-    return NoiseReport.of(report, sentences=_sentences(report))
+    return NoiseReport.of(report, advice=_advice(report))
 
 
-def _measure(
-    windows: list[Image], side: int, ends: tuple[float, float]
-) -> tuple[tuple[float, ...], tuple[float, ...], Array, tuple[Array, Array]]:
-    """Correlations along x and y; the blocks' brightness; variance by brightness."""
-    blocks = np.concatenate([_blocks(window, side, ends) for window in windows])
-    if len(blocks) == 0:
-        raise UserError("The image is too small or too clipped to measure its noise.")
-    means, noise = blocks.mean((1, 2)), _detrended(blocks)
-    flat, curve = _flat_blocks(means, noise.var((1, 2)), _FLAT[side])
-    return *_correlations(noise[flat]), means, curve
-
-
-def _blocks(window: Image, side: int, ends: tuple[float, float]) -> Array:
+def _blocks(window: Image, ends: tuple[float, float]) -> Array:
     """Overlapping blocks (N, b, b) without invalid and with hardly a clipped pixel."""
-    if min(window.shape) < side:
-        return np.empty((0, side, side))
-    view = np.lib.stride_tricks.sliding_window_view(window, (side, side))
-    blocks = view[:: side // 2, :: side // 2].reshape(-1, side, side).astype(np.float64)
+    if min(window.shape) < SIDE:
+        return np.empty((0, SIDE, SIDE))
+    view = np.lib.stride_tricks.sliding_window_view(window, (SIDE, SIDE))
+    blocks = view[:: SIDE // 2, :: SIDE // 2].reshape(-1, SIDE, SIDE).astype(np.float64)
     blocks = blocks[np.isfinite(blocks).all((1, 2))]
     blocks = blocks[np.ptp(blocks, axis=(1, 2)) > 0]
     hardly = np.isin(blocks, ends).mean((1, 2)) < 0.05
     return np.asarray(blocks[hardly] if hardly.sum() >= 20 else blocks)
 
 
-def _detrended(blocks: Array) -> Array:
-    """Blocks less their least-squares plane."""
-    axis = np.linspace(-1, 1, blocks.shape[-1])
-    y, x = (a.ravel() for a in np.meshgrid(axis, axis, indexing="ij"))
-    basis, _ = np.linalg.qr(np.stack([np.ones_like(x), x, y], axis=1))
-    flat = blocks.reshape(len(blocks), -1)
-    return np.asarray((flat - flat @ basis @ basis.T).reshape(blocks.shape))
+def _flat_blocks(means: Array, variances: Array) -> list[NDArray[np.int_]]:
+    """The blocks of least variance in each bin of brightness, from dark to bright.
+
+    The variance is that before detrending: among detrended blocks those would be least varied
+    whose noise is, by chance, least correlated.
+    """
+    groups, calmest = [], np.inf
+    bins = np.array_split(np.argsort(means), min(_BINS, max(1, len(means) // 10)))
+    for members in reversed(bins):
+        flat = members[np.argsort(variances[members])[: max(2, round(_FLAT * len(members)))]]
+        calmest = min(calmest, float(variances[flat].mean()))
+        if variances[flat].mean() <= 2 * calmest:  # darker and far noisier: that is structure
+            groups.append(flat)
+    return groups[::-1]
 
 
-def _flat_blocks(
-    means: Array, variances: Array, share: float
-) -> tuple[NDArray[np.int_], tuple[Array, Array]]:
-    """The blocks of least variance in each bin of brightness; their variance by brightness."""
-    flat, brightness, variance = [], [], []
-    for members in np.array_split(np.argsort(means), min(_BINS, max(1, len(means) // 10))):
-        least = members[np.argsort(variances[members])[: max(2, round(share * len(members)))]]
-        flat.append(least)
-        brightness.append(means[least].mean())
-        variance.append(variances[least].mean())
-    # Where structure is everywhere the variance seems to fall or jump: bright is no less noisy.
-    falling = np.minimum.accumulate(np.array(variance)[::-1])[::-1]
-    calm = [i for i, (v, w) in enumerate(zip(variance, falling, strict=True)) if v <= 2 * w]
-    return np.concatenate([flat[i] for i in calm]), (np.array(brightness), falling)
+def _correlation(covariance: dict[Lag, float]) -> dict[str, tuple[float, ...]]:
+    variance, lags = covariance[0, 0], range(1, LAGS + 1)
+    return {
+        "x": tuple(covariance[0, k] / variance for k in lags),
+        "y": tuple(covariance[k, 0] / variance for k in lags),
+        "diagonal": tuple((covariance[k, k] + covariance[k, -k]) / 2 / variance for k in lags),
+    }
 
 
 def _variance_model(brightness: Array, variance: Array) -> tuple[float, float]:
@@ -140,14 +154,6 @@ def _variance_model(brightness: Array, variance: Array) -> tuple[float, float]:
         return float(np.sqrt(variance[0])), 0.0
     slope = float(np.polyfit(brightness, variance, 1)[0])
     return float(np.sqrt(variance[0])), max(slope, 0.0)
-
-
-def _correlations(noise: Array) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Correlation at lags 1 to 4 along x and y; each block has the same say."""
-    noise = noise / noise.std((1, 2), keepdims=True)
-    along_x = [float((noise[:, :, k:] * noise[:, :, :-k]).mean()) for k in range(1, LAGS + 1)]
-    along_y = [float((noise[:, k:] * noise[:, :-k]).mean()) for k in range(1, LAGS + 1)]
-    return tuple(along_x), tuple(along_y)
 
 
 def _reach(correlations: tuple[float, ...]) -> int:
@@ -162,11 +168,44 @@ def _pile(pixels: NDArray[np.float32], end: float) -> float:
     return share if share > _PILE else 0.0
 
 
+def _between_planes(planes: Planes, places: list[Place]) -> float | None:
+    """Correlation of the fine grain of windows with that of the next plane at the same place.
+
+    The median of the blocks' correlations: structure, which is the same too, is in the minority.
+    """
+    found = []
+    for plane, rows, columns in places:
+        if plane + 1 >= len(planes.sizes) or planes.sizes[plane] != planes.sizes[plane + 1]:
+            continue
+        here, there = (planes.read(p, rows, columns)[0] for p in (plane, plane + 1))
+        if min(here.shape) < SIDE or not (np.isfinite(here).all() and np.isfinite(there).all()):
+            continue
+        a, b = (_tiles(_grain(image)) for image in (here, there))
+        scale = a.std((1, 2)) * b.std((1, 2))
+        found.append((a * b).mean((1, 2))[scale > 0] / scale[scale > 0])
+    together = np.concatenate(found) if found else np.empty(0)
+    return float(np.median(together)) if together.size else None
+
+
+def _grain(image: Image) -> Array:
+    """Second differences along both axes: hardly any structure is left."""
+    return np.diff(np.diff(image.astype(np.float64), 2, axis=0), 2, axis=1)
+
+
+def _tiles(image: Array) -> Array:
+    """Tiles (N, t, t) of an image, less their means; t is nearly `SIDE`."""
+    side = SIDE - 2
+    h, w = (n // side for n in image.shape)
+    rows = image[: h * side, : w * side].reshape(h, side, w, side)
+    tiles = rows.swapaxes(1, 2).reshape(-1, side, side)
+    return np.asarray(tiles - tiles.mean((1, 2), keepdims=True))
+
+
 def _stripes(windows: list[Image]) -> str:
     """Whether lines, from edge to edge of a window, are lighter or darker than the next ones."""
     found: dict[str, list[float]] = {"horizontal": [], "vertical": []}
     for window in windows:
-        if min(window.shape) < 3 * LARGE or not np.isfinite(window).all():
+        if min(window.shape) < 4 * SIDE or not np.isfinite(window).all():
             continue
         for name, lines in (("horizontal", window), ("vertical", window.T)):
             second = lines[:-2] - 2 * lines[1:-1] + lines[2:]  # (lines, pixels)
@@ -179,8 +218,8 @@ def _stripes(windows: list[Image]) -> str:
     return name if name and scores[name] > _STRIPED else ""
 
 
-def _sentences(report: NoiseReport) -> tuple[str, ...]:
-    reach = max(report.reach_x, report.reach_y)
+def _advice(report: NoiseReport) -> tuple[str, ...]:
+    reach, blind = report.reach, 2 * report.shift - 1
     ways = {(True, True): "x and y", (True, False): "x", (False, True): "y"}
     if reach == 0:
         told = ["Noise is independent from pixel to pixel (white)."]
@@ -190,6 +229,7 @@ def _sentences(report: NoiseReport) -> tuple[str, ...]:
             f"Noise spreads over about {reach} pixel{'s' * (reach > 1)} in {way}. "
             "A plain Noise2Void would keep it."
         ]
+    told.append(f"A {blind} x {blind} blind spot suits it (shift {report.shift}).")
     told.append(f"Its standard deviation is {report.sigma:.3g}.")
     if report.shot * report.sigma > 0.05 * report.read**2:
         told.append("Bright pixels are noisier (photon noise).")
@@ -198,4 +238,9 @@ def _sentences(report: NoiseReport) -> tuple[str, ...]:
             told.append(f"{100 * share:.2g} % of the pixels are clipped at the {end} value.")
     if report.stripes:
         told.append(f"There are long {report.stripes} stripes: no blind spot can remove them.")
+    if report.between_planes is not None and report.between_planes > _PATTERN:
+        told.append(
+            "Neighbouring planes share a pattern: what is the same in all of them stays; "
+            "subtract a dark or flat field first."
+        )
     return tuple(told)

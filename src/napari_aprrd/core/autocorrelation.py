@@ -1,0 +1,98 @@
+"""Autocorrelation of the noise in small blocks, free of what detrending takes away.
+
+A least-squares polynomial stands for the structure of a block. Taking it away takes some noise
+as well, which bends the autocorrelation; how much is known exactly, so it is undone.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numpy.typing import NDArray
+
+LAGS = 4
+_DEGREE = 3  # of the polynomial
+Array = NDArray[np.float64]
+Lag = tuple[int, int]  # (y, x), pixels
+HALF_PLANE: tuple[Lag, ...] = tuple(
+    (y, x) for y in range(LAGS + 1) for x in range(-LAGS, LAGS + 1) if (y, x) >= (0, 0)
+)
+
+
+def detrended(blocks: Array) -> Array:
+    """Blocks (N, b, b) less their least-squares polynomial."""
+    basis = _basis(blocks.shape[-1])
+    flat = blocks.reshape(len(blocks), -1)
+    return np.asarray((flat - flat @ basis @ basis.T).reshape(blocks.shape))
+
+
+def autocovariance(noise: Array) -> dict[Lag, float]:
+    """Covariance of the noise at each lag, from detrended blocks; each has the same say.
+
+    Parameters
+    ----------
+    noise : array, (N, b, b)
+
+    Returns
+    -------
+    dict
+        Of the lags of `HALF_PLANE`, in units of the variance that detrending has left.
+    """
+    side = noise.shape[-1]
+    noise = noise / noise.std(axis=(1, 2), keepdims=True)
+    spectrum = np.mean(np.abs(np.fft.rfft2(noise, (2 * side, 2 * side))) ** 2, axis=0)
+    measured = _at_lags(np.fft.irfft2(spectrum)) / _pairs(side)
+    true = np.linalg.solve(_effect_of_detrending(side), measured)
+    return {lag: float(value) for lag, value in zip(HALF_PLANE, true, strict=True)}
+
+
+@functools.cache
+def _basis(side: int) -> Array:
+    """Orthonormal polynomials of a block, (side ** 2, K)."""
+    axis = np.linspace(-1, 1, side)
+    y, x = (a.ravel() for a in np.meshgrid(axis, axis, indexing="ij"))
+    degrees = [(i, j) for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
+    return np.linalg.qr(np.stack([y**i * x**j for i, j in degrees], axis=1))[0]
+
+
+@functools.cache
+def _effect_of_detrending(side: int) -> Array:
+    """Matrix M with E[measured] = M @ true, both at the lags of `HALF_PLANE`.
+
+    With S_m the sum of the shifts by m and -m, P the projection on the basis B and Q = I - P,
+    noise of autocorrelation r has residuals of covariance sum_m r_m Q S_m Q, and
+    Q S Q = S - P S - S P + P S P, all of which are products of few images.
+    """
+    images = _basis(side).T.reshape(-1, side, side)  # (K, b, b)
+    shape = (2 * side, 2 * side)
+    columns = []
+    for i, (y, x) in enumerate(HALF_PLANE):
+        moved = _moved(images, y, x)
+        if (y, x) != (0, 0):
+            moved = moved + _moved(images, -y, -x)
+        inner = np.tensordot(images, moved, axes=((1, 2), (1, 2)))  # B^T S B
+        b, s, p = (
+            np.fft.rfft2(a, shape) for a in (images, moved, np.tensordot(inner, images, (1, 0)))
+        )
+        products = (b.conj() * (p - s) - s.conj() * b).sum(axis=0)
+        column = _at_lags(np.fft.irfft2(products, shape)) / _pairs(side)
+        column[i] += 1
+        columns.append(column)
+    return np.stack(columns, axis=1)
+
+
+def _moved(images: Array, y: int, x: int) -> Array:
+    """Images moved by (-y, -x) pixels, zero beyond their edges."""
+    side = images.shape[-1]
+    padded = np.pad(images, ((0, 0), (LAGS, LAGS), (LAGS, LAGS)))
+    return padded[:, LAGS + y : LAGS + y + side, LAGS + x : LAGS + x + side]
+
+
+def _at_lags(circular: Array) -> Array:
+    return np.array([circular[lag] for lag in HALF_PLANE])
+
+
+def _pairs(side: int) -> Array:
+    """How many pairs of pixels of a block lie that far apart."""
+    return np.array([(side - y) * (side - abs(x)) for y, x in HALF_PLANE], np.float64)
