@@ -27,8 +27,8 @@ from .conftest import TINY
 from .makers import drive, noisy_image, noisy_planes, random_denoiser, same_weights
 
 Patch = pytest.MonkeyPatch
-TRAIN = TrainConfig(**TINY, shift=2, hold_out=0)  # so few steps may look like over-training
-DISTILL = DistillConfig(**TINY, shifts=(0, 1, 2), hold_out=0)
+TRAIN = TrainConfig(**TINY, shift=2, hold_out=0, adapt=False)  # few steps look like over-training
+DISTILL = DistillConfig(**TINY, shifts=(0, 1, 2), hold_out=0, adapt=False)
 EVERY_STEP = pytest.mark.usefixtures("report_every_step")
 
 
