@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
 
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.noise import LAGS, NoiseReport, inspect
@@ -146,3 +150,27 @@ def test_images_without_noise_to_measure_are_refused(
 ) -> None:
     with pytest.raises(UserError, match=words):
         report_on(image)
+
+
+def test_jpeg_compression_is_seen() -> None:
+    noisy, _ = noisy_cells((256, 256), kind="white")
+    bytes_ = (noisy / noisy.max() * 255).clip(0, 255).astype(np.uint8)
+    compressed = io.BytesIO()
+    Image.fromarray(bytes_).save(compressed, "JPEG", quality=60)
+    moved = np.asarray(Image.open(compressed))[3:, 5:]  # whatever corner was cut off
+    assert report_on(moved).jpeg
+    assert any("JPEG" in sentence for sentence in report_on(moved).advice)
+
+
+@pytest.mark.parametrize("kind", ["white", "blobby", "line-x", "line-y"])
+def test_a_camera_s_own_image_is_neither_compressed_nor_filtered(kind: Kind) -> None:
+    noisy, _ = noisy_cells((256, 256), kind=kind)
+    report = report_on(noisy)
+    assert (report.jpeg, report.smoothed) == (False, False)
+
+
+def test_an_image_that_was_filtered_is_seen() -> None:
+    noisy, _ = noisy_cells((256, 256), kind="white")
+    report = report_on(ndimage.gaussian_filter(noisy, 1.5))
+    assert report.smoothed
+    assert any("raw image" in sentence for sentence in report.advice)

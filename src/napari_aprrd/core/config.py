@@ -62,7 +62,14 @@ _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
     "thorough": {"steps": 1500, "batch": 8, "width": 24},
     "paper": {
         **{"steps": 400_000, "batch": 8, "patch": 256, "learning_rate": 3e-4, "warmup": 0.0},
-        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0, "adapt": False},
+        **{
+            "width": 48,
+            "depth": 5,
+            "hold_out": 0.0,
+            "average": 0.0,
+            "adapt": False,
+            "precision": "float32",
+        },
     },
 }
 _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
@@ -71,7 +78,14 @@ _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
     "thorough": {"steps": 2000, "width": 24},
     "paper": {
         **{"steps": 200_000, "batch": 8, "patch": 128, "learning_rate": 3e-4, "warmup": 0.0},
-        **{"width": 48, "depth": 5, "hold_out": 0.0, "average": 0.0, "adapt": False},
+        **{
+            "width": 48,
+            "depth": 5,
+            "hold_out": 0.0,
+            "average": 0.0,
+            "adapt": False,
+            "precision": "float32",
+        },
     },
 }
 
@@ -150,6 +164,10 @@ class _Schedule(Config):
         le=1,
         description="Share of the schedule over which the weights are averaged. 0: the last ones.",
         json_schema_extra={"step": 0.01},
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="Of the convolutions in training. 'auto' tries which one is faster here.",
     )
     seed: int = Field(
         0, ge=0, lt=2**63, description="Same seed, device, data and steps: same weights."

@@ -18,6 +18,9 @@ _BINS = 8  # of brightness
 _CORRELATED = 0.12  # below this, a lag's correlation may be chance
 _STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
 _PILE = 0.002  # share of the pixels at the very end of the range that is no chance
+_SMOOTH = 0.72  # correlation at lag 1, both ways, that no camera leaves
+_JPEG_BLOCK = 8  # pixels
+_BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
 _PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
 _BEYOND = 2  # pixels from the reach of the noise to the training shift: APR moves pixels by one
 _WHITE_SHIFT = 2
@@ -43,6 +46,10 @@ class NoiseReport(Config):
     clipped_low: float = Field(description="Share of the pixels that pile up at the lowest value.")
     clipped_high: float = Field(description="Share that pile up at the highest value.")
     stripes: str = Field(description="'horizontal', 'vertical' or none: long stripes.")
+    jpeg: bool = Field(False, description="Whether 8 x 8 blocks of JPEG compression show.")
+    smoothed: bool = Field(
+        False, description="Whether the noise is as smooth as after a filter or enlarging."
+    )
     advice: tuple[str, ...] = Field((), description="The same in plain words.")
 
     @property
@@ -107,6 +114,8 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         clipped_low=_pile(pixels, low),
         clipped_high=_pile(pixels, high),
         stripes=_stripes(windows),
+        jpeg=_is_jpeg(windows),
+        smoothed=min(correlation["x"][0], correlation["y"][0]) > _SMOOTH,
     )
     return NoiseReport.of(report, advice=_advice(report))
 
@@ -218,6 +227,27 @@ def _stripes(windows: list[Image]) -> str:
     return name if name and scores[name] > _STRIPED else ""
 
 
+def _is_jpeg(windows: list[Image]) -> bool:
+    """Whether neighbours differ more at every eighth row and column than between them."""
+    scores = []
+    for window in windows:
+        if min(window.shape) < 4 * _JPEG_BLOCK or not np.isfinite(window).all():
+            continue
+        scores.append(min(_blockiness(window), _blockiness(window.T)))
+    return bool(scores) and float(np.median(scores)) > _BLOCKY
+
+
+def _blockiness(image: Image) -> float:
+    """By how many standard errors the steps at one phase of the columns stand out."""
+    steps = np.abs(np.diff(image.astype(np.float64), axis=1))
+    excess = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
+    whole = excess.shape[1] // _JPEG_BLOCK * _JPEG_BLOCK
+    phases = excess[:, :whole].reshape(len(image), -1, _JPEG_BLOCK)
+    error = excess.std() / np.sqrt(phases.shape[0] * phases.shape[1])
+    means = np.roll(phases.mean((0, 1)), -int(phases.mean((0, 1)).argmax()))
+    return float((means[0] - means[2:-1].mean()) / max(error, 1e-12))
+
+
 def _advice(report: NoiseReport) -> tuple[str, ...]:
     reach, blind = report.reach, 2 * report.shift - 1
     ways = {(True, True): "x and y", (True, False): "x", (False, True): "y"}
@@ -238,6 +268,13 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
             told.append(f"{100 * share:.2g} % of the pixels are clipped at the {end} value.")
     if report.stripes:
         told.append(f"There are long {report.stripes} stripes: no blind spot can remove them.")
+    if report.jpeg:
+        told.append(
+            "It was compressed as JPEG, whose blocks stay: take the camera's own file, if there "
+            "is one."
+        )
+    if report.smoothed:
+        told.append("It looks filtered or enlarged already: take the raw image, if there is one.")
     if report.between_planes is not None and report.between_planes > _PATTERN:
         told.append(
             "Neighbouring planes share a pattern: what is the same in all of them stays; "

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from .config import DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .errors import UserError
+from .precision import autocast, pick_precision
 from .progress import STOP, Clock, Progress, Signal, report
 
 LOOK_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
@@ -52,6 +53,8 @@ def optimise(
     """
     network = copy.deepcopy(denoiser.network)
     optimizer = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999))
+    device = next(network.parameters()).device
+    mixed = autocast(device, pick_precision(device, config.precision))
     budget = config.minutes * 60 if config.minutes else None
     best = _Best()
     step, fraction, next_look, recent = 0, 0.0, LOOK_EVERY, []
@@ -60,7 +63,8 @@ def optimise(
         middle = fraction + (0.5 / config.steps if budget is None else 0.0)
         optimizer.param_groups[0]["lr"] = learning_rate(config, middle)
         optimizer.zero_grad(set_to_none=True)
-        value = loss(network)
+        with mixed:
+            value = loss(network)
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         recent.append(value.detach())

@@ -1,0 +1,93 @@
+"""Denoise one image with another tool: python peers.py METHOD IN.tif OUT.tif MINUTES
+
+Runs in an environment of its own (CAREamics pins another torch):
+
+    python -m venv peers && peers/bin/pip install careamics==0.3.5 bm3d scikit-image tifffile
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+
+def main() -> None:
+    method, source, target, minutes = sys.argv[1:]
+    image = tifffile.imread(source).astype(np.float32)
+    tifffile.imwrite(target, METHODS[method](image, float(minutes)).astype(np.float32))
+
+
+def nlm(image: Image, minutes: float) -> Image:
+    """Non-local means; the strength was the best of several on the wide-field image."""
+    from skimage.restoration import denoise_nl_means, estimate_sigma
+
+    rgb = image.shape[-1] == 3
+    strength = 2.4 * float(np.mean(estimate_sigma(image, channel_axis=-1 if rgb else None)))
+    if not rgb and image.ndim == 3:
+        return np.stack([nlm(plane, minutes) for plane in image])
+    return denoise_nl_means(image, h=strength, channel_axis=-1 if rgb else None, fast_mode=True)
+
+
+def bm3d(image: Image, minutes: float) -> Image:
+    """Block matching, with scikit-image's noise estimate."""
+    import bm3d as package
+    from skimage.restoration import estimate_sigma
+
+    if image.ndim == 3 and image.shape[-1] != 3:
+        return np.stack([bm3d(plane, minutes) for plane in image])
+    rgb = image.shape[-1] == 3
+    sigma = float(np.mean(estimate_sigma(image, channel_axis=-1 if rgb else None)))
+    return package.bm3d_rgb(image, sigma) if rgb else package.bm3d(image, sigma)
+
+
+def careamics(image: Image, minutes: float, **settings: object) -> Image:
+    """Noise2Void and its variants, with CAREamics's defaults and a limit on the time."""
+    from careamics import CAREamist
+    from careamics.config.factories.n2v_factory import create_advanced_n2v_config
+
+    rgb = image.shape[-1] == 3
+    axes = "YXC" if rgb else "YX" if image.ndim == 2 else "SYX"
+    config = create_advanced_n2v_config(
+        experiment_name="peer",
+        data_type="array",
+        axes=axes,
+        patch_size=[64, 64],
+        batch_size=16,
+        num_epochs=10_000,
+        n_channels=3 if rgb else None,
+        num_workers=0,
+        trainer_params={"max_time": {"seconds": round(60 * minutes)}},
+        seed=1,
+        **settings,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        tool = CAREamist(config, work_dir=folder, enable_progress_bar=False)
+        tool.train(train_data=image)
+        output = tool.predict(image)[0]
+    planes = np.concatenate([np.asarray(plane) for plane in output])
+    return np.squeeze(planes).reshape(image.shape) if not rgb else _channels_last(planes, image)
+
+
+def _channels_last(planes: Image, image: Image) -> Image:
+    planes = np.squeeze(planes)
+    return planes if planes.shape == image.shape else np.moveaxis(planes, 0, -1)
+
+
+METHODS = {
+    "nlm": nlm,
+    "bm3d": bm3d,
+    "n2v": careamics,
+    "n2v2": lambda image, minutes: careamics(image, minutes, use_n2v2=True),
+    "structn2v": lambda image, minutes: careamics(
+        image, minutes, struct_n2v_axes="square", struct_n2v_span=5, augmentations=[]
+    ),
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+"""How good is it on real noise, against its peers, in the same minutes on the same machine?
+
+    python benchmarks/quality.py DATA --peers PEERS/bin/python
+
+DATA is a folder with pairs NAME_noisy.tif and NAME_reference.tif, at any depth. Each method runs
+as a user would run it: this package through its command line with automatic settings, the peers
+through `peers.py`, in their own environment. What was measured is kept in RESULTS.json, so that
+an interrupted benchmark goes on where it was; delete it to measure anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from napari_aprrd.core.synthetic import noisy_cells
+from napari_aprrd.demo import side_by_side
+from napari_aprrd.metrics import evaluate
+
+OURS = "APR-RD"
+METHODS = (OURS, "nlm", "bm3d", "n2v", "structn2v", "n2v2")
+STACKS = ("50frames",)  # of these, all planes are denoised; of all others the first
+SYNTHETIC = ("white", "blobby", "line-x", "line-y")
+
+
+class Pair(NamedTuple):
+    name: str
+    group: str
+    noisy: NDArray[Any]
+    reference: NDArray[Any]
+
+
+def main() -> None:
+    options = _options()
+    work = options.work
+    work.mkdir(parents=True, exist_ok=True)
+    store = work / "results.json"
+    results = json.loads(store.read_text()) if store.exists() else {}
+    pairs = [p for p in _pairs(options.data) if not options.only or p.name in options.only]
+    for method in options.methods:
+        for pair in pairs:
+            for seed in range(options.seeds if method == OURS else 1):
+                key = f"{pair.name}/{method}/{options.minutes:g} min/seed {seed}"
+                if key not in results:
+                    results[key] = _measure(pair, method, seed, options)
+                    store.write_text(json.dumps(results, indent=1))
+                print(key, {k: round(v, 3) for k, v in results[key].items()}, flush=True)
+    (work / "table.md").write_text(_table(pairs, results, options))
+    print((work / "table.md").read_text())
+    for pair in pairs:
+        _crops(pair, options)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--peers", default=sys.executable, help="Python of the peers.")
+    parser.add_argument("--minutes", type=float, default=2.0)
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", nargs="*", help="Names of images.")
+    parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--work", type=Path, default=Path("quality"), help="Folder for results.")
+    return parser.parse_args()
+
+
+def _pairs(data: Path) -> list[Pair]:
+    pairs = []
+    for path in sorted(data.rglob("*_noisy.tif")):
+        noisy = tifffile.imread(path)
+        reference = tifffile.imread(path.with_name(path.name.replace("_noisy", "_reference")))
+        name = path.name.removesuffix("_noisy.tif")
+        if any(stack in name for stack in STACKS):
+            pairs.append(Pair(name, "stack", noisy, reference))
+            name = f"{name}_first"
+        pairs.append(
+            Pair(
+                name,
+                path.parent.name,
+                noisy[0],
+                reference[0] if noisy.ndim == reference.ndim else reference,
+            )
+        )
+    for kind in SYNTHETIC:
+        noisy, truth = noisy_cells((256, 256), kind=kind)
+        pairs.append(Pair(f"synthetic_{kind}", "synthetic", noisy, truth))
+    return pairs
+
+
+def _measure(pair: Pair, method: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
+    noisy, clean = (options.work / f"{pair.name}_{n}.tif" for n in ("noisy", method))
+    rgb = pair.noisy.shape[-1] == 3
+    tifffile.imwrite(noisy, pair.noisy, photometric="rgb" if rgb else "minisblack")
+    if method == OURS:
+        command = [Path(sys.executable).with_name("napari-aprrd"), "denoise", noisy, "-o", clean]
+        command += ["--minutes", options.minutes, "--seed", seed]
+        command += ["--axes", "TYX"] if pair.group == "stack" else []
+    else:
+        script = Path(__file__).with_name("peers.py")
+        command = [options.peers, script, method, noisy, clean, options.minutes]
+    begun = time.perf_counter()
+    done = subprocess.run(map(str, command), capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - begun
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
+    scores = evaluate(tifffile.imread(clean), pair.reference, rgb=rgb).as_dict()
+    return {**{k: v for k, v in scores.items() if v is not None}, "seconds": seconds}
+
+
+def _table(pairs: list[Pair], results: dict[str, Any], options: argparse.Namespace) -> str:
+    """Per image and per group: PSNR after an affine fit / as it is, SSIM, seconds."""
+    head = ["", "noisy", *options.methods]
+    lines = [head, ["---"] * len(head)]
+    for group in dict.fromkeys(pair.group for pair in pairs):
+        members = [pair for pair in pairs if pair.group == group]
+        rows = [
+            [_noisy(pair), *(_median(pair, m, results, options) for m in options.methods)]
+            for pair in members
+        ]
+        lines += [[f"{p.name}", *map(_cell, row)] for p, row in zip(members, rows, strict=True)]
+        if len(members) > 1:
+            means = np.array(rows, dtype=np.float64).mean(axis=0)
+            lines.append([f"**{group}, mean**", *map(_cell, means)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _noisy(pair: Pair) -> list[float]:
+    s = evaluate(pair.noisy, pair.reference, rgb=pair.noisy.shape[-1] == 3)
+    return [s.psnr_fitted, s.psnr, s.ssim, 0.0]
+
+
+def _median(
+    pair: Pair, method: str, results: dict[str, Any], options: argparse.Namespace
+) -> list[float]:
+    start = f"{pair.name}/{method}/{options.minutes:g} min/"
+    runs = [v for k, v in results.items() if k.startswith(start)]
+    names = ("psnr_fitted", "psnr", "ssim", "seconds")
+    return [float(np.median([run[name] for run in runs])) for name in names]
+
+
+def _cell(values: Any) -> str:
+    fitted, psnr, ssim, seconds = values
+    return f"{fitted:.2f} / {psnr:.2f}, {ssim:.3f}" + (f", {seconds:.0f} s" if seconds else "")
+
+
+def _crops(pair: Pair, options: argparse.Namespace, side: int = 160) -> None:
+    """A picture of the middle of the image, all methods side by side, reference last."""
+    files = {m: options.work / f"{pair.name}_{m}.tif" for m in ("noisy", *options.methods)}
+    images = {m: tifffile.imread(f) for m, f in files.items()} | {"reference": pair.reference}
+    panels = [(name, _middle(image, side)) for name, image in images.items()]
+    picture = side_by_side(panels)
+    import imageio.v3
+
+    imageio.v3.imwrite(options.work / f"{pair.name}.png", picture)
+
+
+def _middle(image: NDArray[Any], side: int) -> NDArray[Any]:
+    if image.ndim == 3:
+        image = image.mean(axis=-1) if image.shape[-1] == 3 else image[0]
+    top, left = ((n - side) // 2 for n in image.shape)
+    return image[top : top + side, left : left + side]
+
+
+if __name__ == "__main__":
+    main()
