@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +29,14 @@ from napari_aprrd.metrics import evaluate
 
 OURS = "APR-RD"
 METHODS = (OURS, "nlm", "bm3d", "n2v", "structn2v", "n2v2")
-STACKS = ("50frames",)  # of these, all planes are denoised; of all others the first
+STACKS = ("confocal_bpae_b_50frames",)  # of these, all planes are denoised; of all others the first
 SYNTHETIC = ("white", "blobby", "line-x", "line-y")
 
 
 class Pair(NamedTuple):
     name: str
     group: str
+    axes: str
     noisy: NDArray[Any]
     reference: NDArray[Any]
 
@@ -45,7 +47,7 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     store = work / "results.json"
     results = json.loads(store.read_text()) if store.exists() else {}
-    pairs = [p for p in _pairs(options.data) if not options.only or p.name in options.only]
+    pairs = find_pairs(options.data, options.only)
     for method in options.methods:
         for pair in pairs:
             for seed in range(options.seeds if method == OURS else 1):
@@ -72,37 +74,32 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _pairs(data: Path) -> list[Pair]:
+def find_pairs(data: Path, only: Sequence[str] | None = None) -> list[Pair]:
+    """The first plane of each noisy image, whole stacks, and synthetic images."""
     pairs = []
     for path in sorted(data.rglob("*_noisy.tif")):
         noisy = tifffile.imread(path)
         reference = tifffile.imread(path.with_name(path.name.replace("_noisy", "_reference")))
-        name = path.name.removesuffix("_noisy.tif")
-        if any(stack in name for stack in STACKS):
-            pairs.append(Pair(name, "stack", noisy, reference))
-            name = f"{name}_first"
-        pairs.append(
-            Pair(
-                name,
-                path.parent.name,
-                noisy[0],
-                reference[0] if noisy.ndim == reference.ndim else reference,
-            )
-        )
+        name, group = path.name.removesuffix("_noisy.tif"), path.parent.name
+        if name in STACKS:
+            pairs.append(Pair(name, "stack", "TYX", noisy, reference))
+            name += "_first"
+        reference = reference[0] if reference.ndim == noisy.ndim else reference
+        pairs.append(Pair(name, group, "YXS"[: noisy.ndim - 1], noisy[0], reference))
     for kind in SYNTHETIC:
         noisy, truth = noisy_cells((256, 256), kind=kind)
-        pairs.append(Pair(f"synthetic_{kind}", "synthetic", noisy, truth))
-    return pairs
+        pairs.append(Pair(f"synthetic_{kind}", "synthetic", "YX", noisy, truth))
+    return [pair for pair in pairs if not only or pair.name in only]
 
 
 def _measure(pair: Pair, method: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
     noisy, clean = (options.work / f"{pair.name}_{n}.tif" for n in ("noisy", method))
-    rgb = pair.noisy.shape[-1] == 3
+    rgb = pair.axes.endswith("S")
     tifffile.imwrite(noisy, pair.noisy, photometric="rgb" if rgb else "minisblack")
     if method == OURS:
         command = [Path(sys.executable).with_name("napari-aprrd"), "denoise", noisy, "-o", clean]
         command += ["--minutes", options.minutes, "--seed", seed]
-        command += ["--axes", "TYX"] if pair.group == "stack" else []
+        command += ["--axes", pair.axes]
     else:
         script = Path(__file__).with_name("peers.py")
         command = [options.peers, script, method, noisy, clean, options.minutes]
@@ -133,7 +130,7 @@ def _table(pairs: list[Pair], results: dict[str, Any], options: argparse.Namespa
 
 
 def _noisy(pair: Pair) -> list[float]:
-    s = evaluate(pair.noisy, pair.reference, rgb=pair.noisy.shape[-1] == 3)
+    s = evaluate(pair.noisy, pair.reference, rgb=pair.axes.endswith("S"))
     return [s.psnr_fitted, s.psnr, s.ssim, 0.0]
 
 

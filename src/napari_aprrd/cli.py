@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -254,12 +255,14 @@ def _distill(teacher: Denoiser, pictures: dict[Path, Picture], config: DistillCo
 def _train_and_distill(
     pictures: dict[Path, Picture], settings: dict[str, Any], out: Path
 ) -> Denoiser:
-    minutes = settings.pop("minutes", None)
-    shares = (_TEACHERS_SHARE, 1 - _TEACHERS_SHARE)
-    budgets = [{"minutes": minutes * share} if minutes else {} for share in shares]
-    first = TrainConfig.of(**settings, **budgets[0])
-    second = DistillConfig.of(**settings, **budgets[1])
+    minutes, begun = settings.pop("minutes", None), time.monotonic()
+    first, second = TrainConfig.of(**settings), DistillConfig.of(**settings)
+    if minutes is not None:
+        first = TrainConfig.of(first, minutes=minutes * _TEACHERS_SHARE)
     model = _train(pictures, first)
+    if minutes is not None:  # what the teacher left over, where it learnt nothing more
+        left = minutes - (time.monotonic() - begun) / 60
+        second = DistillConfig.of(second, minutes=max(left, minutes * (1 - _TEACHERS_SHARE) / 2))
     if not _stopped(model):
         model = _distill(model, pictures, second)
     if _stopped(model):

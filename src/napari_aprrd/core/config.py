@@ -195,10 +195,10 @@ class _Schedule(Config):
 class TrainConfig(_Schedule):
     """Settings of APR training: the blind-spot network, the teacher."""
 
-    steps: Steps = 400
+    steps: Steps = 500
     batch: Batch = 4
     patch: Patch = 64
-    learning_rate: LearningRate = 1e-3
+    learning_rate: LearningRate = 3e-3
     shift: int = Field(
         5,
         ge=1,

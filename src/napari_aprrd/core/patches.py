@@ -63,7 +63,9 @@ class Normalisation:
 
     @classmethod
     def measure(cls, planes: Planes, *, seed: int = 0, windows: int = 32) -> Normalisation:
-        """Measure the 1st and 99th percentile on random windows of the planes.
+        """Measure mean and standard deviation on random windows of the planes.
+
+        Pixels beyond the 1st and 99th percentile count as these: a few hot ones have no say.
 
         Raises
         ------
@@ -88,7 +90,10 @@ class Normalisation:
                 f"The image is constant (value {low[constant][0]:g}): "
                 "there is no noise to learn from."
             )
-        return cls(tuple(map(float, low)), tuple(map(float, high - low)))
+        pixels = pixels.clip(low[:, None], high[:, None])
+        offset = np.where(sparse, low, np.nanmean(pixels, axis=1))
+        scale = np.where(sparse, high - low, np.nanstd(pixels, axis=1))
+        return cls(tuple(map(float, offset)), tuple(map(float, scale)))
 
     def apply(self, image: Image) -> Image:
         """Normalise (C, h, w)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,8 @@ from .config import TrainConfig
 from .denoiser import Architecture, Denoiser
 from .errors import UserError
 from .losses import apr_loss, mean_norm
-from .noise import inspect
+from .networks import BlindSpotNetwork
+from .noise import NoiseReport, inspect
 from .optimise import optimise
 from .patches import Crops, CropSampler, Normalisation, Planes, check_sizes
 from .progress import Clock, Job, Progress, Signal, report
@@ -65,7 +66,10 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         kind="blind-spot", channels=planes.channels, width=config.width, depth=config.depth
     )
     teacher = Denoiser.fresh(architecture, normalisation, config.seed).to(config.device)
-    teacher.record = {"train": describe(planes, config), **noise}
+    teacher.record = {"train": describe(planes, config)}
+    if noise is not None:
+        teacher.record["noise"] = noise.model_dump(mode="json")
+        teacher.record["target_shifts"] = list(target_shifts(noise))
     generator = torch.Generator().manual_seed(config.seed)
 
     def loss(network: nn.Module) -> Tensor:
@@ -86,7 +90,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         "Train APR",
         teacher,
         loss,
-        _blind_spot_loss(held_out, config) if held_out else None,
+        _blind_spot_loss(held_out, config, noise) if held_out else None,
         config,
         clock,
     )
@@ -97,19 +101,18 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
 
 def _look_at_noise(
     planes: Planes, config: TrainConfig, clock: Clock
-) -> Generator[Progress, Signal | None, tuple[TrainConfig, dict[str, Any]]]:
-    """Adapt the settings to the noise; also return what the model's record says of it."""
+) -> Generator[Progress, Signal | None, tuple[TrainConfig, NoiseReport | None]]:
+    """Adapt the settings to the noise."""
     if not config.adapt:
-        return config, {}
+        return config, None
     try:
         noise = inspect(planes)
     except UserError as error:  # too little to measure is still enough to learn from
         yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=str(error)), clock)
-        return config, {}
+        return config, None
     config, why = adapt_training(config, noise)
     yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=why), clock)
-    shifts = list(target_shifts(noise))
-    return config, {"noise": noise.model_dump(mode="json"), "target_shifts": shifts}
+    return config, noise
 
 
 def held_out_crops(sampler: CropSampler, patch: int) -> list[Crops]:
@@ -120,15 +123,24 @@ def held_out_crops(sampler: CropSampler, patch: int) -> list[Crops]:
     return batches if any((b.held_out & b.valid).any() for b in batches) else []
 
 
-def _blind_spot_loss(batches: list[Crops], config: TrainConfig) -> Callable[[nn.Module], float]:
-    """How badly a network predicts pixels that it neither sees nor learnt from."""
+def _blind_spot_loss(
+    batches: list[Crops], config: TrainConfig, noise: NoiseReport | None
+) -> Callable[[nn.Module], float]:
+    """How badly a network predicts pixels that it neither sees nor learnt from.
+
+    The prediction is the mean over the shifts that are blind to the noise, which is closer to
+    what a user gets than the training shift alone.
+    """
+    first = config.shift if noise is None else min(noise.reach + 1, config.shift)
+    shifts = range(first, config.shift + 1)
 
     def loss(network: nn.Module) -> float:
+        bsn = cast(BlindSpotNetwork, network)
         with torch.no_grad():
             losses = []
             for batch in batches:
                 crops = batch.to(network)
-                error = network(crops.values, config.shift) - crops.values
+                error = bsn.all_shifts(crops.values, shifts).mean(1) - crops.values
                 losses.append(mean_norm(error, config.loss, crops.held_out & crops.valid))
             return float(torch.stack(losses).mean())
 

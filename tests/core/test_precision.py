@@ -1,0 +1,78 @@
+"""Mixed precision: chosen by trial, the same gradients but for rounding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from napari_aprrd.core import precision
+from napari_aprrd.core.losses import apr_loss
+from napari_aprrd.core.networks import BlindSpotNetwork
+from napari_aprrd.core.precision import Precision, autocast, pick_precision
+from napari_aprrd.core.replace import replacer_maps
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    precision._faster.cache_clear()
+    yield
+    precision._faster.cache_clear()
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
+    monkeypatch.setattr(precision, "_seconds", lambda device, name: seconds[name])
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "picked"),
+    [(2.0, 1.0, "bfloat16"), (1.0, 2.0, "float32"), (1.1, 1.0, "float32")],
+)
+def test_auto_takes_the_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, float32: float, bfloat16: float, picked: Precision
+) -> None:
+    pretend(monkeypatch, float32=float32, bfloat16=bfloat16)
+    assert pick_precision(CPU, "auto") == picked
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+def test_a_precision_that_was_given_is_taken(name: Precision) -> None:
+    assert pick_precision(CPU, name) == name
+
+
+def test_the_trial_runs_here() -> None:
+    assert pick_precision(CPU, "auto") in ("float32", "bfloat16")
+
+
+def test_where_there_is_no_such_kernel_float32_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seconds(device: torch.device, name: Precision) -> float:
+        raise RuntimeError("not implemented for 'BFloat16'")
+
+    monkeypatch.setattr(precision, "_seconds", seconds)
+    assert pick_precision(CPU, "auto") == "float32"
+
+
+def test_a_gpu_without_bfloat16_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert pick_precision(torch.device("cuda"), "auto") == "float32"
+
+
+def test_gradients_are_those_of_float32_but_for_rounding() -> None:
+    """Also through f^, which passes the same weights without gradient first."""
+    torch.manual_seed(0)
+    network = BlindSpotNetwork(1, width=8, depth=2)
+    noisy = torch.rand(2, 1, 32, 32)
+    maps = replacer_maps(2, 32, 32, window=3, generator=torch.Generator().manual_seed(0))
+    found = []
+    for name in ("float32", "bfloat16"):
+        network.zero_grad()
+        with autocast(CPU, name):
+            loss = apr_loss(lambda image: network(image, 3), noisy, maps)
+        loss.backward()  # type: ignore[no-untyped-call]
+        found.append(torch.cat([p.grad.flatten() for p in network.parameters()]))  # type: ignore[union-attr]
+        assert all(p.dtype == torch.float32 for p in network.parameters())
+    assert torch.cosine_similarity(*found, dim=0) > 0.995
+    assert float(found[1].norm() / found[0].norm()) == pytest.approx(1, abs=0.05)
