@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
 
-from napari_aprrd.core.adapt import adapt_distillation, adapt_training, target_shifts
-from napari_aprrd.core.config import DistillConfig, TrainConfig
+from napari_aprrd.core.adapt import (
+    adapt_distillation,
+    adapt_training,
+    best_target_shifts,
+    target_shifts,
+)
+from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.distill import distill
 from napari_aprrd.core.noise import NoiseReport
-from napari_aprrd.core.patches import MemoryPlanes
+from napari_aprrd.core.patches import Image, MemoryPlanes, Normalisation
+from napari_aprrd.core.progress import Clock
 from napari_aprrd.core.synthetic import noisy_cells
 from napari_aprrd.core.train import train
 
@@ -35,12 +44,21 @@ def noise(reach_x: int = 0, reach_y: int = 0, relative: float = 0.05) -> NoiseRe
     )
 
 
-@pytest.mark.parametrize(("reaches", "shift"), [((0, 0), 2), ((1, 1), 3), ((2, 2), 4), ((0, 3), 5)])
-def test_the_blind_spot_is_wider_than_the_noise(reaches: tuple[int, int], shift: int) -> None:
-    config, why = adapt_training(TrainConfig(), noise(*reaches))
+@pytest.mark.parametrize(
+    ("reaches", "relative", "shift"),
+    [((0, 0), 0.1, 2), ((1, 1), 0.05, 2), ((2, 2), 0.09, 4), ((2, 2), 0.12, 6), ((3, 3), 0.01, 3)],
+)
+def test_the_blind_spot_follows_reach_and_strength_of_the_noise(
+    reaches: tuple[int, int], relative: float, shift: int
+) -> None:
+    config, why = adapt_training(TrainConfig(), noise(*reaches, relative=relative))
     assert config.shift == shift
     assert f"shift {shift}" in why
-    assert config.shift > max(reaches) + 1  # APR moves pixels by one
+
+
+@pytest.mark.parametrize("reaches", [(0, 3), (3, 0)])
+def test_noise_along_one_axis_hides_no_more_than_it_must(reaches: tuple[int, int]) -> None:
+    assert adapt_training(TrainConfig(), noise(*reaches, relative=0.12))[0].shift == 3
 
 
 def test_few_photons_ask_for_means_not_medians() -> None:
@@ -57,20 +75,59 @@ def test_what_was_given_stays(given: dict[str, Any]) -> None:
     assert adapt_training(config, noise(relative=0.1)) == (config, "")
 
 
-def test_targets_reach_as_far_as_the_training_shift() -> None:
-    assert target_shifts(noise()) == (0, 1, 2)
-    assert target_shifts(noise(2, 1)) == (0, 1, 2, 3, 4)
+def test_targets_reach_as_far_as_they_do_not_lose() -> None:
+    assert best_target_shifts(np.array([1.0, 1.2, 1.4, 1.6, 1.8])) == (0, 1)
+    assert best_target_shifts(np.array([1.0, 1.005, 1.03, 1.1, 1.2])) == (0, 1, 2)
+    assert best_target_shifts(np.array([1.3, 1.2, 1.1, 1.05, 1.0])) == (0, 1, 2, 3, 4, 5)
 
 
-def test_few_targets_are_distilled_without_recharging() -> None:
-    few, why = adapt_distillation(DistillConfig(), (0, 1, 2))
-    assert (few.shifts, few.recharge, few.loss) == ((0, 1, 2), False, "l2")
-    assert "0, 1, 2 without recharging" in why
-    many, why = adapt_distillation(DistillConfig(), (0, 1, 2, 3, 4))
-    assert (many.shifts, many.recharge) == ((0, 1, 2, 3, 4), True)
-    assert "without" not in why
+class Blurs:
+    """Stands in for a teacher: the larger the shift, the less noise and the less detail."""
+
+    normalisation = Normalisation((0.0,), (1.0,))
+
+    def targets(self, image: Image, shifts: tuple[int, ...], config: DenoiseConfig) -> Image:
+        return np.stack([ndimage.convolve(image, _ring(s)) for s in shifts])
+
+
+def _ring(radius: int) -> NDArray[np.float64]:
+    """Weights (1, h, w) of the neighbours of a pixel, 0 for itself, of sum 1."""
+    y, x = np.mgrid[-2 * radius : 2 * radius + 1, -2 * radius : 2 * radius + 1]
+    weights = np.exp(-(y**2 + x**2) / (2 * radius**2)) * ((y != 0) | (x != 0))
+    return np.asarray(weights / weights.sum())[None]
+
+
+@pytest.mark.parametrize(("wave", "last"), [(0.02, 5), (0.6, 1)])  # radians per pixel
+def test_smooth_images_get_large_shifts_and_detailed_ones_small(wave: float, last: int) -> None:
+    y, x = np.mgrid[:128, :128] * wave
+    image = np.sin(x) + np.sin(y) + np.random.default_rng(0).normal(0, 0.3, x.shape)
+    planes = MemoryPlanes([image[None].astype("f4")])
+    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(), 2, Clock()))
+    assert shifts == tuple(range(last + 1))
+
+
+def test_correlated_noise_gets_all_shifts_up_to_that_of_training() -> None:
+    planes = MemoryPlanes([np.zeros((1, 64, 64), np.float32)])
+    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(2, 2), 4, Clock()))
+    assert shifts == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("shifts", [(0, 1, 2), (0, 1, 2, 3, 4)])
+def test_the_student_learns_the_mean_of_the_targets(shifts: tuple[int, ...]) -> None:
+    config, why = adapt_distillation(DistillConfig(), shifts)
+    assert (config.shifts, config.recharge, config.loss) == (shifts, False, "l2")
+    assert str(shifts)[1:-1] in why
+    assert "no recharging" in why
+
+
+def test_recharging_is_there_for_who_asks() -> None:
+    config, why = adapt_distillation(DistillConfig(recharge=True), (0, 1, 2))
+    assert config.recharge
+    assert "recharging" not in why
     given = DistillConfig(shifts=(0, 1, 2, 3, 4, 5), recharge=True, loss="l1")
     assert adapt_distillation(given, (0, 1, 2)) == (given, "")
+    paper = DistillConfig(preset="paper")
+    assert adapt_distillation(paper, (0, 1, 2)) == (paper, "")
 
 
 def test_a_model_remembers_noise_and_choices() -> None:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
-from .config import ALL_SHIFTS, DistillConfig, TrainConfig
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import ALL_SHIFTS, DenoiseConfig, DistillConfig, TrainConfig
 from .noise import NoiseReport
+from .patches import Planes, some_windows
+from .progress import Clock, Progress, Signal, report
+
+if TYPE_CHECKING:
+    from .denoiser import Denoiser
+
+Array = NDArray[np.float64]
 
 # Measured: see docs/experiments.md.
-_STRONG = 0.07  # noise against the range of the image, from which on L2 is the better loss
-_WHITE_TARGETS = (0, 1, 2)
+_STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
+_NEARLY = 1.012  # times the least error: shift 0, which is not judged, adds noise that more remove
+_WINDOW, _WINDOWS = 256, 8
 
 
-def adapt_training(config: TrainConfig, report: NoiseReport) -> tuple[TrainConfig, str]:
+def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig, str]:
     """Choose what was not given; say what and why.
 
     Parameters
     ----------
     config : TrainConfig
         Settings that were given stay as they are.
-    report : NoiseReport
+    noise : NoiseReport
 
     Returns
     -------
@@ -27,35 +39,74 @@ def adapt_training(config: TrainConfig, report: NoiseReport) -> tuple[TrainConfi
     str
         One sentence, empty if nothing was changed.
     """
-    reach = report.reach
-    wanted: dict[str, Any] = {"shift": report.shift}
-    if reach == 0 and report.relative > _STRONG:
+    reach = noise.reach
+    wanted: dict[str, Any] = {"shift": noise.shift}
+    if reach == 0 and noise.relative > _STRONG:
         wanted["loss"] = "l2"  # few photons: L1 learns medians, far from the mean
     changes = {name: value for name, value in wanted.items() if name not in config.given()}
     if not config.adapt or not changes:
         return config, ""
-    noise = "is white" if reach == 0 else f"spreads over {reach} pixel{'s' * (reach > 1)}"
+    look = "is white" if reach == 0 else f"spreads over {reach} pixel{'s' * (reach > 1)}"
     chosen = ", ".join(f"{name} {value}" for name, value in changes.items())
-    return TrainConfig.of(config, **changes), f"The noise {noise}: {chosen}."
+    return TrainConfig.of(config, **changes), f"The noise {look}: {chosen}."
 
 
-def target_shifts(report: NoiseReport) -> tuple[int, ...]:
-    """Shifts whose outputs are worth a mean: small for white noise, more where it spreads."""
-    return ALL_SHIFTS[: report.shift + 1] if report.reach else _WHITE_TARGETS
+def target_shifts(
+    teacher: Denoiser, planes: Planes, noise: NoiseReport, shift: int, clock: Clock
+) -> Generator[Progress, Signal | None, tuple[int, ...]]:
+    """Find the shifts whose outputs are worth a mean.
+
+    Small shifts keep detail, large ones remove more noise. Where noise is white, outputs at
+    shifts 1, 2, ... are independent of the noise at their pixel, so that the squared difference
+    of their mean from the noisy image says, up to a constant, how far it is from the clean one.
+    Where noise is correlated it does not, and all shifts up to the one of training are taken.
+
+    Parameters
+    ----------
+    teacher : Denoiser
+    planes : Planes
+        What it was trained on; a few windows are looked at.
+    noise : NoiseReport
+    shift : int
+        The teacher's shift in training.
+    clock : Clock
+    """
+    if noise.reach:
+        return ALL_SHIFTS[: shift + 1]
+    errors = np.zeros(len(ALL_SHIFTS) - 1)
+    windows = some_windows(planes, _WINDOW, _WINDOWS)
+    for done, (plane, rows, columns) in enumerate(windows, start=1):
+        noisy = planes.read(plane, rows, columns)
+        outputs = teacher.targets(noisy, ALL_SHIFTS[1:], DenoiseConfig())
+        means = outputs.cumsum(axis=0) / np.arange(1, len(ALL_SHIFTS))[:, None, None, None]
+        errors += np.nansum((means - teacher.normalisation.apply(noisy)) ** 2, axis=(1, 2, 3))
+        yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
+    return best_target_shifts(errors)
+
+
+def best_target_shifts(errors: Array) -> tuple[int, ...]:
+    """0..k for the largest k that is nearly as good as the best.
+
+    Parameters
+    ----------
+    errors : ndarray, shape (K,)
+        Squared error of the mean over shifts 1..k, for k = 1..K.
+    """
+    nearly_best = np.flatnonzero(errors <= errors.min() * _NEARLY)
+    return ALL_SHIFTS[: int(nearly_best[-1]) + 2]
 
 
 def adapt_distillation(config: DistillConfig, shifts: tuple[int, ...]) -> tuple[DistillConfig, str]:
     """Choose what was not given for a teacher whose outputs are best at some shifts.
 
-    Recharging wants targets that still hold some noise and at least four of them; for few
-    targets plain distillation is the better one.
+    A student of the targets' mean is never far below it; recharging spreads noise over the
+    targets, which on all data that was tried costs more than it saves.
     """
-    wanted: dict[str, Any] = {"shifts": shifts}
-    if len(shifts) < 4:
-        wanted |= {"recharge": False, "loss": "l2"}
+    wanted: dict[str, Any] = {"shifts": shifts, "recharge": False, "loss": "l2"}
     changes = {name: value for name, value in wanted.items() if name not in config.given()}
     if not config.adapt or not changes:
         return config, ""
-    chosen = f"Targets T at shifts {', '.join(map(str, shifts))}"
-    plain = " without recharging, which wants at least four" if "recharge" in changes else ""
-    return DistillConfig.of(config, **changes), f"{chosen}{plain}."
+    chosen = [f"targets T at shifts {', '.join(map(str, shifts))}"] * ("shifts" in changes)
+    chosen += ["no recharging"] * ("recharge" in changes)
+    chosen += ["loss l2"] * ("loss" in changes)
+    return DistillConfig.of(config, **changes), f"Chosen: {'; '.join(chosen)}."

@@ -73,9 +73,9 @@ _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
     },
 }
 _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
-    "fast": {"steps": 200},
+    "fast": {"steps": 600},
     "balanced": {},
-    "thorough": {"steps": 2000, "width": 24},
+    "thorough": {"steps": 6000, "width": 24},
     "paper": {
         **{"steps": 200_000, "batch": 8, "patch": 128, "learning_rate": 3e-4, "warmup": 0.0},
         **{
@@ -237,8 +237,8 @@ class TrainConfig(_Schedule):
 class DistillConfig(_Schedule):
     """Settings of Recharged Distillation (RD): a plain, fast student."""
 
-    steps: Steps = 500
-    batch: Batch = 8
+    steps: Steps = 2000
+    batch: Batch = 4
     patch: Patch = 64
     learning_rate: LearningRate = 3e-3
     shifts: tuple[Shift, ...] = Field(

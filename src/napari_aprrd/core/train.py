@@ -69,7 +69,6 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
     teacher.record = {"train": describe(planes, config)}
     if noise is not None:
         teacher.record["noise"] = noise.model_dump(mode="json")
-        teacher.record["target_shifts"] = list(target_shifts(noise))
     generator = torch.Generator().manual_seed(config.seed)
 
     def loss(network: nn.Module) -> Tensor:
@@ -95,6 +94,9 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         clock,
     )
     teacher.record["train"].update(done)
+    if noise is not None:
+        shifts = yield from target_shifts(teacher, planes, noise, config.shift, clock)
+        teacher.record["target_shifts"] = list(shifts)
     yield from calibrate(teacher, teacher, config.shift, planes, clock)
     return teacher
 
