@@ -10,7 +10,6 @@ from napari_aprrd.core.networks import (
     BlindSpotNetwork,
     Student,
     StudentSkipsBeforePools,
-    shift_down,
 )
 
 from . import naive
@@ -146,14 +145,19 @@ def test_weights_start_kaiming_normal_and_biases_zero() -> None:
     assert float(last.std()) == pytest.approx((1 / 16) ** 0.5, rel=0.1)  # linear gain: 1
 
 
-@pytest.mark.parametrize("rows", [0, 1, 3, 4])
-def test_shifting_down_brings_zeros_in_at_the_top(rows: int) -> None:
-    x = torch.rand(2, 3, 4, 5)
-    shifted = shift_down(x, rows)
-    assert shifted.shape == x.shape
-    assert not shifted[:, :, :rows].any()
-    assert torch.equal(shifted[:, :, rows:], x[:, :, : 4 - rows])
-    assert torch.equal(shifted, naive.down(x, rows))
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shift", [0, 3, 40])
+def test_gradients_equal_those_of_the_plain_definition(size: tuple[int, int], shift: int) -> None:
+    network = random_denoiser(channels=2, depth=2).network.double()
+    image, wanted = torch.rand(2, 2, 2, *size).double()
+    parameters = dict(network.named_parameters())
+    outputs = network(image, shift), naive.blind_spot(parameters, image, shift)
+    fast, plain = (
+        torch.autograd.grad((output - wanted).square().sum(), list(parameters.values()))
+        for output in outputs
+    )
+    for name, a, b in zip(parameters, fast, plain, strict=True):
+        torch.testing.assert_close(a, b, msg=name)
 
 
 def test_the_input_is_left_alone() -> None:

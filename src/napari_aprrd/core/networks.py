@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .looking_up import conv_looking_up, join_upsampled, turn_back, with_zeros_on_top
+
 SLOPE = 0.1  # of every LeakyReLU
 StudentKind = Literal["1.00M", "1.02M"]
 
@@ -27,13 +29,10 @@ class Conv(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W)."""
+        """(B, inputs, H, W) -> (B, outputs, H, W); looking up, maps as in `looking_up`."""
         if self.looks_up:
-            # A row of zeros on top and the last row cropped: the same as padding the top by 2.
-            x = F.conv2d(F.pad(x, (1, 1, 2, 0)), self.conv.weight, self.conv.bias)
-        else:
-            x = self.conv(x)
-        return F.leaky_relu_(x, SLOPE)
+            return conv_looking_up(x, self.conv.weight, self.conv.bias, SLOPE)  # type: ignore[arg-type]
+        return F.leaky_relu_(self.conv(x), SLOPE)
 
 
 class Encoder(nn.Module):
@@ -49,13 +48,12 @@ class Encoder(nn.Module):
         x = self.conv1(x)
         if not self.pool:
             return x
-        if self.conv1.looks_up:
-            x = shift_down(x, 1)  # else a pooled row would see the row below it
-        return F.max_pool2d(x, 2)
+        x = F.max_pool2d(x, 2)
+        return with_zeros_on_top(x) if self.conv1.looks_up else x
 
 
 class Decoder(nn.Module):
-    """Join with the skip, then two convolutions."""
+    """Upsample, join with the skip, then two convolutions."""
 
     def __init__(self, inputs: int, middle: int, outputs: int, *, looks_up: bool) -> None:
         super().__init__()
@@ -63,9 +61,12 @@ class Decoder(nn.Module):
         self.conv2 = Conv(middle, outputs, looks_up=looks_up)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Both (B, ., H, W) -> (B, outputs, H, W)."""
-        x = self.conv1(torch.cat((x, skip), dim=1))
-        output: Tensor = self.conv2(x)
+        """(B, ., H / 2, W / 2) and (B, ., H, W) -> (B, outputs, H, W)."""
+        if self.conv1.looks_up:
+            x = join_upsampled(x, skip)
+        else:
+            x = torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1)
+        output: Tensor = self.conv2(self.conv1(x))
         return output
 
 
@@ -90,7 +91,7 @@ class UNet(nn.Module):
         self, channels: int, outputs: int, width: int = 48, depth: int = 5, looks_up: bool = False
     ) -> None:
         super().__init__()
-        self.depth = depth
+        self.depth, self.looks_up = depth, looks_up
         w = width
         self.intro = Conv(channels, w, looks_up=looks_up)
         for level in range(1, depth + 2):
@@ -102,7 +103,9 @@ class UNet(nn.Module):
             self.add_module(f"dec{level}", Decoder(inputs, 2 * w, last, looks_up=looks_up))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, outputs, H, W)."""
+        """(B, C, H, W) -> (B, outputs, H, W); looking up, with one row of zeros on top."""
+        if self.looks_up:
+            image = with_zeros_on_top(image)
         skips = [image]
         x = self.intro(image)
         for level in range(1, self.depth + 1):
@@ -111,15 +114,9 @@ class UNet(nn.Module):
         skips.pop()  # the deepest goes on to the bottleneck
         x = self.get_submodule(f"enc{self.depth + 1}")(x)
         for level in range(self.depth, 0, -1):
-            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
             x = self.get_submodule(f"dec{level}")(x, skips.pop())
         output: Tensor = x
         return output
-
-
-def shift_down(x: Tensor, rows: int) -> Tensor:
-    """Shift rows down; zeros come in at the top, the bottom rows fall out."""
-    return F.pad(x, (0, 0, rows, -rows)) if rows else x
 
 
 class BlindSpotNetwork(nn.Module):
@@ -148,37 +145,31 @@ class BlindSpotNetwork(nn.Module):
 
     def forward(self, image: Tensor, shift: int) -> Tensor:
         """Denoise (B, C, H, W) with one blind spot; sides are multiples of 2 ** depth."""
-        features = self._features(image)
-        turned = [torch.rot90(shift_down(f, shift), r, (2, 3)) for r, f in enumerate(features)]
-        return self._tail(self.nin_A(torch.cat(turned, dim=1)))
+        return self._at(self._features(image), image, shift)
 
     def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
-        """Targets T = {f_s(y)} of one U-Net pass: (B, C, H, W) -> (B, j, C, H, W).
-
-        The first 1x1 convolution is linear in each rotation's features: it is applied once,
-        before shifting, and only summed for each shift.
-        """
-        weights = self.nin_A.weight.chunk(4, dim=1)
-        parts = [F.conv2d(f, v) for f, v in zip(self._features(image), weights, strict=True)]
-        outputs = []
-        for shift in shifts:
-            joined = self.nin_A.bias.view(1, -1, 1, 1)  # type: ignore[union-attr]
-            for r, part in enumerate(parts):
-                joined = joined + torch.rot90(shift_down(part, shift), r, (2, 3))
-            outputs.append(self._tail(joined))
-        return torch.stack(outputs, dim=1)
+        """Targets T = {f_s(y)} of one U-Net pass: (B, C, H, W) -> (B, j, C, H, W)."""
+        features = self._features(image)
+        return torch.stack([self._at(features, image, shift) for shift in shifts], dim=1)
 
     def _features(self, image: Tensor) -> list[Tensor]:
         """U-Net features of the image turned clockwise by 0, 90, 180, 270 degrees."""
+        if torch.is_autocast_enabled(image.device.type):
+            image = image.to(torch.get_autocast_dtype(image.device.type))
         turned = [torch.rot90(image, -r, (2, 3)) for r in range(4)]
         if image.shape[2] == image.shape[3]:
-            return list(self.unet(torch.cat(turned)).chunk(4))
-        upright = self.unet(torch.cat(turned[0::2])).chunk(2)
-        sideways = self.unet(torch.cat(turned[1::2])).chunk(2)
+            return [self._unet(turned)]
+        upright, sideways = (self._unet(turned[start::2]).chunk(2) for start in (0, 1))
         return [upright[0], sideways[0], upright[1], sideways[1]]
 
-    def _tail(self, joined: Tensor) -> Tensor:
-        x = F.leaky_relu(joined, SLOPE)
+    def _unet(self, turned: list[Tensor]) -> Tensor:
+        output: Tensor = self.unet(torch.cat(turned).contiguous(memory_format=torch.channels_last))
+        return output
+
+    def _at(self, features: list[Tensor], image: Tensor, shift: int) -> Tensor:
+        """Join the features at one shift."""
+        size = (image.shape[2], image.shape[3])
+        x = F.leaky_relu_(self.nin_A(turn_back(features, size, shift)), SLOPE)
         output: Tensor = self.nin_C(F.leaky_relu_(self.nin_B(x), SLOPE))
         return output
 
