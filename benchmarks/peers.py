@@ -69,14 +69,16 @@ def careamics(image: Image, minutes: float, **settings: object) -> Image:
     with tempfile.TemporaryDirectory() as folder:
         tool = CAREamist(config, work_dir=folder, enable_progress_bar=False)
         tool.train(train_data=image)
-        output = tool.predict(image)[0]
-    planes = np.concatenate([np.asarray(plane) for plane in output])
-    return np.squeeze(planes).reshape(image.shape) if not rgb else _channels_last(planes, image)
-
-
-def _channels_last(planes: Image, image: Image) -> Image:
-    planes = np.squeeze(planes)
-    return planes if planes.shape == image.shape else np.moveaxis(planes, 0, -1)
+        # It predicts only sides that are multiples of 4.
+        ends = [
+            (0, -n % 4 if axis in "YX" else 0) for axis, n in zip(axes, image.shape, strict=True)
+        ]
+        padded = np.pad(image, ends, mode="reflect")
+        output = tool.predict(padded)[0]
+    planes = np.squeeze(np.concatenate([np.asarray(plane) for plane in output]))
+    if rgb and planes.shape != padded.shape:
+        planes = np.moveaxis(planes, 0, -1)
+    return planes.reshape(padded.shape)[tuple(slice(n) for n in image.shape)]
 
 
 METHODS = {

@@ -48,7 +48,7 @@ def main() -> None:
     store = work / "results.json"
     results = json.loads(store.read_text()) if store.exists() else {}
     pairs = find_pairs(options.data, options.only)
-    for method in options.methods:
+    for method in () if options.table else options.methods:
         for pair in pairs:
             for seed in range(options.seeds if method == OURS else 1):
                 key = f"{pair.name}/{method}/{options.minutes:g} min/seed {seed}"
@@ -70,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="Names of images.")
     parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--table", action="store_true", help="Only write the table anew.")
     parser.add_argument("--work", type=Path, default=Path("quality"), help="Folder for results.")
     return parser.parse_args()
 
@@ -140,18 +141,21 @@ def _median(
     start = f"{pair.name}/{method}/{options.minutes:g} min/"
     runs = [v for k, v in results.items() if k.startswith(start)]
     names = ("psnr_fitted", "psnr", "ssim", "seconds")
-    return [float(np.median([run[name] for run in runs])) for name in names]
+    return [float(np.median([run[name] for run in runs])) if runs else np.nan for name in names]
 
 
 def _cell(values: Any) -> str:
     fitted, psnr, ssim, seconds = values
+    if np.isnan(fitted):
+        return ""  # not measured
     return f"{fitted:.2f} / {psnr:.2f}, {ssim:.3f}" + (f", {seconds:.0f} s" if seconds else "")
 
 
 def _crops(pair: Pair, options: argparse.Namespace, side: int = 160) -> None:
     """A picture of the middle of the image, all methods side by side, reference last."""
     files = {m: options.work / f"{pair.name}_{m}.tif" for m in ("noisy", *options.methods)}
-    images = {m: tifffile.imread(f) for m, f in files.items()} | {"reference": pair.reference}
+    images = {m: tifffile.imread(f) for m, f in files.items() if f.exists()}
+    images["reference"] = pair.reference
     panels = [(name, _middle(image, side)) for name, image in images.items()]
     picture = side_by_side(panels)
     import imageio.v3

@@ -67,8 +67,17 @@ def test_few_photons_ask_for_means_not_medians() -> None:
     assert adapt_training(TrainConfig(), noise(2, 2, relative=0.1))[0].loss == "l1"
 
 
+def test_pixels_are_replaced_where_there_is_a_correlation_to_break() -> None:
+    config, why = adapt_training(TrainConfig(), noise())
+    assert not config.replace
+    assert "no pixels replaced" in why
+    config, why = adapt_training(TrainConfig(), noise(1, 0))
+    assert config.replace
+    assert "replaced" not in why
+
+
 @pytest.mark.parametrize(
-    "given", [{"shift": 1, "loss": "l1"}, {"adapt": False}, {"preset": "paper"}]
+    "given", [{"shift": 1, "loss": "l1", "replace": True}, {"adapt": False}, {"preset": "paper"}]
 )
 def test_what_was_given_stays(given: dict[str, Any]) -> None:
     config = TrainConfig.of(**given)
@@ -106,10 +115,11 @@ def test_smooth_images_get_large_shifts_and_detailed_ones_small(wave: float, las
     assert shifts == tuple(range(last + 1))
 
 
-def test_correlated_noise_gets_all_shifts_up_to_that_of_training() -> None:
+@pytest.mark.parametrize("shift", [4, 6])
+def test_correlated_noise_gets_all_shifts_up_to_that_of_training(shift: int) -> None:
     planes = MemoryPlanes([np.zeros((1, 64, 64), np.float32)])
-    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(2, 2), 4, Clock()))
-    assert shifts == (0, 1, 2, 3, 4)
+    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(2, 2), shift, Clock()))
+    assert shifts == tuple(range(shift + 1))
 
 
 @pytest.mark.parametrize("shifts", [(0, 1, 2), (0, 1, 2, 3, 4)])

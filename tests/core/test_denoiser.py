@@ -53,6 +53,14 @@ def test_values_go_through_normalisation_and_back() -> None:
     np.testing.assert_allclose(scaled.predict(image), expected, rtol=1e-4)
 
 
+def test_half_the_bits_change_targets_little() -> None:
+    teacher, image = random_denoiser(), noisy_image(1, 40, 48) / 100
+    exact = teacher.targets(image, (0, 2), DenoiseConfig())
+    rough = teacher.targets(image, (0, 2), DenoiseConfig(), "bfloat16")
+    assert rough.dtype == np.float32
+    assert 0 < np.abs(rough - exact).max() < 0.05 * np.abs(exact).max()
+
+
 def test_a_teacher_gives_the_mean_over_its_shifts() -> None:
     denoiser, image = random_denoiser(), noisy_image(1, 40, 48) / 100
     single = [denoiser.predict(image, DenoiseConfig(shifts=(s,))) for s in (0, 2, 5)]

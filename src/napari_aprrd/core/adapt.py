@@ -41,14 +41,23 @@ def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig
     """
     reach = noise.reach
     wanted: dict[str, Any] = {"shift": noise.shift}
+    if reach == 0:
+        wanted["replace"] = False  # there is no correlation to break
     if reach == 0 and noise.relative > _STRONG:
         wanted["loss"] = "l2"  # few photons: L1 learns medians, far from the mean
     changes = {name: value for name, value in wanted.items() if name not in config.given()}
     if not config.adapt or not changes:
         return config, ""
     look = "is white" if reach == 0 else f"spreads over {reach} pixel{'s' * (reach > 1)}"
-    chosen = ", ".join(f"{name} {value}" for name, value in changes.items())
+    chosen = ", ".join(_words(name, value) for name, value in changes.items())
     return TrainConfig.of(config, **changes), f"The noise {look}: {chosen}."
+
+
+def _words(name: str, value: Any) -> str:
+    return (
+        "no pixels replaced, since there is no correlation to break" * (name == "replace")
+        or f"{name} {value}"
+    )
 
 
 def target_shifts(
@@ -72,7 +81,7 @@ def target_shifts(
     clock : Clock
     """
     if noise.reach:
-        return ALL_SHIFTS[: shift + 1]
+        return tuple(range(shift + 1))
     errors = np.zeros(len(ALL_SHIFTS) - 1)
     windows = some_windows(planes, _WINDOW, _WINDOWS)
     for done, (plane, rows, columns) in enumerate(windows, start=1):

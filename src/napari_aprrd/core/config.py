@@ -207,6 +207,11 @@ class TrainConfig(_Schedule):
         "than the reach of the noise's correlation.",
         json_schema_extra={"unit": "pixels"},
     )
+    replace: bool = Field(
+        True,
+        description="Replace pixels by their neighbours (APR), which breaks the correlation of "
+        "the noise. Off: the blind-spot loss alone, enough for white noise.",
+    )
     window: int = Field(
         3,
         ge=3,

@@ -19,6 +19,7 @@ from .devices import pick_device
 from .errors import UserError
 from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
 from .patches import Image, Normalisation
+from .precision import Precision, autocast
 from .predict import Read, predict_tiles
 
 Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
@@ -151,7 +152,13 @@ class Denoiser:
             source = read(rows, columns)
             yield rows, columns, np.where(np.isfinite(source), tile, source)
 
-    def targets(self, image: Image, shifts: Sequence[int], config: DenoiseConfig) -> Image:
+    def targets(
+        self,
+        image: Image,
+        shifts: Sequence[int],
+        config: DenoiseConfig,
+        precision: Precision = "float32",
+    ) -> Image:
         """Targets T of distillation, all of one U-Net pass.
 
         Parameters
@@ -162,6 +169,8 @@ class Denoiser:
             Of T.
         config : DenoiseConfig
             Its tile and device are used.
+        precision : {"float32", "bfloat16"}
+            Of the network's computations.
 
         Returns
         -------
@@ -174,7 +183,8 @@ class Denoiser:
         output = np.empty((len(shifts) * self.channels, *image.shape[1:]), np.float32)
 
         def forward(x: Tensor) -> Tensor:
-            return network.all_shifts(x, shifts).flatten(1, 2)
+            with autocast(x.device, precision):
+                return network.all_shifts(x, shifts).flatten(1, 2)
 
         for rows, columns, tile in self._tiles(
             _reader(image), image.shape[1:], config, shifts, forward

@@ -19,6 +19,7 @@ from .losses import distillation_loss
 from .networks import BlindSpotNetwork
 from .optimise import optimise
 from .patches import CropSampler, MemoryPlanes, Normalisation, Planes
+from .precision import pick_precision
 from .progress import STOP, Clock, Job, Progress, Signal, report
 from .recharge import recharge, recharge_masks
 from .record import describe
@@ -173,10 +174,12 @@ def _all_targets(
     teacher: Denoiser, planes: Planes, config: DistillConfig, clock: Clock
 ) -> Generator[Progress, Signal | None, MemoryPlanes]:
     """Planes of (1 + j) C channels: the normalised noisy image, then its targets T."""
+    device = next(teacher.network.parameters()).device
+    precision = pick_precision(device, config.precision)
     joined = []
     for index, (height, width) in enumerate(planes.sizes):
         image = planes.read(index, slice(0, height), slice(0, width))
-        targets = teacher.targets(image, config.shifts, DenoiseConfig())
+        targets = teacher.targets(image, config.shifts, DenoiseConfig(), precision)
         noisy = teacher.normalisation.apply(image)
         joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
         progress = Progress("Compute targets", index + 1, len(planes.sizes), clock.seconds)

@@ -104,6 +104,8 @@ class UNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, outputs, H, W); looking up, with one row of zeros on top."""
+        if torch.is_autocast_enabled(image.device.type):  # else the last join is float32
+            image = image.to(torch.get_autocast_dtype(image.device.type))
         if self.looks_up:
             image = with_zeros_on_top(image)
         skips = [image]
@@ -154,8 +156,6 @@ class BlindSpotNetwork(nn.Module):
 
     def _features(self, image: Tensor) -> list[Tensor]:
         """U-Net features of the image turned clockwise by 0, 90, 180, 270 degrees."""
-        if torch.is_autocast_enabled(image.device.type):
-            image = image.to(torch.get_autocast_dtype(image.device.type))
         turned = [torch.rot90(image, -r, (2, 3)) for r in range(4)]
         if image.shape[2] == image.shape[3]:
             return [self._unet(turned)]

@@ -75,7 +75,9 @@ def optimise(
         look = held_out_loss is not None and (fraction > next_look - 1e-9 or fraction >= 1)
         if look and held_out_loss is not None:
             next_look += LOOK_EVERY * math.ceil((fraction - next_look + 1e-9) / LOOK_EVERY)
-            best.take(held_out_loss(denoiser.network), step, denoiser.network)
+            with mixed:
+                held_out = held_out_loss(denoiser.network)
+            best.take(held_out, step, denoiser.network)
         if not (look or clock.report_due() or fraction >= 1):
             continue
         mean_loss = float(torch.stack(recent).mean())

@@ -73,6 +73,10 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
 
     def loss(network: nn.Module) -> Tensor:
         crops = sampler.draw().to(network)
+        learnt = crops.valid & ~crops.held_out
+        if not config.replace:  # as AT-BSN is trained
+            error = network(crops.values, config.shift) - crops.values
+            return mean_norm(error, config.loss, learnt)
         size = (config.batch, config.patch, config.patch)
         maps = replacer_maps(*size, window=config.window, generator=generator)
         return apr_loss(
@@ -81,7 +85,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
             maps.to(crops.values.device),
             regularization=config.regularization,
             norm=config.loss,
-            mask=crops.valid & ~crops.held_out,
+            mask=learnt,
         )
 
     held_out = held_out_crops(sampler, config.patch) if config.hold_out else []
