@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 _STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
 _NEARLY = 1.012  # times the least error: shift 0, which is not judged, adds noise that more remove
 _WINDOW, _WINDOWS = 256, 8
+_WORDS = {"replace": "no pixels replaced, since there is no correlation to break"}
 
 
 def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig, str]:
@@ -49,15 +50,8 @@ def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig
     if not config.adapt or not changes:
         return config, ""
     look = "is white" if reach == 0 else f"spreads over {reach} pixel{'s' * (reach > 1)}"
-    chosen = ", ".join(_words(name, value) for name, value in changes.items())
+    chosen = ", ".join(_WORDS.get(name, f"{name} {value}") for name, value in changes.items())
     return TrainConfig.of(config, **changes), f"The noise {look}: {chosen}."
-
-
-def _words(name: str, value: Any) -> str:
-    return (
-        "no pixels replaced, since there is no correlation to break" * (name == "replace")
-        or f"{name} {value}"
-    )
 
 
 def target_shifts(
