@@ -31,7 +31,13 @@ def test_spans_partition_the_length_on_the_grid_of_the_pools(
         assert 0 <= span.start <= span.keep_start < span.keep_stop <= span.stop <= length
         assert span.start == 0 or span.keep_start - span.start >= halo
         assert span.stop == length or span.stop - span.keep_stop >= halo
-        assert span.keep_stop - span.keep_start <= round_up(tile, 8)
+        rest = round_up(halo, 8) if span is found[-1] else 0
+        assert span.keep_stop - span.keep_start <= round_up(tile, 8) + rest
+
+
+def test_a_rest_within_the_halo_is_no_tile_of_its_own() -> None:
+    assert [s.keep_stop for s in spans(544, 512, 40, 8)] == [544]
+    assert [s.keep_stop for s in spans(544, 512, 24, 8)] == [512, 544]
 
 
 @pytest.mark.parametrize(("value", "rounded"), [(0, 0), (1, 8), (8, 8), (9, 16)])

@@ -204,6 +204,28 @@ def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
     assert training[0].total > training[0].step  # the time left is known from the start
 
 
+def test_within_a_time_budget_some_targets_must_do(teacher: Denoiser, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 512e6)
+    monkeypatch.setattr(distill_module, "TARGETS_SHARE", 0.0)
+    planes = noisy_planes(*((64, 64),) * 5)
+    student, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, minutes=0.02)))
+    targets = [report for report in reports if "of the 5 planes" in report.note]
+    assert [(report.stage, report.step) for report in targets] == [("Compute targets", 1)]
+    assert student.record["distill"]["steps"] > 1
+    assert finite(student)
+
+
+def test_within_a_time_budget_large_planes_are_not_computed_whole(
+    teacher: Denoiser, monkeypatch: Patch
+) -> None:
+    monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 512e6)
+    monkeypatch.setattr(distill_module, "TARGETS_AT_ONCE", 64 * 64)
+    planes = noisy_planes((64, 96))
+    student, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, minutes=0.02)))
+    assert not any(report.stage == "Compute targets" and report.step for report in reports)
+    assert student.record["distill"]["steps"] > 1
+
+
 @JOBS
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_ends_in_advice(

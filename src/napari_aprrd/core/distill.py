@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, cast
 
@@ -25,6 +26,8 @@ from .recharge import recharge, recharge_masks
 from .record import describe
 
 TARGETS_IN_MEMORY = 512e6  # bytes; a source that needs more has its targets computed per crop
+TARGETS_SHARE = 0.25  # of a time budget; what is left of it is for learning from them
+TARGETS_AT_ONCE = 2**21  # pixels; within a time budget, a larger plane is not computed whole
 HELD_OUT_BATCHES = 4  # of those on which the held-out loss is computed
 MARGIN = 32  # pixels of context around a crop whose targets are computed on the way
 
@@ -140,7 +143,10 @@ def _target_source(
         "seed": config.seed,
         "hold_out": config.hold_out,
     }
-    needed = config.minutes is not None or pixels <= config.steps * config.batch * config.patch**2
+    if config.minutes is None:
+        needed = pixels <= config.steps * config.batch * config.patch**2
+    else:
+        needed = max(h * w for h, w in planes.sizes) <= TARGETS_AT_ONCE
     if needed and 4 * pixels * c * (1 + j) <= TARGETS_IN_MEMORY:
         joined = yield from _all_targets(teacher, planes, config, clock)
         identity = Normalisation((0.0,) * c * (1 + j), (1.0,) * c * (1 + j))
@@ -173,16 +179,26 @@ def _target_source(
 def _all_targets(
     teacher: Denoiser, planes: Planes, config: DistillConfig, clock: Clock
 ) -> Generator[Progress, Signal | None, MemoryPlanes]:
-    """Planes of (1 + j) C channels: the normalised noisy image, then its targets T."""
+    """Planes of (1 + j) C channels: the normalised noisy image, then its targets T.
+
+    In any order; of a time budget they take no more than a share, and may then be fewer.
+    """
     device = next(teacher.network.parameters()).device
     precision = pick_precision(device, config.precision)
-    joined = []
-    for index, (height, width) in enumerate(planes.sizes):
+    begun, joined, total = clock.seconds, [], len(planes.sizes)
+    budget = math.inf if config.minutes is None else 60 * config.minutes * TARGETS_SHARE
+    order = np.random.default_rng(config.seed).permutation(total)
+    for done, index in enumerate(map(int, order), start=1):
+        height, width = planes.sizes[index]
         image = planes.read(index, slice(0, height), slice(0, width))
         targets = teacher.targets(image, config.shifts, DenoiseConfig(), precision)
         noisy = teacher.normalisation.apply(image)
         joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
-        progress = Progress("Compute targets", index + 1, len(planes.sizes), clock.seconds)
+        enough = done < total and (clock.seconds - begun) * (done + 1) / done > budget
+        note = f"In this time, targets of {done} of the {total} planes have to do." * enough
+        progress = Progress("Compute targets", done, total, clock.seconds, note=note)
         if (yield from report(progress, clock)) is STOP:
             raise UserError("Stopped before the first step of distillation: nothing to keep yet.")
+        if enough:
+            break
     return MemoryPlanes(joined)

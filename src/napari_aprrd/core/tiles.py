@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ def spans(length: int, tile: int, halo: int, multiple: int) -> Iterator[Span]:
         2 ** depth of the network.
     """
     tile, halo = round_up(tile, multiple), round_up(halo, multiple)
-    for keep_start in range(0, length, tile):
-        keep_stop = min(keep_start + tile, length)
+    starts = list(range(0, length, tile))
+    if len(starts) > 1 and length - starts[-1] <= halo:
+        starts.pop()  # so narrow a rest costs less as part of its neighbour
+    for keep_start, keep_stop in pairwise([*starts, length]):
         yield Span(max(keep_start - halo, 0), min(keep_stop + halo, length), keep_start, keep_stop)
 
 
