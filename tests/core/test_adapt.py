@@ -28,7 +28,9 @@ from .conftest import TINY
 from .makers import drive
 
 
-def noise(reach_x: int = 0, reach_y: int = 0, relative: float = 0.05) -> NoiseReport:
+def noise(
+    reach_x: int = 0, reach_y: int = 0, relative: float = 0.05, to_peak: float = 0.05
+) -> NoiseReport:
     """A report of noise that spreads so far."""
     return NoiseReport(
         sigma=1,
@@ -38,6 +40,7 @@ def noise(reach_x: int = 0, reach_y: int = 0, relative: float = 0.05) -> NoiseRe
         reach_x=reach_x,
         reach_y=reach_y,
         relative=relative,
+        to_peak=to_peak,
         clipped_low=0,
         clipped_high=0,
         stripes="",
@@ -45,20 +48,20 @@ def noise(reach_x: int = 0, reach_y: int = 0, relative: float = 0.05) -> NoiseRe
 
 
 @pytest.mark.parametrize(
-    ("reaches", "relative", "shift"),
-    [((0, 0), 0.1, 2), ((1, 1), 0.05, 2), ((2, 2), 0.09, 4), ((2, 2), 0.12, 6), ((3, 3), 0.01, 3)],
+    ("reaches", "to_peak", "shift"),
+    [((0, 0), 0.1, 2), ((1, 1), 0.04, 2), ((2, 2), 0.07, 4), ((2, 2), 0.1, 6), ((3, 3), 0.01, 3)],
 )
 def test_the_blind_spot_follows_reach_and_strength_of_the_noise(
-    reaches: tuple[int, int], relative: float, shift: int
+    reaches: tuple[int, int], to_peak: float, shift: int
 ) -> None:
-    config, why = adapt_training(TrainConfig(), noise(*reaches, relative=relative))
+    config, why = adapt_training(TrainConfig(), noise(*reaches, to_peak=to_peak))
     assert config.shift == shift
     assert f"shift {shift}" in why
 
 
 @pytest.mark.parametrize("reaches", [(0, 3), (3, 0)])
 def test_noise_along_one_axis_hides_no_more_than_it_must(reaches: tuple[int, int]) -> None:
-    assert adapt_training(TrainConfig(), noise(*reaches, relative=0.12))[0].shift == 3
+    assert adapt_training(TrainConfig(), noise(*reaches, to_peak=0.12))[0].shift == 3
 
 
 def test_few_photons_ask_for_means_not_medians() -> None:

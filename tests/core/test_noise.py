@@ -106,6 +106,14 @@ def test_words_say_how_far_the_noise_spreads() -> None:
     assert "Noise2Void would keep it" in blobby.advice[0]
 
 
+def test_small_bright_spots_keep_the_blind_spot_small() -> None:
+    y, x = np.mgrid[:256, :256]
+    spots = 300 * np.exp(-((y % 64 - 32) ** 2 + (x % 64 - 32) ** 2) / 4)
+    kernel = np.array([[0.5, 1, 0.5]])
+    grain = ndimage.convolve(flat(mean=0), kernel.T @ kernel / 2)
+    assert report_on(grain).shift > report_on(grain + spots).shift == 2
+
+
 def test_waves_everywhere_are_not_taken_for_noise() -> None:
     report = report_on(noisy_image(1, 128, 128)[0])
     assert report.reach == 0

@@ -23,8 +23,8 @@ _JPEG_BLOCK = 8  # pixels
 _BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
 _PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
 # Pixels from the reach of the noise to the training shift: the stronger the noise is against the
-# range of the image, the more its faint tails cost, and the less lost detail does. Measured.
-_RELATIVE, _BEYOND = (0.02, 0.09, 0.12), (0, 2, 4)
+# brightest detail, the more its faint tails cost, and the less lost detail does. Measured.
+_TO_PEAK, _BEYOND = (0.02, 0.065, 0.093), (0, 2, 4)
 _WHITE_SHIFT = 2
 
 Place = tuple[int, slice, slice]  # plane, rows, columns
@@ -45,6 +45,9 @@ class NoiseReport(Config):
         None, description="Correlation of the noise of neighbouring planes; none for one plane."
     )
     relative: float = Field(description="sigma / range of the image (1st to 99th percentile).")
+    to_peak: float = Field(
+        description="sigma / range of the image with its brightest spots (to the 99.9th)."
+    )
     clipped_low: float = Field(description="Share of the pixels that pile up at the lowest value.")
     clipped_high: float = Field(description="Share that pile up at the highest value.")
     stripes: str = Field(description="'horizontal', 'vertical' or none: long stripes.")
@@ -64,7 +67,7 @@ class NoiseReport(Config):
         """Shift s of a blind spot that this noise does not cross."""
         if min(self.reach_x, self.reach_y) == 0:  # white, or along one axis: hide no more
             return max(self.reach, _WHITE_SHIFT)
-        beyond = np.interp(self.relative, _RELATIVE, _BEYOND)
+        beyond = np.interp(self.to_peak, _TO_PEAK, _BEYOND)
         return max(self.reach + round(float(beyond)), _WHITE_SHIFT)
 
 
@@ -105,7 +108,7 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     variance = covariance[0, 0] * variance
     correlation = _correlation(covariance)
     read, shot = _variance_model(brightness, variance)
-    spread = np.subtract(*np.percentile(pixels, [99, 1]))
+    bottom, top, peak = map(float, np.percentile(pixels, [1, 99, 99.9]))
     sigma = float(np.sqrt(np.median(np.interp(means, brightness, variance))))
     report = NoiseReport(
         sigma=sigma,
@@ -115,7 +118,8 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         reach_x=_reach(correlation["x"]),
         reach_y=_reach(correlation["y"]),
         between_planes=_between_planes(planes, places),
-        relative=sigma / float(spread) if spread > 0 else 0.0,
+        relative=sigma / (top - bottom) if top > bottom else 0.0,
+        to_peak=sigma / (peak - bottom) if peak > bottom else 0.0,
         clipped_low=_pile(pixels, low),
         clipped_high=_pile(pixels, high),
         stripes=_stripes(windows),
