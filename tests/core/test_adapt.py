@@ -29,14 +29,18 @@ from .makers import drive
 
 
 def noise(
-    reach_x: int = 0, reach_y: int = 0, relative: float = 0.05, to_peak: float = 0.05
+    reach_x: int = 0,
+    reach_y: int = 0,
+    relative: float = 0.05,
+    to_peak: float = 0.05,
+    correlated: float = 0.5,
 ) -> NoiseReport:
     """A report of noise that spreads so far."""
     return NoiseReport(
         sigma=1,
         read=1,
         shot=0,
-        correlation={"x": (0.5,) * reach_x, "y": (0.5,) * reach_y},
+        correlation={"x": (correlated,) * reach_x, "y": (correlated,) * reach_y},
         reach_x=reach_x,
         reach_y=reach_y,
         relative=relative,
@@ -77,6 +81,8 @@ def test_pixels_are_replaced_where_there_is_a_correlation_to_break() -> None:
     config, why = adapt_training(TrainConfig(), noise(1, 0))
     assert config.replace
     assert "replaced" not in why
+    hardly, _ = adapt_training(TrainConfig(), noise(1, 0, correlated=0.15))
+    assert not hardly.replace
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 _STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
 _NEARLY = 1.012  # times the least error: shift 0, which is not judged, adds noise that more remove
 _WINDOW, _WINDOWS = 256, 8
-_WORDS = {"replace": "no pixels replaced, since there is no correlation to break"}
+_WORDS = {"replace": "no pixels replaced, since there is hardly a correlation to break"}
 
 
 def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig, str]:
@@ -42,10 +42,10 @@ def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig
     """
     reach = noise.reach
     wanted: dict[str, Any] = {"shift": noise.shift}
-    if reach == 0:
-        wanted["replace"] = False  # there is no correlation to break
-    if reach == 0 and noise.relative > _STRONG:
-        wanted["loss"] = "l2"  # few photons: L1 learns medians, far from the mean
+    if noise.hardly_correlated:
+        wanted["replace"] = False
+        if noise.relative > _STRONG:
+            wanted["loss"] = "l2"  # few photons: L1 learns medians, far from the mean
     changes = {name: value for name, value in wanted.items() if name not in config.given()}
     if not config.adapt or not changes:
         return config, ""
@@ -59,8 +59,8 @@ def target_shifts(
 ) -> Generator[Progress, Signal | None, tuple[int, ...]]:
     """Find the shifts whose outputs are worth a mean.
 
-    Small shifts keep detail, large ones remove more noise. Where noise is white, outputs at
-    shifts 1, 2, ... are independent of the noise at their pixel, so that the squared difference
+    Small shifts keep detail, large ones remove more noise. Where noise is (nearly) white, outputs
+    at shifts 1, 2, ... are independent of the noise at their pixel, so that the squared difference
     of their mean from the noisy image says, up to a constant, how far it is from the clean one.
     Where noise is correlated it does not, and all shifts up to the one of training are taken.
 
@@ -74,7 +74,7 @@ def target_shifts(
         The teacher's shift in training.
     clock : Clock
     """
-    if noise.reach:
+    if not noise.hardly_correlated:
         return tuple(range(shift + 1))
     errors = np.zeros(len(ALL_SHIFTS) - 1)
     windows = some_windows(planes, _WINDOW, _WINDOWS)

@@ -16,8 +16,8 @@ from .progress import Clock, Progress, Signal, report
 if TYPE_CHECKING:
     from .denoiser import Denoiser
 
-WINDOW = 128  # pixels
-WINDOWS = 24
+WINDOW = 256  # pixels
+WINDOWS = 32
 
 
 @dataclass(frozen=True)

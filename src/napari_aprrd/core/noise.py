@@ -16,6 +16,7 @@ WINDOW, WINDOWS = 256, 16
 _FLAT = 0.05  # share of the blocks of a brightness that is taken for flat
 _BINS = 8  # of brightness
 _CORRELATED = 0.12  # below this, a lag's correlation may be chance
+_HARDLY = 0.2  # below this, a blind spot of one pixel hides nearly all of a pixel's noise
 _STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
 _PILE = 0.002  # share of the pixels at the very end of the range that is no chance
 _SMOOTH = 0.72  # correlation at lag 1, both ways, that no camera leaves
@@ -61,6 +62,11 @@ class NoiseReport(Config):
     def reach(self) -> int:
         """Largest lag at which the noise is correlated, 0 for white noise."""
         return max(self.reach_x, self.reach_y)
+
+    @property
+    def hardly_correlated(self) -> bool:
+        """Whether the noise can be treated as white."""
+        return all(c < _HARDLY for lags in self.correlation.values() for c in lags)
 
     @property
     def shift(self) -> int:
