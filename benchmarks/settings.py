@@ -21,7 +21,7 @@ import torch
 from quality import Pair, find_pairs
 
 from napari_aprrd.axes import ArrayPlanes
-from napari_aprrd.core.config import DenoiseConfig, TrainConfig
+from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig, TrainConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.progress import run
 from napari_aprrd.core.train import train
@@ -61,7 +61,7 @@ def _train(pair: Pair, steps: int, settings: dict[str, Any]) -> tuple[str, list[
     teacher: Denoiser = run(train(planes, TrainConfig.of(steps=steps, **settings)), None)
     used = teacher.record["train"]["config"]
     image = planes.read(0, *(slice(0, n) for n in planes.sizes[0]))
-    shifts = range(used["shift"] + 1)
+    shifts = range(max(used["shift"], *ALL_SHIFTS) + 1)
     outputs = [teacher.predict(image, DenoiseConfig(shifts=(s,))) for s in shifts]
     reference = (
         np.moveaxis(pair.reference, -1, 0) if pair.axes.endswith("S") else pair.reference[None]

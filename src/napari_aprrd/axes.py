@@ -121,10 +121,19 @@ class ArrayPlanes:
         return tuple(self._length(letter) for letter in self.plane_axes)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the planes, in pixels."""
+        return self._length("Y"), self._length("X")
+
+    @property
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width of each plane, in pixels."""
-        size = (self._length("Y"), self._length("X"))
-        return [size] * int(np.prod(self.plane_shape, dtype=np.int64))
+        return [self.size] * int(np.prod(self.plane_shape, dtype=np.int64))
+
+    def cropped(self, rows: slice, columns: slice) -> ArrayPlanes:
+        """A window of every plane."""
+        at = {"Y": rows, "X": columns}
+        return ArrayPlanes(self.data[tuple(at.get(a, slice(None)) for a in self.axes)], self.axes)
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32."""

@@ -18,26 +18,29 @@ WHOLE = DenoiseConfig(tile=4096)
 TILED = DenoiseConfig(tile=64)
 
 
-@pytest.mark.parametrize("length", [32, 64, 72, 200, 1024])
+@pytest.mark.parametrize("length", [3, 32, 64, 72, 201, 1024])
 @pytest.mark.parametrize(("tile", "halo"), [(64, 41), (60, 0), (4096, 41), (8, 100)])
+@pytest.mark.parametrize("border", [0, 16, 3])
 def test_spans_partition_the_length_on_the_grid_of_the_pools(
-    length: int, tile: int, halo: int
+    length: int, tile: int, halo: int, border: int
 ) -> None:
-    found = list(spans(length, tile, halo, 8))
+    found = list(spans(length, tile, halo, 8, border))
     kept = [i for span in found for i in range(span.keep_start, span.keep_stop)]
     assert kept == list(range(length))
+    end = round_up(length + 2 * border, 8) - border
     for span in found:
-        assert span.start % 8 == span.stop % 8 == 0
-        assert 0 <= span.start <= span.keep_start < span.keep_stop <= span.stop <= length
-        assert span.start == 0 or span.keep_start - span.start >= halo
-        assert span.stop == length or span.stop - span.keep_stop >= halo
-        rest = round_up(halo, 8) if span is found[-1] else 0
-        assert span.keep_stop - span.keep_start <= round_up(tile, 8) + rest
+        assert (span.start + border) % 8 == (span.stop + border) % 8 == 0
+        assert -border <= span.start <= span.keep_start < span.keep_stop <= span.stop <= end
+        assert span.start == -border or span.keep_start - span.start >= halo
+        assert span.stop == end or span.stop - span.keep_stop >= halo
+        assert span.keep_start % tile == 0  # chunks of a file can be like this
+        rest = halo + 8 if span is found[-1] else 0
+        assert span.keep_stop - span.keep_start <= tile + rest
 
 
 def test_a_rest_within_the_halo_is_no_tile_of_its_own() -> None:
-    assert [s.keep_stop for s in spans(544, 512, 40, 8)] == [544]
-    assert [s.keep_stop for s in spans(544, 512, 24, 8)] == [512, 544]
+    assert [s.keep_stop for s in spans(544, 512, 24, 8, 16)] == [544]
+    assert [s.keep_stop for s in spans(544, 512, 16, 8, 16)] == [512, 544]
 
 
 @pytest.mark.parametrize(("value", "rounded"), [(0, 0), (1, 8), (8, 8), (9, 16)])
@@ -48,8 +51,8 @@ def test_rounding_up(value: int, rounded: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "depth", "size"),
     [
-        *itertools.product(KINDS, [2], [(203, 97), (33, 150)]),
-        *itertools.product(KINDS, [3], [(151, 109)]),
+        *itertools.product(KINDS, [2], [(203, 97), (33, 190)]),
+        *itertools.product(KINDS, [3], [(231, 109)]),
     ],
 )
 def test_tiled_prediction_equals_whole(kind: Kind, depth: int, size: tuple[int, int]) -> None:

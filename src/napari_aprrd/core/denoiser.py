@@ -20,7 +20,7 @@ from .errors import UserError
 from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
 from .patches import Image, Normalisation
 from .precision import Precision, autocast
-from .predict import Read, predict_tiles
+from .predict import Read, Tile, predict_tile, tiles_of
 
 Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
 
@@ -143,14 +143,23 @@ class Denoiser:
         tile : ndarray, shape (C, h, w), float32
         """
         config = config or DenoiseConfig()
-        shifts = config.shifts or self.shifts
-        mean = self._mean_of(shifts)
-        for rows, columns, tile in self._tiles(read, size, config, shifts, mean):
-            tile = self.normalisation.undo(tile)
-            if config.calibrate and self.calibration is not None:
-                tile = self.calibration.apply(tile)
-            source = read(rows, columns)
-            yield rows, columns, np.where(np.isfinite(source), tile, source)
+        for tile in self.tiles(size, config):
+            yield tile[0].kept, tile[1].kept, self.predict_tile(read, size, tile, config)
+
+    def tiles(self, size: Sequence[int], config: DenoiseConfig) -> list[Tile]:
+        """The tiles in which a plane of some height and width is denoised."""
+        return self._tiles(size, config.tile, config.shifts or self.shifts)
+
+    def predict_tile(
+        self, read: Read, size: Sequence[int], tile: Tile, config: DenoiseConfig
+    ) -> Image:
+        """Denoise one of the `tiles` of a plane: (C, h, w), float32, units of the source."""
+        mean = self._mean_of(config.shifts or self.shifts)
+        output = self.normalisation.undo(self._apply(mean, read, size, tile))
+        if config.calibrate and self.calibration is not None:
+            output = self.calibration.apply(output)
+        source = read(tile[0].kept, tile[1].kept)
+        return np.where(np.isfinite(source), output, source)
 
     def targets(
         self,
@@ -186,10 +195,10 @@ class Denoiser:
             with autocast(x.device, precision):
                 return network.all_shifts(x, shifts).flatten(1, 2)
 
-        for rows, columns, tile in self._tiles(
-            _reader(image), image.shape[1:], config, shifts, forward
-        ):
-            output[:, rows, columns] = tile
+        size = image.shape[1:]
+        for tile in self._tiles(size, config.tile, shifts):
+            place = (slice(None), tile[0].kept, tile[1].kept)
+            output[place] = self._apply(forward, _reader(image), size, tile)
         return output.reshape(len(shifts), self.channels, *image.shape[1:])
 
     def to(self, device: str) -> Denoiser:
@@ -205,28 +214,23 @@ class Denoiser:
             return lambda x: network(x, shifts[0])
         return lambda x: network.all_shifts(x, shifts).mean(1)
 
-    def _tiles(
-        self,
-        read: Read,
-        size: Sequence[int],
-        config: DenoiseConfig,
-        shifts: Sequence[int],
-        forward: Callable[[Tensor], Tensor],
-    ) -> Iterator[tuple[slice, slice, Image]]:
+    def _tiles(self, size: Sequence[int], tile: int, shifts: Sequence[int]) -> list[Tile]:
+        halo, multiple = self.architecture.halo(shifts), self.architecture.multiple
+        return tiles_of(size, tile=tile, halo=halo, multiple=multiple)
+
+    def _apply(
+        self, forward: Callable[[Tensor], Tensor], read: Read, size: Sequence[int], tile: Tile
+    ) -> Image:
+        """The network's output for a tile, normalised: (K, h, w)."""
         device = next(self.network.parameters()).device
 
-        def normalised(x: Tensor) -> Tensor:
-            x = x.to(device, memory_format=torch.channels_last)
-            return forward(x)
+        def on_device(x: Tensor) -> Tensor:
+            return forward(x.to(device, memory_format=torch.channels_last))
 
-        yield from predict_tiles(
-            normalised,
-            lambda rows, columns: self.normalisation.apply(read(rows, columns)),
-            (size[0], size[1]),
-            tile=config.tile,
-            halo=self.architecture.halo(shifts),
-            multiple=self.architecture.multiple,
-        )
+        def normalised(rows: slice, columns: slice) -> Image:
+            return self.normalisation.apply(read(rows, columns))
+
+        return predict_tile(on_device, normalised, size, tile)
 
 
 def _reader(image: Image) -> Read:

@@ -9,9 +9,10 @@ from itertools import pairwise
 
 @dataclass(frozen=True)
 class Span:
-    """One tile along one axis, in pixels of the padded image.
+    """One tile along one axis, in pixels of the image.
 
-    `start:stop` goes into the network; `keep_start:keep_stop` of the image comes out of it.
+    `start:stop` goes into the network and may reach off the image; `keep_start:keep_stop` comes
+    out of it.
     """
 
     start: int
@@ -19,9 +20,14 @@ class Span:
     keep_start: int
     keep_stop: int
 
+    @property
+    def kept(self) -> slice:
+        """Place of the tile in the image."""
+        return slice(self.keep_start, self.keep_stop)
 
-def spans(length: int, tile: int, halo: int, multiple: int) -> Iterator[Span]:
-    """Cut a padded length into tiles whose ends lie on multiples of the network's stride.
+
+def spans(length: int, tile: int, halo: int, multiple: int, border: int) -> Iterator[Span]:
+    """Cut a length into tiles; what goes into the network ends on multiples of its stride.
 
     With the halo at least the receptive field, and all tiles on the same grid of pools, the
     tiled output equals the whole one.
@@ -29,18 +35,22 @@ def spans(length: int, tile: int, halo: int, multiple: int) -> Iterator[Span]:
     Parameters
     ----------
     length : int
-        In pixels, a multiple of `multiple`.
+        In pixels.
     tile, halo : int
-        Wanted tile and halo in pixels; both are rounded up to multiples.
+        Of the tile without its halo, and the least halo, in pixels.
     multiple : int
         2 ** depth of the network.
+    border : int
+        Pixels that are added before the image; after it, as many and the rest to a multiple.
     """
-    tile, halo = round_up(tile, multiple), round_up(halo, multiple)
+    end = round_up(length + 2 * border, multiple) - border
     starts = list(range(0, length, tile))
-    if len(starts) > 1 and length - starts[-1] <= halo:
+    if len(starts) > 1 and length - starts[-1] <= halo + multiple:
         starts.pop()  # so narrow a rest costs less as part of its neighbour
     for keep_start, keep_stop in pairwise([*starts, length]):
-        yield Span(max(keep_start - halo, 0), min(keep_stop + halo, length), keep_start, keep_stop)
+        start = (keep_start + border - halo) // multiple * multiple - border
+        stop = round_up(keep_stop + border + halo, multiple) - border
+        yield Span(max(start, -border), min(stop, end), keep_start, keep_stop)
 
 
 def round_up(value: int, multiple: int) -> int:
