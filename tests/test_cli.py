@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import selectors
@@ -23,6 +24,7 @@ from typer.testing import CliRunner, Result
 
 from napari_aprrd import cli
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.model_file import load
 from napari_aprrd.io import Picture, read_picture, write_picture
 from napari_aprrd.metrics import evaluate
@@ -197,11 +199,63 @@ def test_many_files_go_into_a_folder(tmp_path: Path, student: Path) -> None:
     for name, image in images.items():
         write_picture(tmp_path / "in" / name, Picture(image, "TYX"[-image.ndim :]))
     printed = succeed("denoise", tmp_path / "in", "--model", student, "-o", tmp_path / "out")
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == list(images)
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [*images, "summary.csv"]
     for name, image in images.items():
         written = read_picture(tmp_path / "out" / name).data
         assert (written.shape, written.dtype) == (image.shape, image.dtype)
         assert f"Wrote {tmp_path / 'out' / name}\n" in printed
+
+
+def test_what_fails_is_told_at_the_end_and_the_rest_is_done(tmp_path: Path, student: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "ac":
+        np.save(tmp_path / "in" / f"{name}.npy", noisy(40, 48))
+    (tmp_path / "in" / "b.tif").write_bytes(b"no image")
+    out = tmp_path / "out"
+    result = call("denoise", tmp_path / "in", "--model", student, "-o", out)
+    assert result.exit_code == 2
+    assert result.stderr.count("b.tif") == 2  # once as the file, once in its message
+    assert "1 of 3 files failed" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(p.name for p in out.iterdir()) == ["a.npy", "c.npy", "summary.csv"]
+    with (out / "summary.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["status"] for row in rows] == ["done", "failed", "done"]
+    assert "b.tif" in rows[1]["message"]
+
+
+def test_outputs_that_are_there_can_be_left_alone(tmp_path: Path, student: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        np.save(tmp_path / "in" / f"{name}.npy", noisy(40, 48))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "a.npy").write_bytes(b"mine")
+    arguments = ("denoise", tmp_path / "in", "--model", student, "-o", out)
+    assert "Skipped" in succeed(*arguments, "--skip-existing")
+    assert (out / "a.npy").read_bytes() == b"mine"
+    assert read_picture(out / "b.npy").data.shape == (40, 48)
+    succeed(*arguments)
+    assert read_picture(out / "a.npy").data.shape == (40, 48)
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_one_model_for_all_files_or_one_for_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: bool
+) -> None:
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", noisy(72, 72))
+    inputs, trained = [tmp_path / "a.npy", tmp_path / "b.npy"], []
+
+    def train(pictures: Any, *_: Any) -> Denoiser:
+        trained.append([path.name for path in pictures])
+        return random_denoiser("student-1.00M")
+
+    monkeypatch.setattr(cli, "_train_and_distill", train)
+    succeed("denoise", *inputs, "-o", tmp_path / "out", *(["--each"] if each else []))
+    assert trained == ([["a.npy"], ["b.npy"]] if each else [["a.npy", "b.npy"]])
+    left = {p.name for p in (tmp_path / "out").iterdir()}
+    assert left == {"a.npy", "b.npy", "summary.csv"}  # no model stays behind
 
 
 def test_one_file_goes_into_a_folder_that_is_there(
@@ -443,7 +497,7 @@ def test_wrong_usage_is_told_and_writes_nothing(
     assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["out.bmp", "out", "out.zarr", "out.png", "out.jpg"])
+@pytest.mark.parametrize("name", ["out.bmp", "out", "out.png", "out.jpg"])
 def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     tmp_path: Path, stack: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.utils.notifications import show_error
 
 from . import _layers
@@ -47,12 +48,23 @@ def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
             model = _choose_model(viewer, _layers.layer_planes(layer).channels)
             if model is None:
                 return
-            if lazily:
+            if lazily or _is_too_large(_layers.layer_array(layer)):
                 _add_lazily(viewer, layer, model)
             else:
                 Denoising(viewer, layer, model)
     except UserError as error:
         show_error(str(error))
+
+
+def _is_too_large(data: Any) -> bool:
+    """Whether the result of a lazy source would not fit into memory."""
+    import torch
+
+    from .core.memory import SHARE, free_bytes
+    from .lazy import is_lazy
+
+    size = float(data.dtype.itemsize) * float(np.prod(data.shape, dtype=np.float64))
+    return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))
 
 
 def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:

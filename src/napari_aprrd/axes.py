@@ -140,6 +140,19 @@ class ArrayPlanes:
         window = np.asarray(self.data[self._index(plane, rows, columns)])
         return self._channels_first(window).astype(np.float32)
 
+    def place(self, plane: int, rows: slice, columns: slice) -> tuple[slice, ...]:
+        """Where a window of a plane is in the data, all dimensions and channels kept."""
+        at = {"Y": rows, "X": columns}
+        counts = np.unravel_index(plane, self.plane_shape)
+        at |= {a: slice(int(i), int(i) + 1) for a, i in zip(self.plane_axes, counts, strict=True)}
+        return tuple(at.get(letter, slice(None)) for letter in self.axes)
+
+    def chunks(self, side: int) -> tuple[int, ...]:
+        """Chunks for a file: windows of single planes with all their channels."""
+        sides = {"Y": side, "X": side, self.channel_axis: self._length(self.channel_axis)}
+        lengths = zip(self.axes, self.data.shape, strict=True)
+        return tuple(min(sides.get(letter, 1), int(length)) for letter, length in lengths)
+
     def new_output(self, dtype: np.dtype[Any]) -> NDArray[Any]:
         """An array like the data for `write` to fill; alpha is copied, it is no image."""
         out = np.empty(self.data.shape, dtype)

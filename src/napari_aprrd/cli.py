@@ -154,29 +154,72 @@ def denoise(
     ] = None,
     axes: Axes = None,
     planes: PlaneChoice = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="Train a model on each file, not one on all of them.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite/--skip-existing", help="What to do with outputs that are there."),
+    ] = True,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes of a local Dask cluster to compute with.")
+    ] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="Dask cluster to compute on, such as 'tcp://10.0.0.1:8786'.")
+    ] = "",
     **settings: Any,
 ) -> None:
-    """Denoise files; the result keeps their format, axes and pixel size."""
-    from .core.files import check_writable
+    """Denoise files; the result keeps their format, axes and pixel size.
+
+    Stopped or killed in the middle, the same command goes on where it was.
+    """
+    from .batch import SUMMARY, Files, denoise_files, write_summary
+    from .cluster import connect
     from .core.model_file import load
-    from .io import write_picture
+    from .io import find_files
 
     own = {n: v for n, v in settings.items() if n in DenoiseConfig.model_fields}
     config = DenoiseConfig.of(**own)
-    pictures = _read_all(inputs, axes, planes)
-    denoiser = load(model) if model is not None else None
-    targets = _output_names(pictures, out, config)
-    for target in targets.values():
-        check_writable(target)
-    if denoiser is None:
-        shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
-        denoiser = _train_and_distill(pictures, shared, out)
-    for path, picture in pictures.items():
-        from .api import denoise as denoise_array
+    files = Files.to(find_files(inputs), out, axes, planes)
+    single = len(files.targets) == 1
+    if single or model is None:  # nothing is trained for an output that cannot be written
+        for path in files.targets:
+            files.check(path, files.read(path), config)
+    shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
+    trained: list[Path] = []  # to be used again, should this be killed
+    given = load(model) if model is not None else None
 
-        clean = denoise_array(picture.data, denoiser, config, axes=picture.axes)
-        write_picture(targets[path], picture.with_data(clean))
-        typer.echo(f"Wrote {targets[path]}")
+    def model_for(path: Path, picture: Picture) -> Denoiser:
+        if given is not None:
+            return given
+        some = Files({path: files.targets[path]}, axes, planes) if each else files
+        name = files.targets[path].name if each or single else out.name
+        parent = files.targets[path].parent if each or single else out
+        kept = parent / f".{name}.{some.key(shared)}.aprrd"
+        if kept in trained or kept.exists():
+            return load(kept)
+        pictures = {p: some.read(p) for p in some.targets}
+        denoiser = _train_and_distill(pictures, shared, out)
+        denoiser.save(kept)
+        trained.append(kept)
+        return denoiser
+
+    with connect(scheduler, workers) as cluster:
+        results = denoise_files(
+            files, model_for, config, overwrite=overwrite, cluster=cluster, tell=typer.echo
+        )
+    if not single:
+        write_summary(results, out / SUMMARY)
+    failed = [result for result in results if result.status == "failed"]
+    if results[-1].status == "interrupted":
+        _fail("Interrupted; what is done is kept: start the same command again to go on.", 130)
+    for kept in trained:
+        kept.unlink(missing_ok=True)
+    if single and failed:
+        raise UserError(failed[0].message)
+    if failed:
+        listed = "\n".join(f"  {result.input}: {result.message}" for result in failed)
+        raise UserError(f"{len(failed)} of {len(files.targets)} files failed:\n{listed}")
 
 
 @command("evaluate")
@@ -295,30 +338,6 @@ def _read_all(inputs: list[str], axes: str | None, planes: str | None) -> dict[P
     if planes is not None:
         pictures = {path: select_planes(p, planes) for path, p in pictures.items()}
     return pictures
-
-
-def _output_names(
-    pictures: dict[Path, Picture], out: Path, config: DenoiseConfig
-) -> dict[Path, Path]:
-    """OUT is a file for one input, a folder for many."""
-    from .io import check_format
-    from .lazy import output_dtype
-
-    single = len(pictures) == 1 and not out.is_dir()
-    targets = {path: out if single else out / path.name for path in pictures}
-    for path, target in targets.items():
-        check_format(target, output_dtype(pictures[path].data.dtype, config), pictures[path].axes)
-        if target.exists() and target.samefile(path):
-            raise UserError(f"The output would overwrite the input {path}; name another.")
-    twice = [target for target in targets.values() if list(targets.values()).count(target) > 1]
-    if twice:
-        raise UserError(f"Several inputs would be written to {twice[0]}; denoise them in turn.")
-    if not single:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
-    return targets
 
 
 def _lines(facts: dict[str, Any], indent: str = "") -> list[str]:

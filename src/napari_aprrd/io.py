@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -12,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from . import ome_zarr
 from .axes import check_array, infer_axes
 from .core.errors import UserError
-from .core.files import write_atomically
+from .core.files import cannot_write, write_atomically
 
 TIFF = (".tif", ".tiff")
 PICTURE = (".png", ".jpg", ".jpeg")
 READABLE = (*TIFF, *PICTURE, ".npy", ".zarr")
+IN_MEMORY = 2**28  # bytes; larger TIFFs are read window by window
+_SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}  # names of units in TIFFs
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,10 @@ class Picture:
         Of the scale along X, Y and Z; empty where it is not known.
     flavour : {"", "imagej", "ome"}
         Kind of TIFF, kept on writing.
+    path : Path, optional
+        Of the file.
+    planes : str
+        Choice of planes, see `select_planes`; empty for all.
     """
 
     data: Any
@@ -44,13 +52,35 @@ class Picture:
     scale: dict[str, float] = field(default_factory=dict)
     unit: str = ""
     flavour: str = ""
+    path: Path | None = None
+    planes: str = ""
+
+    @property
+    def stamp(self) -> str:
+        """Tells whether the file is still the same.
+
+        Raises
+        ------
+        UserError
+            If it is there no more.
+        """
+        if self.path is None:
+            return ""
+        try:
+            status = self.path.stat()
+        except OSError as error:
+            raise UserError(f"{self.path} is there no more: {error.strerror}.") from error
+        size = status.st_size if self.path.is_file() else 0
+        return f"{self.path.resolve()} {size} {status.st_mtime_ns} {self.planes}"
 
     def with_data(self, data: Any) -> Picture:
         """The same picture with other pixels."""
         return replace(self, data=data)
 
 
-def read_picture(path: str | PathLike[str], axes: str | None = None) -> Picture:
+def read_picture(
+    path: str | PathLike[str], axes: str | None = None, *, in_memory: int = IN_MEMORY
+) -> Picture:
     """Read an image file.
 
     Parameters
@@ -59,6 +89,8 @@ def read_picture(path: str | PathLike[str], axes: str | None = None) -> Picture:
         TIFF, OME-TIFF, PNG, JPEG, NPY, Zarr or OME-Zarr.
     axes : str, optional
         Overrides the axes that the file names.
+    in_memory : int
+        Bytes; TIFFs that need more are read window by window.
 
     Raises
     ------
@@ -70,7 +102,7 @@ def read_picture(path: str | PathLike[str], axes: str | None = None) -> Picture:
         raise UserError(f"There is no file {path}.")
     suffix = path.suffix.lower()
     readers: dict[str, Callable[[Path], Picture]] = {
-        **dict.fromkeys(TIFF, _read_tiff),
+        **dict.fromkeys(TIFF, lambda p: _read_tiff(p, in_memory)),
         **dict.fromkeys(PICTURE, _read_png_or_jpeg),
         ".npy": lambda p: _named(np.load(p, mmap_mode="r", allow_pickle=False)),
         ".zarr": _read_zarr,
@@ -84,7 +116,8 @@ def read_picture(path: str | PathLike[str], axes: str | None = None) -> Picture:
     except Exception as error:  # readers raise what they like on foreign bytes
         raise UserError(f"Cannot read {path}: it is no valid {suffix} image.") from error
     check_array(picture.data)
-    return picture if axes is None else replace(picture, axes=infer_axes(picture.data.shape, axes))
+    axes = picture.axes if axes is None else infer_axes(picture.data.shape, axes)
+    return replace(picture, axes=axes, path=path)
 
 
 def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> None:
@@ -102,9 +135,10 @@ def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> 
             raise UserError(
                 f"Cannot write {path}: this format holds single 8-bit pictures; use .tif instead."
             )
-    elif suffix not in (*TIFF, ".npy"):
-        known = ", ".join((*TIFF, *PICTURE, ".npy"))
-        raise UserError(f"Cannot write {path}: use a name that ends in one of {known}.")
+    elif suffix not in READABLE:
+        raise UserError(
+            f"Cannot write {path}: use a name that ends in one of {', '.join(READABLE)}."
+        )
 
 
 def write_picture(path: str | PathLike[str], picture: Picture) -> None:
@@ -117,20 +151,26 @@ def write_picture(path: str | PathLike[str], picture: Picture) -> None:
     """
     suffix = Path(path).suffix.lower()
     check_format(path, picture.data.dtype, picture.axes)
-    data = np.asarray(picture.data)
     if suffix in TIFF:
-        write_atomically(path, lambda temporary: _write_tiff(temporary, picture, data))
+        write_atomically(path, lambda temporary: _write_tiff(temporary, picture))
     elif suffix == ".npy":
-        write_atomically(path, lambda temporary: _write_npy(temporary, data))
+        write_atomically(path, lambda temporary: _write_npy(temporary, picture.data))
+    elif suffix == ".zarr":
+        try:
+            ome_zarr.write(Path(path), picture.data, picture.axes, picture.scale, picture.unit)
+        except OSError as error:
+            raise cannot_write(Path(path), error) from error
     else:
         import imageio.v3 as iio
 
-        write_atomically(path, lambda temporary: iio.imwrite(temporary, data))
+        write_atomically(path, lambda temporary: iio.imwrite(temporary, np.asarray(picture.data)))
 
 
-def _write_npy(path: Path, data: np.ndarray[Any, Any]) -> None:
-    with path.open("wb") as file:  # given a name, NumPy would add a suffix of its own
-        np.save(file, data)
+def _write_npy(path: Path, data: Any) -> None:
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=data.dtype, shape=data.shape)
+    for part in range(len(out)):  # never the whole stack in memory
+        out[part] = data[part]
+    out.flush()
 
 
 def _named(data: Any) -> Picture:
@@ -146,35 +186,23 @@ def _read_png_or_jpeg(path: Path) -> Picture:
 
 
 def _read_zarr(path: Path) -> Picture:
-    import zarr
-
-    node = zarr.open(path, mode="r")
-    if isinstance(node, zarr.Array):
-        return _named(node)
-    attributes = dict(node.attrs)
-    scales = attributes.get("ome", attributes).get("multiscales")
-    if not scales:
-        raise UserError("it is a Zarr group without OME-Zarr images.")
-    level = scales[0]["datasets"][0]
-    data = node[level["path"]]
-    names = [a if isinstance(a, str) else a["name"] for a in scales[0]["axes"]]
-    axes = infer_axes(data.shape, "".join(names))
-    space = (a for a in scales[0]["axes"] if isinstance(a, dict) and a["name"].lower() in "zyx")
-    units = {a.get("unit", "") for a in space} - {""}
-    steps: list[float] = next(
-        (t["scale"] for t in level.get("coordinateTransformations", []) if t["type"] == "scale"),
-        [],
-    )
-    scale = dict(zip(axes, map(float, steps), strict=False))
-    return Picture(data, axes, scale, units.pop() if len(units) == 1 else "")
+    data, axes, scale, unit = ome_zarr.read(path)
+    return Picture(data, axes, scale, unit)
 
 
-def _read_tiff(path: Path) -> Picture:
+def _read_tiff(path: Path, in_memory: int) -> Picture:
     import tifffile
 
     with tifffile.TiffFile(path) as tiff:
         series = tiff.series[0]
-        data = series.asarray()
+        if series.nbytes > in_memory:
+            import zarr
+
+            store = tifffile.imread(path, aszarr=True, level=0)
+            data = zarr.open_array(store, mode="r")
+            weakref.finalize(data, store.close)
+        else:
+            data = series.asarray()
         # tifffile writes Q for "another axis".
         named = series.axes.replace("Q", "I")
         known = len(named) == data.ndim and len(set(named)) == data.ndim
@@ -221,10 +249,11 @@ def _resolution(tiff: Any) -> dict[str, float]:
     return scale
 
 
-def _write_tiff(path: Path, picture: Picture, data: np.ndarray[Any, Any]) -> None:
+def _write_tiff(path: Path, picture: Picture) -> None:
     import tifffile
 
-    axes, scale, unit = picture.axes, picture.scale, picture.unit
+    axes, scale, data = picture.axes, picture.scale, picture.data
+    unit = _SHORT.get(picture.unit, picture.unit)
     metadata: dict[str, Any] = {"axes": axes}
     photometric = "rgb" if "S" in axes else "minisblack"
     options: dict[str, Any] = {"compression": "zlib", "photometric": photometric}
@@ -246,12 +275,21 @@ def _write_tiff(path: Path, picture: Picture, data: np.ndarray[Any, Any]) -> Non
                 metadata[f"PhysicalSize{axis}Unit"] = unit or "µm"
         metadata |= {"TimeIncrement": scale["T"]} if "T" in scale else {}
     if options.get("imagej"):
-        axes_there = [axes.index(a) for a in "TZCYXS" if a in axes]
-        data = data.transpose(axes_there)  # the only order that ImageJ knows
-        metadata["axes"] = "".join(a for a in "TZCYXS" if a in axes)
+        ordered = "".join(a for a in "TZCYXS" if a in axes)  # the only order that ImageJ knows
+        if ordered != axes:
+            data = np.asarray(data).transpose([axes.index(a) for a in ordered])
+            metadata["axes"] = ordered
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # on names of axes that are unusual
-        tifffile.imwrite(path, data, metadata=metadata, **options)
+        if not metadata["axes"].endswith(("YX", "YXS")):
+            data = np.asarray(data)
+        if isinstance(data, np.ndarray):
+            tifffile.imwrite(path, data, metadata=metadata, **options)
+            return
+        plane = 3 if "S" in axes else 2  # dimensions of a page
+        pages = (np.asarray(data[index]) for index in np.ndindex(*data.shape[:-plane]))
+        shape = {"shape": data.shape, "dtype": data.dtype}
+        tifffile.imwrite(path, pages, metadata=metadata, **shape, **options)
 
 
 def find_files(inputs: list[str]) -> list[Path]:
@@ -293,4 +331,4 @@ def select_planes(picture: Picture, choice: str) -> Picture:
         ) from error
     check_array(data)
     axes = picture.axes if isinstance(index, slice) else picture.axes[1:]
-    return replace(picture, data=data, axes=axes)
+    return replace(picture, data=data, axes=axes, planes=choice)

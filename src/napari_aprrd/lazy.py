@@ -62,6 +62,7 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
     # dask wants chunks no smaller than their overlap.
     least = denoiser.architecture.halo(config.shifts or denoiser.shifts)
     least += denoiser.architecture.multiple
+    config = denoiser.fitted(config)
     config = DenoiseConfig.of(config, tile=max(config.tile, least))
     rows, columns = map(dict.fromkeys, zip(*denoiser.tiles(source.size, config), strict=True))
     spans = {"Y": list(rows), "X": list(columns)}

@@ -297,10 +297,11 @@ class DenoiseConfig(Config):
         description="'same' rounds and clips to the input's type; 'float32' keeps all digits.",
     )
     tile: int = Field(
-        512,
+        1024,
         ge=64,
         le=65_536,
-        description="Side of the tiles that are computed at once, halo not counted.",
+        description="Side of the tiles that are computed at once, halo not counted; smaller where "
+        "memory is short.",
         json_schema_extra={"unit": "pixels"},
     )
     device: Device = "auto"

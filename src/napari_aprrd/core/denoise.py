@@ -45,6 +45,7 @@ def denoise(
         )
     clock = Clock()
     denoiser.to(config.device)
+    config = denoiser.fitted(config)
     total = len(planes.sizes)
     for plane, size in enumerate(planes.sizes):
 

@@ -17,10 +17,11 @@ from .calibration import Calibration
 from .config import ALL_SHIFTS, Config, DenoiseConfig
 from .devices import pick_device
 from .errors import UserError
+from .memory import SMALLEST, free_bytes, is_out_of_memory, plan_tile
 from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
 from .patches import Image, Normalisation
 from .precision import Precision, autocast
-from .predict import Read, Tile, predict_tile, tiles_of
+from .predict import Read, Tile, predict_tile, quarters, tiles_of
 
 Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
 
@@ -47,6 +48,12 @@ class Architecture(Config):
     def multiple(self) -> int:
         """The sides of the network's input are multiples of this, in pixels."""
         return 1 << self.depth
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory at the peak of denoising for each pixel of the input; measured, float32."""
+        floats = 40 if self.kind == "blind-spot" else 8
+        return 4 * floats * (self.width + self.channels)
 
     def halo(self, shifts: Sequence[int] = ()) -> int:
         """Bound of the receptive field's reach to any side at these shifts, in pixels."""
@@ -150,12 +157,20 @@ class Denoiser:
         """The tiles in which a plane of some height and width is denoised."""
         return self._tiles(size, config.tile, config.shifts or self.shifts)
 
+    def fitted(self, config: DenoiseConfig) -> DenoiseConfig:
+        """The same settings with tiles that the free memory allows."""
+        halo = self.architecture.halo(config.shifts or self.shifts)
+        free = free_bytes(pick_device(config.device))
+        tile = plan_tile(config.tile, halo, self.architecture.bytes_per_pixel, free)
+        return DenoiseConfig.of(config, tile=tile)
+
     def predict_tile(
         self, read: Read, size: Sequence[int], tile: Tile, config: DenoiseConfig
     ) -> Image:
         """Denoise one of the `tiles` of a plane: (C, h, w), float32, units of the source."""
-        mean = self._mean_of(config.shifts or self.shifts)
-        output = self.normalisation.undo(self._apply(mean, read, size, tile))
+        shifts = config.shifts or self.shifts
+        output = self._apply(self._mean_of(shifts), read, size, tile, shifts)
+        output = self.normalisation.undo(output)
         if config.calibrate and self.calibration is not None:
             output = self.calibration.apply(output)
         source = read(tile[0].kept, tile[1].kept)
@@ -198,7 +213,7 @@ class Denoiser:
         size = image.shape[1:]
         for tile in self._tiles(size, config.tile, shifts):
             place = (slice(None), tile[0].kept, tile[1].kept)
-            output[place] = self._apply(forward, _reader(image), size, tile)
+            output[place] = self._apply(forward, _reader(image), size, tile, shifts)
         return output.reshape(len(shifts), self.channels, *image.shape[1:])
 
     def to(self, device: str) -> Denoiser:
@@ -219,9 +234,17 @@ class Denoiser:
         return tiles_of(size, tile=tile, halo=halo, multiple=multiple)
 
     def _apply(
-        self, forward: Callable[[Tensor], Tensor], read: Read, size: Sequence[int], tile: Tile
+        self,
+        forward: Callable[[Tensor], Tensor],
+        read: Read,
+        size: Sequence[int],
+        tile: Tile,
+        shifts: Sequence[int],
     ) -> Image:
-        """The network's output for a tile, normalised: (K, h, w)."""
+        """The network's output for a tile, normalised: (K, h, w).
+
+        A tile for which memory runs out is computed in four parts.
+        """
         device = next(self.network.parameters()).device
 
         def on_device(x: Tensor) -> Tensor:
@@ -230,7 +253,23 @@ class Denoiser:
         def normalised(rows: slice, columns: slice) -> Image:
             return self.normalisation.apply(read(rows, columns))
 
-        return predict_tile(on_device, normalised, size, tile)
+        try:
+            return predict_tile(on_device, normalised, size, tile)
+        except (MemoryError, RuntimeError) as error:
+            side = max(span.keep_stop - span.keep_start for span in tile)
+            if not is_out_of_memory(error):
+                raise
+            if side < 2 * SMALLEST:
+                raise UserError(
+                    "There is not enough memory for even a small tile; close other programs."
+                ) from error
+        halo, multiple = self.architecture.halo(shifts), self.architecture.multiple
+        parts = [
+            self._apply(forward, read, size, part, shifts)
+            for part in quarters(tile, size, halo=halo, multiple=multiple)
+        ]
+        rows = [np.concatenate(parts[i : i + 2], axis=2) for i in (0, 2)]
+        return np.concatenate(rows, axis=1)
 
 
 def _reader(image: Image) -> Read:

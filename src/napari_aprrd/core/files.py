@@ -32,7 +32,12 @@ def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) ->
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror or error}.") from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> UserError:
+    """What to tell when a file cannot be written."""
+    return UserError(f"Cannot write {path}: {error.strerror or error}.")
 
 
 def _umask() -> int:
@@ -56,4 +61,4 @@ def check_writable(path: str | PathLike[str]) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix="."):
             pass
     except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}.") from error
+        raise cannot_write(path, error) from error

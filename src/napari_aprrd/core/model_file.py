@@ -52,6 +52,12 @@ def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
     UserError
         If the folder is missing or may not be written to.
     """
+    content = to_bytes(denoiser)
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def to_bytes(denoiser: Denoiser) -> bytes:
+    """The content of a model file; the same model gives the same bytes."""
     calibration = denoiser.calibration
     header = {
         "format": FORMAT,
@@ -64,8 +70,7 @@ def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
         name: tensor.detach().cpu().contiguous()
         for name, tensor in denoiser.network.state_dict().items()
     }
-    content = serialise(weights, {KEY: json.dumps(header)})
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return bytes(serialise(weights, {KEY: json.dumps(header)}))
 
 
 def load(path: str | PathLike[str]) -> Denoiser:

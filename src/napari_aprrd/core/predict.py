@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .patches import Image, fill_invalid
-from .tiles import Span, spans
+from .tiles import Span, span, spans
 
 BORDER = 16  # pixels of reflection around the image, as in the published inference
 
@@ -21,6 +21,16 @@ def tiles_of(size: Sequence[int], *, tile: int, halo: int, multiple: int) -> lis
     """The tiles of a plane of some height and width, row by row; see `tiles.spans`."""
     rows, columns = (list(spans(n, tile, halo, multiple, BORDER)) for n in size)
     return [(row, column) for row in rows for column in columns]
+
+
+def quarters(tile: Tile, size: Sequence[int], *, halo: int, multiple: int) -> list[Tile]:
+    """A tile in four."""
+    halves = []
+    for whole, length in zip(tile, size, strict=True):
+        middle = (whole.keep_start + whole.keep_stop) // 2
+        cuts = ((whole.keep_start, middle), (middle, whole.keep_stop))
+        halves.append([span(*cut, length, halo, multiple, BORDER) for cut in cuts])
+    return [(row, column) for row in halves[0] for column in halves[1]]
 
 
 def predict_tile(

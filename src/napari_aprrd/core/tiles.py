@@ -43,14 +43,21 @@ def spans(length: int, tile: int, halo: int, multiple: int, border: int) -> Iter
     border : int
         Pixels that are added before the image; after it, as many and the rest to a multiple.
     """
-    end = round_up(length + 2 * border, multiple) - border
     starts = list(range(0, length, tile))
     if len(starts) > 1 and length - starts[-1] <= halo + multiple:
         starts.pop()  # so narrow a rest costs less as part of its neighbour
     for keep_start, keep_stop in pairwise([*starts, length]):
-        start = (keep_start + border - halo) // multiple * multiple - border
-        stop = round_up(keep_stop + border + halo, multiple) - border
-        yield Span(max(start, -border), min(stop, end), keep_start, keep_stop)
+        yield span(keep_start, keep_stop, length, halo, multiple, border)
+
+
+def span(
+    keep_start: int, keep_stop: int, length: int, halo: int, multiple: int, border: int
+) -> Span:
+    """One tile; see `spans`."""
+    end = round_up(length + 2 * border, multiple) - border
+    start = (keep_start + border - halo) // multiple * multiple - border
+    stop = round_up(keep_stop + border + halo, multiple) - border
+    return Span(max(start, -border), min(stop, end), keep_start, keep_stop)
 
 
 def round_up(value: int, multiple: int) -> int:

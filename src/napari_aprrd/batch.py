@@ -1,0 +1,164 @@
+"""Many files: one after the other; what fails is told at the end, the rest is done."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .core.config import DenoiseConfig
+from .core.denoiser import Denoiser
+from .core.errors import UserError
+from .core.files import check_writable, write_atomically
+from .core.progress import run
+from .io import IN_MEMORY, Picture, check_format, read_picture, select_planes
+from .lazy import output_dtype
+from .show import listener
+from .stream import denoise_file
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+SUMMARY = "summary.csv"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one file: a line of the summary."""
+
+    input: Path
+    output: Path
+    status: str  # done, skipped, failed, interrupted
+    seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Input files with what was said about them, and where their outputs go.
+
+    Parameters
+    ----------
+    targets : dict of Path to Path
+        Output for each input.
+    axes : str, optional
+        Of all files, where they do not say.
+    planes : str, optional
+        Choice of planes.
+    """
+
+    targets: dict[Path, Path]
+    axes: str | None = None
+    planes: str | None = None
+
+    @classmethod
+    def to(cls, inputs: Sequence[Path], out: Path, axes: str | None, planes: str | None) -> Files:
+        """OUT is a file for one input, a folder for many.
+
+        Raises
+        ------
+        UserError
+            If an output would overwrite an input or another output.
+        """
+        single = len(inputs) == 1 and (not out.is_dir() or out.suffix == ".zarr")
+        targets = {path: out if single else out / path.name for path in inputs}
+        for path, target in targets.items():
+            if target.exists() and path.exists() and target.samefile(path):
+                raise UserError(f"The output would overwrite the input {path}; name another.")
+        twice = [t for t in targets.values() if list(targets.values()).count(t) > 1]
+        if twice:
+            raise UserError(f"Several inputs would be written to {twice[0]}; denoise them in turn.")
+        if not single:
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+        return cls(targets, axes, planes)
+
+    def read(self, path: Path) -> Picture:
+        """Open one of the inputs; large ones are read window by window."""
+        picture = read_picture(path, self.axes, in_memory=IN_MEMORY // len(self.targets))
+        return picture if self.planes is None else select_planes(picture, self.planes)
+
+    def check(self, path: Path, picture: Picture, config: DenoiseConfig) -> None:
+        """Make sure, before hours of work, that the output can be written."""
+        target = self.targets[path]
+        check_format(target, output_dtype(picture.data.dtype, config), picture.axes)
+        # An OME-Zarr is a folder, and so may be there.
+        zarr = target.suffix.lower() == ".zarr"
+        check_writable(target.with_name(f".{target.name}") if zarr else target)
+
+    def key(self, settings: dict[str, Any]) -> str:
+        """The same for the same files and settings."""
+        stamps = [self.read(path).stamp for path in self.targets]
+        text = json.dumps([stamps, self.axes, settings], default=str, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def denoise_files(
+    files: Files,
+    model_for: Callable[[Path, Picture], Denoiser],
+    config: DenoiseConfig,
+    *,
+    overwrite: bool = True,
+    cluster: Cluster | None = None,
+    tell: Callable[[str], Any] = lambda _: None,
+) -> list[Result]:
+    """Denoise files one after the other.
+
+    Parameters
+    ----------
+    files : Files
+    model_for : callable
+        Gets or makes the model for a file.
+    config : DenoiseConfig
+    overwrite : bool
+        False: outputs that are there are left alone.
+    cluster : Cluster, optional
+        Dask workers to compute on.
+    tell : callable
+        Gets a sentence for each file.
+
+    Returns
+    -------
+    list of Result
+        One for each file, up to an interruption.
+    """
+    results = []
+    for path, target in files.targets.items():
+        begun = time.monotonic()
+        if target.exists() and not overwrite:
+            results.append(Result(path, target, "skipped", 0.0))
+            tell(f"Skipped {path}: {target} is there.")
+            continue
+        status, message = "done", ""
+        try:
+            picture = files.read(path)
+            files.check(path, picture, config)
+            model = model_for(path, picture)
+            with listener(True) as listen:
+                job = denoise_file(picture, target, model, config, cluster=cluster)
+                status = "done" if run(job, listen) else "interrupted"
+            if status == "done":
+                tell(f"Wrote {target}")
+        except UserError as error:
+            status, message = "failed", str(error)
+        results.append(Result(path, target, status, round(time.monotonic() - begun, 1), message))
+        if status == "interrupted":
+            break
+    return results
+
+
+def write_summary(results: Sequence[Result], path: Path) -> None:
+    """Write a CSV file with a line for each file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Result)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(result) for result in results)
+    write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))

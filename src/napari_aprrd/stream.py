@@ -1,0 +1,252 @@
+"""Denoising from file to file, tile by tile: memory stays flat, and what was killed goes on.
+
+The output grows in a folder beside its final place, with a journal of the tiles that are done.
+Started again, the work goes on with the missing ones. Only the finished file gets the name that
+was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from . import ome_zarr
+from .axes import ArrayPlanes
+from .core import model_file
+from .core.config import DenoiseConfig
+from .core.denoiser import Denoiser
+from .core.errors import UserError
+from .core.files import cannot_write
+from .core.progress import STOP, Clock, Job, Progress, report
+from .core.tiles import Span
+from .io import Picture, write_picture
+from .lazy import output_dtype
+
+if TYPE_CHECKING:
+    from .cluster import Cluster
+
+_MOST_FAILURES = 10  # tiles; after which something else is wrong
+
+
+class Unit(NamedTuple):
+    """One tile of one plane: what is computed, written and noted down at once."""
+
+    plane: int
+    rows: Span
+    columns: Span
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything but the model that a tile needs.
+
+    Parameters
+    ----------
+    planes : ArrayPlanes
+        The source.
+    out : zarr.Array
+        Shaped like the source.
+    config : DenoiseConfig
+    """
+
+    planes: ArrayPlanes
+    out: Any
+    config: DenoiseConfig
+
+    def do(self, unit: Unit, denoiser: Denoiser) -> None:
+        """Denoise one tile and write it."""
+        planes = self.planes
+        place = planes.place(unit.plane, unit.rows.kept, unit.columns.kept)
+
+        def read(rows: slice, columns: slice) -> Any:
+            try:
+                return planes.read(unit.plane, rows, columns)
+            except Exception as error:  # readers raise what they like
+                raise UserError(
+                    f"Plane {unit.plane}, rows {rows.start} to {rows.stop}, columns "
+                    f"{columns.start} to {columns.stop} cannot be read ({error})"
+                ) from error
+
+        tile = (unit.rows, unit.columns)
+        clean = denoiser.predict_tile(read, planes.size, tile, self.config)
+        inner = ArrayPlanes(np.asarray(planes.data[place]), planes.axes)
+        block = inner.new_output(self.out.dtype)
+        inner.write(block, 0, (slice(None), slice(None)), clean)
+        self.out[place] = block
+
+
+def denoise_file(
+    picture: Picture,
+    target: Path,
+    denoiser: Denoiser,
+    config: DenoiseConfig,
+    *,
+    cluster: Cluster | None = None,
+) -> Job[bool]:
+    """Denoise a picture into a file.
+
+    Parameters
+    ----------
+    picture : Picture
+        As read from its file.
+    target : Path
+        TIFF, NPY, PNG, JPEG or OME-Zarr, by its name.
+    denoiser : Denoiser
+    config : DenoiseConfig
+    cluster : Cluster, optional
+        Dask workers to compute on; else this process does.
+
+    Yields
+    ------
+    Progress
+        Steps are tiles.
+
+    Returns
+    -------
+    bool
+        True when the file is there; False when stopped before, with the tiles done kept.
+
+    Raises
+    ------
+    UserError
+        If tiles could not be read; all others are kept for the next start.
+    """
+    clock, folder = Clock(), partial_folder(target)
+    planes = ArrayPlanes(picture.data, picture.axes)
+    if planes.channels != denoiser.channels:
+        raise UserError(
+            f"The model was trained on {denoiser.channels} channel(s), "
+            f"the image has {planes.channels}."
+        )
+    try:
+        journal = Journal.open(folder, picture, denoiser, denoiser.fitted(config))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    config, dtype = journal.config, output_dtype(picture.data.dtype, journal.config)
+    tiles = denoiser.tiles(planes.size, config)
+    units = [Unit(p, *tile) for p in range(len(planes.sizes)) for tile in tiles]
+    out = journal.array(planes, dtype)
+    work = Work(planes, out, config)
+    missing = [number for number in range(len(units)) if number not in journal.done]
+    failures: list[str] = []
+    note = f"Going on: {len(journal.done)} of {len(units)} tiles are done." if journal.done else ""
+    results = (
+        cluster.results(picture, folder, config, denoiser, units, missing)
+        if cluster is not None
+        else _one_by_one(work, units, missing, denoiser)
+    )
+    try:
+        for number, failure in results:
+            if failure:
+                failures.append(failure)
+                if len(failures) >= _MOST_FAILURES:
+                    break
+            else:
+                journal.note(number)
+            progress = Progress("Denoise", len(journal.done), len(units), clock.seconds, note=note)
+            note = ""
+            if (yield from report(progress, clock)) is STOP and len(journal.done) < len(units):
+                return False
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    if failures:
+        raise UserError(
+            f"{failures[0]}; {len(failures)} of {len(units)} tiles failed. The others are kept: "
+            "start the same command again to go on."
+        )
+    _finish(picture, target, denoiser, out, folder)
+    return True
+
+
+def _one_by_one(
+    work: Work, units: list[Unit], missing: list[int], denoiser: Denoiser
+) -> Iterator[tuple[int, str]]:
+    """Numbers of the tiles done, with what went wrong."""
+    denoiser.to(work.config.device)
+    for number in missing:
+        failure = ""
+        try:
+            work.do(units[number], denoiser)
+        except UserError as error:
+            failure = str(error)
+        yield number, failure
+
+
+def _finish(picture: Picture, target: Path, denoiser: Denoiser, out: Any, folder: Path) -> None:
+    clean = picture.with_data(out)
+    if target.suffix.lower() != ".zarr":
+        write_picture(target, clean)
+        shutil.rmtree(folder)
+        return
+    image = folder / "image.zarr"
+    ome_zarr.finish(image, picture.axes, picture.scale, picture.unit, denoiser.record)
+    try:
+        ome_zarr.move(image, target)
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+def partial_folder(target: Path) -> Path:
+    """Where an output grows until it is complete."""
+    return target.with_name(f".{target.name}.partial")
+
+
+class Journal:
+    """Which tiles of an output are done."""
+
+    def __init__(self, folder: Path, config: DenoiseConfig, done: set[int]) -> None:
+        self.folder, self.config, self.done = folder, config, done
+
+    @classmethod
+    def open(
+        cls, folder: Path, picture: Picture, denoiser: Denoiser, config: DenoiseConfig
+    ) -> Journal:
+        """Go on with what is there, if it came from the same source, model and settings."""
+        wanted = config.model_dump(mode="json")
+        tile = wanted.pop("tile")
+        del wanted["device"]
+        data = picture.data
+        identity = {
+            "source": [picture.stamp, list(map(int, data.shape)), str(data.dtype), picture.axes],
+            "model": hashlib.sha256(model_file.to_bytes(denoiser)).hexdigest(),
+            "config": wanted,
+        }
+        try:
+            found = json.loads((folder / "identity.json").read_text())
+            tile, same = found.pop("tile"), found == identity
+        except (OSError, ValueError, KeyError):
+            same = False
+        done: set[int] = set()
+        if same:
+            journal = folder / "done.txt"
+            lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
+            done = {int(line) for line in lines if line.isdecimal()}
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            (folder / "identity.json").write_text(json.dumps({**identity, "tile": tile}))
+        return cls(folder, DenoiseConfig.of(config, tile=tile), done)
+
+    def array(self, planes: ArrayPlanes, dtype: Any) -> Any:
+        """The output so far."""
+        import zarr
+
+        image = self.folder / "image.zarr"
+        if self.done:
+            return zarr.open_array(image / "0", mode="r+")
+        shutil.rmtree(image, ignore_errors=True)
+        return ome_zarr.create(image, planes.data.shape, dtype, planes.chunks(self.config.tile))
+
+    def note(self, number: int) -> None:
+        """Note a tile down that is written."""
+        with (self.folder / "done.txt").open("a") as file:
+            file.write(f"{number}\n")
+        self.done.add(number)
