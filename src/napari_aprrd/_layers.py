@@ -99,6 +99,11 @@ class PartPlanes:
         rows, columns = self.rows, self.columns
         return [(rows.stop - rows.start, columns.stop - columns.start)] * len(self.planes)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes no time to speak of."""
+        return self.whole.in_memory
+
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32."""
         top, left = self.rows.start, self.columns.start

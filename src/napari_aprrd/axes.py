@@ -135,9 +135,26 @@ class ArrayPlanes:
         at = {"Y": rows, "X": columns}
         return ArrayPlanes(self.data[tuple(at.get(a, slice(None)) for a in self.axes)], self.axes)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes no time to speak of."""
+        return isinstance(self.data, np.ndarray)
+
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
-        """Read a window of a plane: (C, h, w), float32."""
-        window = np.asarray(self.data[self._index(plane, rows, columns)])
+        """Read a window of a plane: (C, h, w), float32.
+
+        Raises
+        ------
+        UserError
+            If the source fails.
+        """
+        try:
+            window = np.asarray(self.data[self._index(plane, rows, columns)])
+        except Exception as error:  # readers raise what they like
+            raise UserError(
+                f"Plane {plane}, rows {rows.start} to {rows.stop}, columns {columns.start} to "
+                f"{columns.stop} cannot be read ({error})."
+            ) from error
         return self._channels_first(window).astype(np.float32)
 
     def place(self, plane: int, rows: slice, columns: slice) -> tuple[slice, ...]:
@@ -223,6 +240,11 @@ class JoinedPlanes:
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width of each plane, in pixels."""
         return [size for part in self.parts for size in part.sizes]
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes no time to speak of."""
+        return all(part.in_memory for part in self.parts)
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32."""

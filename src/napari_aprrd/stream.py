@@ -66,13 +66,7 @@ class Work:
         place = planes.place(unit.plane, unit.rows.kept, unit.columns.kept)
 
         def read(rows: slice, columns: slice) -> Any:
-            try:
-                return planes.read(unit.plane, rows, columns)
-            except Exception as error:  # readers raise what they like
-                raise UserError(
-                    f"Plane {unit.plane}, rows {rows.start} to {rows.stop}, columns "
-                    f"{columns.start} to {columns.stop} cannot be read ({error})"
-                ) from error
+            return planes.read(unit.plane, rows, columns)
 
         tile = (unit.rows, unit.columns)
         clean = denoiser.predict_tile(read, planes.size, tile, self.config)
@@ -158,7 +152,7 @@ def denoise_file(
         raise cannot_write(target, error) from error
     if failures:
         raise UserError(
-            f"{failures[0]}; {len(failures)} of {len(units)} tiles failed. The others are kept: "
+            f"{failures[0]} {len(failures)} of {len(units)} tiles failed. The others are kept: "
             "start the same command again to go on."
         )
     _finish(picture, target, denoiser, out, folder)

@@ -8,13 +8,14 @@ import torch
 
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.patches import (
-    CropSampler,
+    Image,
     MemoryPlanes,
     Normalisation,
+    Places,
     fill_invalid,
     held_out_pixels,
-    read_window,
 )
+from napari_aprrd.core.reading import CropSampler
 
 from .makers import noisy_image, noisy_planes
 
@@ -33,6 +34,10 @@ def test_planes_in_memory_are_read_as_float32() -> None:
     window = planes.read(0, slice(1, 3), slice(2, 4))
     assert window.dtype == np.float32
     np.testing.assert_array_equal(window[1], [[18, 19], [22, 23]])
+
+
+def read_window(planes: MemoryPlanes, rng: np.random.Generator, side: int) -> Image:
+    return planes.read(*Places(planes.sizes).draw(rng, side))
 
 
 def test_windows_lie_anywhere_in_the_plane() -> None:

@@ -19,9 +19,10 @@ from .errors import UserError
 from .losses import distillation_loss
 from .networks import BlindSpotNetwork
 from .optimise import optimise
-from .patches import CropSampler, MemoryPlanes, Normalisation, Planes
+from .patches import MemoryPlanes, Normalisation, Planes
 from .precision import pick_precision
 from .progress import STOP, Clock, Job, Progress, Signal, report
+from .reading import CropSampler
 from .recharge import recharge, recharge_masks
 from .record import describe
 

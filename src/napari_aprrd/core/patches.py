@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -29,8 +29,18 @@ class Planes(Protocol):
     def sizes(self) -> Sequence[tuple[int, int]]:
         """Height and width of each plane, in pixels."""
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes no time to speak of."""
+
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
-        """Read a window of a plane: (C, h, w), float32, in the units of the source."""
+        """Read a window of a plane: (C, h, w), float32, in the units of the source.
+
+        Raises
+        ------
+        UserError
+            If the source fails.
+        """
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class MemoryPlanes:
     """Planes that are arrays in memory, each (C, H, W)."""
 
     images: Sequence[Image]
+    in_memory = True
 
     @property
     def channels(self) -> int:
@@ -72,9 +83,12 @@ class Normalisation:
         UserError
             If the images are constant or hold no finite pixel.
         """
-        rng = np.random.default_rng(seed)
+        rng, places = np.random.default_rng(seed), Places(planes.sizes)
         pixels = np.concatenate(
-            [read_window(planes, rng, 256).reshape(planes.channels, -1) for _ in range(windows)],
+            [
+                planes.read(*places.draw(rng, 256)).reshape(planes.channels, -1)
+                for _ in range(windows)
+            ],
             axis=1,
         )
         if not np.isfinite(pixels).any(axis=1).all():
@@ -109,22 +123,21 @@ class Normalisation:
         return np.array(self.offset)[:, None, None], np.array(self.scale)[:, None, None]
 
 
-def read_window(planes: Planes, rng: np.random.Generator, side: int) -> Image:
-    """Read a window at a random place: (C, h, w)."""
-    return planes.read(*random_place(planes, rng, side))
+class Places:
+    """Random windows of planes of some sizes; every pixel of the source is equally likely."""
 
+    def __init__(self, sizes: Sequence[tuple[int, int]]) -> None:
+        self._sizes = sizes
+        self._ends = np.cumsum([h * w for h, w in sizes])
 
-def random_place(planes: Planes, rng: np.random.Generator, side: int) -> tuple[int, slice, slice]:
-    """Draw a window: plane, rows, columns; every pixel of the source is equally likely.
-
-    The window is smaller than `side` where the plane is.
-    """
-    areas = np.array([h * w for h, w in planes.sizes], np.float64)
-    plane = int(rng.choice(len(areas), p=areas / areas.sum()))
-    h, w = planes.sizes[plane]
-    top = int(rng.integers(max(h - side, 0) + 1))
-    left = int(rng.integers(max(w - side, 0) + 1))
-    return plane, slice(top, min(top + side, h)), slice(left, min(left + side, w))
+    def draw(self, rng: np.random.Generator, side: int) -> tuple[int, slice, slice]:
+        """Plane, rows, columns of a window, smaller than `side` where the plane is."""
+        pixel = rng.integers(self._ends[-1])
+        plane = int(np.searchsorted(self._ends, pixel, side="right"))
+        h, w = self._sizes[plane]
+        top = int(rng.integers(max(h - side, 0) + 1))
+        left = int(rng.integers(max(w - side, 0) + 1))
+        return plane, slice(top, min(top + side, h)), slice(left, min(left + side, w))
 
 
 def some_windows(
@@ -137,8 +150,8 @@ def some_windows(
     list of (plane, rows, columns)
     """
     if sum(-(-h // side) * -(-w // side) for h, w in planes.sizes) > count:
-        rng = np.random.default_rng(seed)
-        return [random_place(planes, rng, side) for _ in range(count)]
+        rng, places = np.random.default_rng(seed), Places(planes.sizes)
+        return [places.draw(rng, side) for _ in range(count)]
     return [
         (plane, slice(top, min(top + side, h)), slice(left, min(left + side, w)))
         for plane, (h, w) in enumerate(planes.sizes)
@@ -187,53 +200,6 @@ class Crops(NamedTuple):
         device = next(network.parameters()).device
         values, *masks = (part.to(device, non_blocking=True) for part in self)
         return Crops(values.contiguous(memory_format=torch.channels_last), *masks)
-
-
-class CropSampler:
-    """Random square crops in random orientation, normalised.
-
-    Parameters
-    ----------
-    planes : Planes
-        The source.
-    normalisation : Normalisation
-    batch, patch : int
-        Crops in a batch; their side in pixels.
-    seed : int
-        Of the crops' places and orientations.
-    hold_out : float
-        Share of the pixels that is held out, the same pixels whatever the seed.
-    """
-
-    def __init__(
-        self,
-        planes: Planes,
-        normalisation: Normalisation,
-        *,
-        batch: int,
-        patch: int,
-        seed: int,
-        hold_out: float = 0.0,
-    ) -> None:
-        check_sizes(planes, patch)
-        self._planes, self._normalisation = planes, normalisation
-        self._batch, self._patch, self._hold_out = batch, patch, hold_out
-        self._rng = np.random.default_rng(seed)
-
-    def draw(self) -> Crops:
-        """Return the next batch."""
-        crops = [self._crop() for _ in range(self._batch)]
-        return Crops(*(torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)))
-
-    def _crop(self) -> list[NDArray[Any]]:
-        place = random_place(self._planes, self._rng, self._patch)
-        crop = self._planes.read(*place)
-        valid = np.isfinite(crop)
-        held_out = held_out_pixels(*place, share=self._hold_out)[None]
-        crop = self._normalisation.apply(fill_invalid(crop))
-        turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8-fold augmentation
-        turned = (np.rot90(part, turns, axes=(1, 2)) for part in (crop, valid, held_out))
-        return [part[:, ::-1] if flip else part for part in turned]
 
 
 def held_out_pixels(plane: int, rows: slice, columns: slice, *, share: float) -> NDArray[np.bool_]:

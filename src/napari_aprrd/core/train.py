@@ -17,8 +17,9 @@ from .losses import apr_loss, mean_norm
 from .networks import BlindSpotNetwork
 from .noise import NoiseReport, inspect
 from .optimise import optimise
-from .patches import Crops, CropSampler, Normalisation, Planes, check_sizes
+from .patches import Crops, Normalisation, Planes, check_sizes
 from .progress import Clock, Job, Progress, Signal, report
+from .reading import CropSampler
 from .record import describe
 from .replace import replacer_maps
 
@@ -97,6 +98,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         config,
         clock,
     )
+    done["waiting"] = round(sampler.waited / max(done["seconds"], 1e-9), 3)
     teacher.record["train"].update(done)
     if noise is not None:
         shifts = yield from target_shifts(teacher, planes, noise, config.shift, clock)

@@ -1,0 +1,182 @@
+"""Crops for training at the speed of memory, whatever the source: dask, zarr, files."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .errors import UserError
+from .patches import (
+    Crops,
+    Image,
+    Normalisation,
+    Places,
+    Planes,
+    check_sizes,
+    fill_invalid,
+    held_out_pixels,
+)
+
+SIDE = 512  # pixels: of the windows that are kept
+WINDOWS = 16  # kept at most
+FIRST = 4  # read before the first crop
+REUSE = 32  # crops until the next window takes the place of the oldest
+MOST_FAILURES = 10  # windows in a row that cannot be read
+
+Place = tuple[int, slice, slice]  # plane, rows, columns
+
+
+class Window(NamedTuple):
+    """A part of a plane, in memory."""
+
+    plane: int
+    top: int
+    left: int
+    values: Image  # (C, h, w)
+
+
+class Direct:
+    """Crops straight from a source in memory."""
+
+    waited = 0.0
+
+    def __init__(self, planes: Planes) -> None:
+        self._planes, self._places = planes, Places(planes.sizes)
+
+    def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
+        """A crop at a random place."""
+        place = self._places.draw(rng, side)
+        return place, self._planes.read(*place)
+
+
+class Pool:
+    """Crops of a few windows, of which one after the other is replaced while training goes on.
+
+    The windows depend on the seed alone, not on how long reading takes.
+
+    Parameters
+    ----------
+    planes : Planes
+        A source that is slow to read.
+    least : int
+        Side of the largest crop, in pixels.
+    seed : int
+
+    Attributes
+    ----------
+    waited : float
+        Seconds in which training waited for the source.
+    """
+
+    def __init__(self, planes: Planes, least: int, seed: int) -> None:
+        self.waited = 0.0
+        self._planes, self._places = planes, Places(planes.sizes)
+        self._side = max(SIDE, least)
+        self._rng = np.random.default_rng((seed, 1))
+        self._reader = ThreadPoolExecutor(1, "napari-aprrd reading")
+        weakref.finalize(self, self._reader.shutdown, wait=False)
+        self._failures = self._drawn = self._oldest = 0
+        self._windows: list[Window] = []
+        self._next = self._read_ahead()
+
+    def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
+        """A crop of one of the windows."""
+        while len(self._windows) < FIRST or self._drawn >= REUSE:
+            self._take_next()
+        self._drawn += 1
+        window = self._windows[int(rng.integers(len(self._windows)))]
+        height, width = window.values.shape[1:]
+        top = int(rng.integers(max(height - side, 0) + 1))
+        left = int(rng.integers(max(width - side, 0) + 1))
+        rows, columns = slice(top, min(top + side, height)), slice(left, min(left + side, width))
+        place = (
+            window.plane,
+            slice(rows.start + window.top, rows.stop + window.top),
+            slice(columns.start + window.left, columns.stop + window.left),
+        )
+        return place, window.values[:, rows, columns]
+
+    def _read_ahead(self) -> Future[Window]:
+        plane, rows, columns = self._places.draw(self._rng, self._side)
+        planes = self._planes  # not self: the thread must not keep the pool alive
+
+        def read() -> Window:
+            return Window(plane, rows.start, columns.start, planes.read(plane, rows, columns))
+
+        return self._reader.submit(read)
+
+    def _take_next(self) -> None:
+        begun = time.perf_counter()
+        try:
+            window = self._next.result()
+        except UserError:  # other parts of the source can be learnt from
+            self._failures += 1
+            if self._failures >= MOST_FAILURES:
+                raise
+        else:
+            self._failures = self._drawn = 0
+            if len(self._windows) < WINDOWS:
+                self._windows.append(window)
+            else:
+                self._windows[self._oldest] = window
+                self._oldest = (self._oldest + 1) % WINDOWS
+        self.waited += time.perf_counter() - begun
+        self._next = self._read_ahead()
+
+
+class CropSampler:
+    """Random square crops in random orientation, normalised.
+
+    Parameters
+    ----------
+    planes : Planes
+        The source.
+    normalisation : Normalisation
+    batch, patch : int
+        Crops in a batch; their side in pixels.
+    seed : int
+        Of the crops' places and orientations.
+    hold_out : float
+        Share of the pixels that is held out, the same pixels whatever the seed.
+    """
+
+    def __init__(
+        self,
+        planes: Planes,
+        normalisation: Normalisation,
+        *,
+        batch: int,
+        patch: int,
+        seed: int,
+        hold_out: float = 0.0,
+    ) -> None:
+        check_sizes(planes, patch)
+        self._source = Direct(planes) if planes.in_memory else Pool(planes, patch, seed)
+        self._normalisation = normalisation
+        self._batch, self._patch, self._hold_out = batch, patch, hold_out
+        self._rng = np.random.default_rng(seed)
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which training waited for the source."""
+        return self._source.waited
+
+    def draw(self) -> Crops:
+        """Return the next batch."""
+        crops = [self._crop() for _ in range(self._batch)]
+        return Crops(*(torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)))
+
+    def _crop(self) -> list[NDArray[Any]]:
+        place, crop = self._source.draw(self._rng, self._patch)
+        valid = np.isfinite(crop)
+        held_out = held_out_pixels(*place, share=self._hold_out)[None]
+        crop = self._normalisation.apply(fill_invalid(crop))
+        turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8-fold augmentation
+        turned = (np.rot90(part, turns, axes=(1, 2)) for part in (crop, valid, held_out))
+        return [part[:, ::-1] if flip else part for part in turned]
