@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from core.makers import random_denoiser
@@ -278,6 +279,39 @@ def test_two_layers_of_different_size_train_together(qtbot: Any, viewer: ViewerM
     widget.picker.layers.value = [viewer.layers["cells"], other]
     _run(qtbot, widget)
     assert session["cells APR"].record["train"]["planes"] == 4
+
+
+def test_a_sentence_says_how_the_layer_is_read_and_letters_correct_it(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    widget = _widget(qtbot, TrainWidget, viewer)
+    picker = widget.picker
+    assert picker.reading.text() == "Read as TYX: 3 time points, 64 x 80 pixels."
+    assert picker.planes().channels == 1
+    picker.axes.value = "cyx"
+    picker.axes.native.editingFinished.emit()
+    assert picker.reading.text().startswith("Read as CYX: 3 channels, denoised together, 64 x 80")
+    assert picker.planes().channels == 3
+    assert viewer.layers["cells"].axis_labels == ("c", "y", "x")
+    picker.axes.value = "XYZ"
+    picker.axes.native.editingFinished.emit()
+    assert "needs 3 different letters" in picker.reading.text()
+    assert viewer.layers["cells"].axis_labels == ("c", "y", "x")
+    rng = np.random.default_rng(1)
+    colours = viewer.add_image(rng.integers(0, 255, (2, 40, 50, 3)).astype("u1"), name="colours")
+    picker.layers.value = [colours]
+    assert picker.axes.value == "TYX"
+    assert "3 colours, denoised together" in picker.reading.text()
+
+
+def test_what_would_not_fit_into_memory_is_denoised_lazily(
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    huge = viewer.add_image(da.from_array(viewer.layers["cells"].data), name="huge")
+    monkeypatch.setattr("napari_aprrd.core.memory.free_bytes", lambda device: 1000)
+    viewer.layers.selection = {huge}
+    _commands.denoise_layer(viewer)
+    assert hasattr(viewer.layers["huge denoised"].data, "dask")
 
 
 def test_a_part_of_the_layer_can_be_chosen(qtbot: Any, viewer: ViewerModel) -> None:

@@ -69,6 +69,29 @@ def layer_axes(layer: Any) -> str:
     return plain + samples
 
 
+def name_axes(layer: Any, axes: str) -> None:
+    """Say which axis of a layer is which: its axis labels, which napari keeps and shows.
+
+    Parameters
+    ----------
+    layer : Image
+    axes : str
+        Letters of "ITZCYX", Y and X last; RGB samples are not named.
+
+    Raises
+    ------
+    UserError
+        If the letters do not fit.
+    """
+    axes = axes.strip().upper()
+    layer_array(layer)
+    if len(axes) != layer.ndim or not _is_valid(axes):
+        raise UserError(
+            f"{layer.name!r} needs {layer.ndim} different letters of ITZCYX, the last two YX."
+        )
+    layer.axis_labels = tuple(axes.lower())
+
+
 def _is_valid(labels: str) -> bool:
     known = set(labels) <= set(LETTERS) - {"S"}
     return known and labels.endswith("YX") and len(set(labels)) == len(labels)

@@ -81,6 +81,34 @@ def _check_axes(axes: str, shape: Sequence[int]) -> str:
     return axes
 
 
+_NAMES = {
+    "I": ("image", "images"),
+    "T": ("time point", "time points"),
+    "Z": ("slice", "slices"),
+    "C": ("channel", "channels, denoised together"),
+    "S": ("colour", "colours, denoised together"),
+}
+
+
+def describe_axes(shape: Sequence[int], axes: str) -> str:
+    """One sentence on how an array is read.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    axes : str
+        One letter for each dimension.
+    """
+    lengths = dict(zip(axes, map(int, shape), strict=True))
+    parts = [
+        f"{length} {_NAMES[letter][length != 1]}"
+        for letter, length in lengths.items()
+        if letter in _NAMES
+    ]
+    parts.append(f"{lengths['Y']} x {lengths['X']} pixels")
+    return f"Read as {axes}: {', '.join(parts)}."
+
+
 @dataclass(frozen=True)
 class ArrayPlanes:
     """The planes of one array of any axes.

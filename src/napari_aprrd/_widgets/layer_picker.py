@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from magicgui.widgets import ComboBox, Container, Select
+from magicgui.widgets import ComboBox, Container, LineEdit, Select
 from napari.layers import Shapes
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from .. import _layers
-from ..axes import JoinedPlanes
+from ..axes import JoinedPlanes, describe_axes
 from ..core.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,6 +34,15 @@ class LayerPicker(QWidget):
             choices=lambda _: _layers.image_layers(viewer.layers),
             tooltip="Noisy images to learn from. Ctrl-click for several; sizes may differ.",
         )
+        self.axes = LineEdit(
+            name="axes",
+            label="Axes",
+            tooltip="How the layers are read: T time, Z slices, C channels, I independent images, "
+            "Y rows, X columns. Write other letters to correct it; they become the layer's axis "
+            "labels.",
+        )
+        self.reading = QLabel()
+        self.reading.setWordWrap(True)
         self.part = ComboBox(
             name="part",
             label="Part",
@@ -49,14 +58,18 @@ class LayerPicker(QWidget):
             visible=False,
         )
         self.part.changed.connect(self._on_part)
-        form: Container[Any] = Container(widgets=[self.layers, self.part, self.shapes])
+        self.layers.changed.connect(self._show_axes)
+        self.axes.native.editingFinished.connect(self._on_axes)
+        form: Container[Any] = Container(widgets=[self.layers, self.axes, self.part, self.shapes])
         form.native.layout().setContentsMargins(0, 0, 0, 0)
         self.layers.native.setFixedHeight(72)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(form.native)
+        layout.addWidget(self.reading)
         self.changed = form.changed
         self.select_active()
+        self._show_axes()
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers."""
@@ -103,6 +116,34 @@ class LayerPicker(QWidget):
                 )
             )
         return JoinedPlanes(parts)
+
+    def _show_axes(self) -> None:
+        """Say how the first of the layers is read."""
+        axes = text = ""
+        if self.layers.value:
+            first = self.layers.value[0]
+            try:
+                axes = _layers.layer_axes(first)
+                text = describe_axes(_layers.layer_array(first).shape, axes)
+            except UserError as error:
+                text = str(error)
+        self.axes.enabled = bool(axes)
+        self.axes.value = axes.removesuffix("S")
+        self.reading.setText(text)
+
+    def _on_axes(self) -> None:
+        """Name the axes of the layers with as many."""
+        layers, axes = self.layers.value, self.axes.value
+        if not layers or axes.upper() == _layers.layer_axes(layers[0]).removesuffix("S"):
+            return
+        try:
+            for layer in layers:
+                if layer.ndim == layers[0].ndim:
+                    _layers.name_axes(layer, axes)
+        except UserError as error:
+            self.reading.setText(str(error))
+            return
+        self._show_axes()
 
     def _on_part(self, part: str) -> None:
         self.shapes.visible = PARTS[part] == "rectangle"
