@@ -19,6 +19,7 @@ from .core.errors import UserError
 
 if TYPE_CHECKING:
     from .core.denoiser import Denoiser
+    from .core.team import Team
     from .io import Picture
 
 # torch takes seconds to import: commands import what they need, so that --help is quick.
@@ -112,15 +113,26 @@ def train(
     out: Output,
     axes: Axes = None,
     planes: PlaneChoice = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes (GPUs) per machine that train together.")
+    ] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")] = 1,
     **settings: Any,
 ) -> None:
     """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
     from .core.files import check_writable
+    from .core.team import ALONE, FabricTeam
 
     config = TrainConfig.of(**settings)
     pictures = _read_all(inputs, axes, planes)
     check_writable(out)
-    _save(_train(pictures, config), out)
+    team = ALONE
+    if devices * num_nodes > 1:
+        team = FabricTeam.launch(devices, num_nodes, config.device)
+        config = TrainConfig.of(config, device=team.device)
+    teacher = _train(pictures, config, team)
+    if team.rank == 0:
+        _save(teacher, out)
 
 
 @command("distill")
@@ -277,13 +289,17 @@ def import_published(
     typer.echo(f"Wrote {out}")
 
 
-def _train(pictures: dict[Path, Picture], config: TrainConfig) -> Denoiser:
+def _train(
+    pictures: dict[Path, Picture], config: TrainConfig, team: Team | None = None
+) -> Denoiser:
     from .core.progress import run
+    from .core.team import ALONE
     from .core.train import train
     from .show import listener
 
-    with listener(True) as listen:
-        return run(train(_planes(pictures), config), listen)
+    team = team or ALONE
+    with listener(team.rank == 0) as listen:
+        return run(train(_planes(pictures), config, team), listen)
 
 
 def _distill(teacher: Denoiser, pictures: dict[Path, Picture], config: DistillConfig) -> Denoiser:

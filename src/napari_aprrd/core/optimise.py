@@ -16,6 +16,7 @@ from .denoiser import Denoiser
 from .errors import UserError
 from .precision import autocast, pick_precision
 from .progress import STOP, Clock, Progress, Signal, report
+from .team import ALONE, Team
 
 LOOK_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
 PATIENCE = 8  # looks without a gain, after which training stops
@@ -30,6 +31,7 @@ def optimise(
     held_out_loss: Callable[[nn.Module], float] | None,
     config: TrainConfig | DistillConfig,
     clock: Clock,
+    team: Team = ALONE,
 ) -> Generator[Progress, Signal | None, dict[str, Any]]:
     """Minimise the loss; the denoiser gets the averaged weights.
 
@@ -45,6 +47,8 @@ def optimise(
         Loss of a network on pixels that it did not learn from, always the same ones.
     config : TrainConfig or DistillConfig
     clock : Clock
+    team : Team
+        Processes that each compute the loss of a part of the batch.
 
     Returns
     -------
@@ -66,11 +70,13 @@ def optimise(
         with mixed:
             value = loss(network)
         value.backward()  # type: ignore[no-untyped-call]
+        team.average(network.parameters())
         optimizer.step()
         recent.append(value.detach())
         step += 1
         before = fraction
         fraction = step / config.steps if budget is None else clock.seconds / budget
+        fraction, due = team.agree(fraction, clock.report_due())
         _follow(denoiser.network, network, _share_of_new(config, fraction - before, step))
         look = held_out_loss is not None and (fraction > next_look - 1e-9 or fraction >= 1)
         if look and held_out_loss is not None:
@@ -78,9 +84,9 @@ def optimise(
             with mixed:
                 held_out = held_out_loss(denoiser.network)
             best.take(held_out, step, denoiser.network)
-        if not (look or clock.report_due() or fraction >= 1):
+        if not (look or due or fraction >= 1):
             continue
-        mean_loss = float(torch.stack(recent).mean())
+        mean_loss = float(team.mean(torch.stack(recent).mean()))
         if not math.isfinite(mean_loss):
             raise UserError(
                 "The loss is no longer a number; train again with a lower learning rate."
@@ -97,7 +103,9 @@ def optimise(
             note=best.note if look else "",
             snapshot=denoiser.copy,
         )
-        if (yield from report(progress, clock)) is STOP or best.note:
+        answer = yield from report(progress, clock)
+        (stopped,) = team.agree(answer is STOP)
+        if stopped or best.note:
             break
     best.restore(denoiser.network)
     return {

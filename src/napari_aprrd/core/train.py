@@ -22,11 +22,12 @@ from .progress import Clock, Job, Progress, Signal, report
 from .reading import CropSampler
 from .record import describe
 from .replace import replacer_maps
+from .team import ALONE, Team
 
 HELD_OUT_PIXELS = 65_536  # of the crops on which the held-out loss is computed
 
 
-def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
+def train(planes: Planes, config: TrainConfig | None = None, team: Team = ALONE) -> Job[Denoiser]:
     """Train a blind-spot network with the Adjacent Pixel Replacer, equation [6].
 
     Parameters
@@ -34,6 +35,9 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
     planes : Planes
         Noisy images. NaN and infinite pixels are not learnt from.
     config : TrainConfig, optional
+    team : Team
+        Processes to train with, each on a batch of `config.batch` crops of its own; all of them
+        return the same teacher.
 
     Yields
     ------
@@ -58,7 +62,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
     sampler = CropSampler(
         planes,
         normalisation,
-        batch=config.batch,
+        batch=config.batch * team.size,
         patch=config.patch,
         seed=config.seed,
         hold_out=config.hold_out,
@@ -73,13 +77,14 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
     generator = torch.Generator().manual_seed(config.seed)
 
     def loss(network: nn.Module) -> Tensor:
-        crops = sampler.draw().to(network)
+        crops = Crops(*map(team.part_of, sampler.draw())).to(network)
         learnt = crops.valid & ~crops.held_out
         if not config.replace:  # as AT-BSN is trained
             error = network(crops.values, config.shift) - crops.values
             return mean_norm(error, config.loss, learnt)
-        size = (config.batch, config.patch, config.patch)
+        size = (config.batch * team.size, config.patch, config.patch)
         maps = replacer_maps(*size, window=config.window, generator=generator)
+        maps = team.part_of(maps, axis=1)
         return apr_loss(
             lambda image: network(image, config.shift),
             crops.values,
@@ -97,6 +102,7 @@ def train(planes: Planes, config: TrainConfig | None = None) -> Job[Denoiser]:
         _blind_spot_loss(held_out, config, noise) if held_out else None,
         config,
         clock,
+        team,
     )
     done["waiting"] = round(sampler.waited / max(done["seconds"], 1e-9), 3)
     teacher.record["train"].update(done)
