@@ -5,18 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
+import zarr
+from core.makers import random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_aprrd import _layers
+from napari_aprrd import _layers, api
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.patches import MemoryPlanes
+from napari_aprrd.core.patches import MemoryPlanes, Normalisation
+from napari_aprrd.io import Picture, read_picture, write_picture
 
 KEPT = (
     *("scale", "translate", "rotate", "shear", "units", "axis_labels", "colormap"),
@@ -299,6 +303,9 @@ def sources() -> dict[str, Image]:
         "affine": Image(stack, **STACK, **look, affine=AFFINE),
         "rgb": Image(ramp(64, 64, 3, dtype=np.uint8), **PLANE, **rgb, rgb=True),
         "multiscale": Image([stack, stack[:, ::2, ::2]], **STACK, **look, multiscale=True),
+        "zarr": Image(zarr.array(stack), **STACK, **look),
+        "big-endian": Image(stack.astype(">u2"), **STACK, **look),
+        "not contiguous": Image(ramp(64, 64, 3).T, **STACK, **look),
         "dask": Image(da.from_array(stack), **STACK, **look),
         "float": Image(stack.astype(np.float32) / 251, **STACK, **{**look, "gamma": 2.0}),
     }
@@ -322,6 +329,24 @@ def test_an_output_layer_keeps_every_attribute(kind: str, lazy: bool) -> None:
     for name in KEPT:
         np.testing.assert_equal(getattr(out, name), getattr(layer, name), err_msg=name)
     np.testing.assert_array_equal(out.affine.affine_matrix, layer.affine.affine_matrix)
+
+
+@pytest.mark.parametrize("kind", list(sources()))
+def test_the_denoised_pixels_survive_saving_and_loading(kind: str, tmp_path: Path) -> None:
+    layer = sources()[kind]
+    planes = _layers.layer_planes(layer)
+    model = random_denoiser("student-1.00M", channels=planes.channels)
+    model.normalisation = Normalisation((40.0,) * planes.channels, (30.0,) * planes.channels)
+    out = api.denoise(layer, model, progress=False, device="cpu")
+    assert out.dtype == np.dtype(layer.dtype).newbyteorder("=")
+    assert out.data.shape == planes.data.shape
+    path = tmp_path / "out.tif"
+    write_picture(path, Picture(out.data, planes.axes))
+    saved = read_picture(path)
+    assert saved.axes == planes.axes
+    assert saved.data.dtype == out.dtype
+    np.testing.assert_array_equal(saved.data, np.asarray(out.data))
+    assert np.ptp(saved.data) > 0
 
 
 def test_metadata_is_copied_and_says_how_the_layer_was_made() -> None:
