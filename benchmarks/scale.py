@@ -18,6 +18,7 @@ import resource
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def main() -> None:
     for tile in (1024, 8192):
         show(f"4096 x 4096, tile {tile}, student", tiled, tile, width)
     for workers in (1, 2):
-        show(f"4096 x 4096, {workers} Dask worker(s)", on_workers, workers, width, work)
+        show(f"8192 x 4096, {workers} Dask worker(s)", on_workers, workers, width, work)
     show("training from a virtual 100 GB, 300 steps", virtual_training, 300)
     shutil.rmtree(work)
 
@@ -61,8 +62,8 @@ def main() -> None:
 def show(what: str, measure: Callable[..., dict[str, float]], *arguments: Any) -> None:
     """Measure in a fresh process; print a line of the table."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        found = pool.apply(_measured, (measure, arguments))
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        found = pool.submit(_measured, measure, arguments).result()
     seconds = found.pop("seconds")
     speed = found.pop("pixels", 0) / seconds / 1e6
     more = "".join(f", {name} {value:.3g}" for name, value in found.items() if name != "MB")
@@ -127,16 +128,16 @@ def tiled(tile: int, width: int) -> dict[str, float]:
 
 
 def on_workers(workers: int, width: int, work: Path) -> dict[str, float]:
-    np.save(work / "in.npy", np.random.default_rng(0).integers(0, 250, (4096, 4096), "u2"))
+    np.save(work / "in.npy", np.random.default_rng(0).integers(0, 250, (8192, 4096), "u2"))
     picture, target = read_picture(work / "in.npy"), work / "out.npy"
-    config = DenoiseConfig.of(CONFIG, tile=512)
+    config = DenoiseConfig.of(CONFIG, tile=1024)
     with cluster.connect(workers=workers) as found:
         assert found is not None
         team = cluster.Cluster(found.client, threads=1)
         # Workers import torch with the first tile; that is not counted.
         run(stream.denoise_file(picture, work / "warm.npy", student(4), config, cluster=team))
         job = stream.denoise_file(picture, target, student(width), config, cluster=team)
-        return _timed(lambda: run(job), 4096**2)
+        return _timed(lambda: run(job), 8192 * 4096)
 
 
 def virtual_training(steps: int) -> dict[str, float]:

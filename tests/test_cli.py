@@ -245,14 +245,17 @@ def test_one_model_for_all_files_or_one_for_each(
 ) -> None:
     for name in "ab":
         np.save(tmp_path / f"{name}.npy", noisy(72, 72))
-    inputs, trained = [tmp_path / "a.npy", tmp_path / "b.npy"], []
+    (tmp_path / "c.tif").write_bytes(b"no image")
+    inputs, trained = [tmp_path / name for name in ("a.npy", "b.npy", "c.tif")], []
 
     def train(pictures: Any, *_: Any) -> Denoiser:
         trained.append([path.name for path in pictures])
         return random_denoiser("student-1.00M")
 
     monkeypatch.setattr(cli, "_train_and_distill", train)
-    succeed("denoise", *inputs, "-o", tmp_path / "out", *(["--each"] if each else []))
+    result = call("denoise", *inputs, "-o", tmp_path / "out", *(["--each"] if each else []))
+    assert result.exit_code == 2
+    assert "1 of 3 files failed" in result.stderr
     assert trained == ([["a.npy"], ["b.npy"]] if each else [["a.npy", "b.npy"]])
     left = {p.name for p in (tmp_path / "out").iterdir()}
     assert left == {"a.npy", "b.npy", "summary.csv"}  # no model stays behind

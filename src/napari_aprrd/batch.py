@@ -94,6 +94,26 @@ class Files:
         zarr = target.suffix.lower() == ".zarr"
         check_writable(target.with_name(f".{target.name}") if zarr else target)
 
+    def usable(self, config: DenoiseConfig) -> Files:
+        """Those that can be read, and whose outputs can be written.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        targets, first = {}, None
+        for path, target in self.targets.items():
+            try:
+                self.check(path, self.read(path), config)
+            except UserError as error:
+                first = first or error
+            else:
+                targets[path] = target
+        if first is not None and not targets:
+            raise first
+        return Files(targets, self.axes, self.planes)
+
     def key(self, settings: dict[str, Any]) -> str:
         """The same for the same files and settings."""
         stamps = [self.read(path).stamp for path in self.targets]

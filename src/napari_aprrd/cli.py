@@ -194,9 +194,8 @@ def denoise(
     config = DenoiseConfig.of(**own)
     files = Files.to(find_files(inputs), out, axes, planes)
     single = len(files.targets) == 1
-    if single or model is None:  # nothing is trained for an output that cannot be written
-        for path in files.targets:
-            files.check(path, files.read(path), config)
+    # Nothing is trained for outputs that cannot be written, nor on files that cannot be read.
+    usable = files.usable(config) if single or model is None else files
     shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
     trained: list[Path] = []  # to be used again, should this be killed
     given = load(model) if model is not None else None
@@ -204,7 +203,7 @@ def denoise(
     def model_for(path: Path, picture: Picture) -> Denoiser:
         if given is not None:
             return given
-        some = Files({path: files.targets[path]}, axes, planes) if each else files
+        some = Files({path: files.targets[path]}, axes, planes) if each else usable
         name = files.targets[path].name if each or single else out.name
         parent = files.targets[path].parent if each or single else out
         kept = parent / f".{name}.{some.key(shared)}.aprrd"

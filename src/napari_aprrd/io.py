@@ -168,8 +168,9 @@ def write_picture(path: str | PathLike[str], picture: Picture) -> None:
 
 def _write_npy(path: Path, data: Any) -> None:
     out = np.lib.format.open_memmap(path, mode="w+", dtype=data.dtype, shape=data.shape)
-    for part in range(len(out)):  # never the whole stack in memory
-        out[part] = data[part]
+    step = getattr(data, "chunks", out.shape)[0]
+    for start in range(0, len(out), step):  # never the whole stack in memory
+        out[start : start + step] = data[start : start + step]
     out.flush()
 
 
