@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.utils.notifications import show_error
 
 from . import _layers
@@ -63,7 +63,7 @@ def _is_too_large(data: Any) -> bool:
     from .core.memory import SHARE, free_bytes
     from .lazy import is_lazy
 
-    size = float(data.dtype.itemsize) * float(np.prod(data.shape, dtype=np.float64))
+    size = data.dtype.itemsize * math.prod(data.shape)
     return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from .axes import ArrayPlanes
 from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
-from .core.errors import UserError
 from .core.tiles import Span
 
 _one_at_a_time = threading.Lock()  # one block has all cores
@@ -54,11 +53,7 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
         If the channels are not those of the denoiser.
     """
     source = ArrayPlanes(data, axes)
-    if source.channels != denoiser.channels:  # now, not when napari draws
-        raise UserError(
-            f"The model was trained on {denoiser.channels} channel(s), "
-            f"the image has {source.channels}."
-        )
+    denoiser.check_channels(source.channels)  # now, not when napari draws
     # dask wants chunks no smaller than their overlap.
     least = denoiser.architecture.halo(config.shifts or denoiser.shifts)
     least += denoiser.architecture.multiple

@@ -114,11 +114,7 @@ def denoise_file(
     """
     clock, folder = Clock(), partial_folder(target)
     planes = ArrayPlanes(picture.data, picture.axes)
-    if planes.channels != denoiser.channels:
-        raise UserError(
-            f"The model was trained on {denoiser.channels} channel(s), "
-            f"the image has {planes.channels}."
-        )
+    denoiser.check_channels(planes.channels)
     try:
         journal = Journal.open(folder, picture, denoiser, denoiser.fitted(config))
     except OSError as error:

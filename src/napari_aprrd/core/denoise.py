@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from .config import DenoiseConfig
 from .denoiser import Denoiser
-from .errors import UserError
 from .patches import Image, Planes
 from .progress import STOP, Clock, Job, Progress, report
 
@@ -38,11 +37,7 @@ def denoise(
         True when all planes are done, False when stopped before.
     """
     config = config or DenoiseConfig()
-    if planes.channels != denoiser.channels:
-        raise UserError(
-            f"The model was trained on {denoiser.channels} channel(s), "
-            f"the image has {planes.channels}."
-        )
+    denoiser.check_channels(planes.channels)
     clock = Clock()
     denoiser.to(config.device)
     config = denoiser.fitted(config)

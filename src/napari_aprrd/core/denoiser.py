@@ -110,6 +110,18 @@ class Denoiser:
         """Shifts at which a teacher's outputs suit the noise that it was trained on."""
         return tuple(self.record.get("target_shifts", ALL_SHIFTS))
 
+    def check_channels(self, channels: int) -> None:
+        """Refuse images with other channels.
+
+        Raises
+        ------
+        UserError
+        """
+        if channels != self.channels:
+            raise UserError(
+                f"The model was trained on {self.channels} channel(s), the image has {channels}."
+            )
+
     def copy(self) -> Denoiser:
         """An independent copy, for a look at a network in training."""
         return copy.deepcopy(self)
