@@ -261,6 +261,30 @@ def test_one_model_for_all_files_or_one_for_each(
     assert left == {"a.npy", "b.npy", "summary.csv"}  # no model stays behind
 
 
+def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "a.npy", noisy(72, 72))
+    trained = []
+
+    def train(*_: Any) -> Denoiser:
+        trained.append(1)
+        return random_denoiser("student-1.00M")
+
+    def kill(*_: Any, **__: Any) -> Any:
+        raise SystemExit(9)
+
+    monkeypatch.setattr(cli, "_train_and_distill", train)
+    arguments = ("denoise", tmp_path / "a.npy", "-o", tmp_path / "out.npy")
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_aprrd.batch.denoise_file", kill)
+        assert call(*arguments).exit_code == 9
+    assert any(p.suffix == ".aprrd" for p in tmp_path.iterdir())
+    succeed(*arguments)
+    assert trained == [1]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "out.npy"]
+
+
 def test_one_file_goes_into_a_folder_that_is_there(
     tmp_path: Path, stack: Path, student: Path
 ) -> None:

@@ -17,7 +17,7 @@ from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .core.files import check_writable, write_atomically
 from .core.progress import run
-from .io import IN_MEMORY, Picture, check_format, read_picture, select_planes
+from .io import IN_MEMORY, Picture, check_format, file_stamp, read_picture, select_planes
 from .lazy import output_dtype
 from .show import listener
 from .stream import denoise_file
@@ -116,7 +116,7 @@ class Files:
 
     def key(self, settings: dict[str, Any]) -> str:
         """The same for the same files and settings."""
-        stamps = [self.read(path).stamp for path in self.targets]
+        stamps = [file_stamp(path, self.planes or "") for path in self.targets]
         text = json.dumps([stamps, self.axes, settings], default=str, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -207,7 +207,8 @@ def denoise(
         name = files.targets[path].name if each or single else out.name
         parent = files.targets[path].parent if each or single else out
         kept = parent / f".{name}.{some.key(shared)}.aprrd"
-        if kept in trained or kept.exists():
+        if kept.exists():
+            trained.append(kept)
             return load(kept)
         pictures = {p: some.read(p) for p in some.targets}
         denoiser = _train_and_distill(pictures, shared, out)

@@ -64,18 +64,21 @@ class Picture:
         UserError
             If it is there no more.
         """
-        if self.path is None:
-            return ""
-        try:
-            status = self.path.stat()
-        except OSError as error:
-            raise UserError(f"{self.path} is there no more: {error.strerror}.") from error
-        size = status.st_size if self.path.is_file() else 0
-        return f"{self.path.resolve()} {size} {status.st_mtime_ns} {self.planes}"
+        return file_stamp(self.path, self.planes) if self.path is not None else ""
 
     def with_data(self, data: Any) -> Picture:
         """The same picture with other pixels."""
         return replace(self, data=data)
+
+
+def file_stamp(path: Path, planes: str) -> str:
+    """Tells whether a file, and the choice of its planes, are still the same."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise UserError(f"{path} is there no more: {error.strerror}.") from error
+    size = status.st_size if path.is_file() else 0
+    return f"{path.resolve()} {size} {status.st_mtime_ns} {planes}"
 
 
 def read_picture(
