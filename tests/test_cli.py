@@ -252,7 +252,7 @@ def test_one_model_for_all_files_or_one_for_each(
         trained.append([path.name for path in pictures])
         return random_denoiser("student-1.00M")
 
-    monkeypatch.setattr(cli, "_train_and_distill", train)
+    monkeypatch.setattr(cli.denoise, "_train_and_distill", train)
     result = call("denoise", *inputs, "-o", tmp_path / "out", *(["--each"] if each else []))
     assert result.exit_code == 2
     assert "1 of 3 files failed" in result.stderr
@@ -274,7 +274,7 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     def kill(*_: Any, **__: Any) -> Any:
         raise SystemExit(9)
 
-    monkeypatch.setattr(cli, "_train_and_distill", train)
+    monkeypatch.setattr(cli.denoise, "_train_and_distill", train)
     arguments = ("denoise", tmp_path / "a.npy", "-o", tmp_path / "out.npy")
     with monkeypatch.context() as patch:
         patch.setattr("napari_aprrd.batch.denoise_file", kill)
@@ -531,7 +531,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     def fail(*_: Any) -> None:
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr(cli, "_train", fail)
+    monkeypatch.setattr(cli.learn, "train_teacher", fail)
     result = call("denoise", stack, "-o", tmp_path / name)
     assert result.exit_code == 2
     assert_one_sentence(result.stderr, "Cannot write")
@@ -543,7 +543,7 @@ def test_a_failure_of_our_own_is_told_in_one_line(
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("nobody foresaw this")
 
-    monkeypatch.setattr(cli, "_train", fail)
+    monkeypatch.setattr(cli.learn, "train_teacher", fail)
     result = call("train", stack, "-o", tmp_path / "out.aprrd")
     assert result.exit_code == 1
     assert_one_sentence(result.stderr, "Failed: ZeroDivisionError: nobody foresaw this")
@@ -557,7 +557,7 @@ def test_an_interrupt_before_the_first_step_is_told(
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_train", interrupt)
+    monkeypatch.setattr(cli.learn, "train_teacher", interrupt)
     result = call("train", stack, "-o", tmp_path / "out.aprrd")
     assert result.exit_code == 130
     assert_one_sentence(result.stderr, "Interrupted; nothing was written")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from .core.config import Config
+from ..core.config import Config
 
 
 def with_settings(

@@ -1,0 +1,154 @@
+"""Denoising files, with a model or with one that is trained on them first."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
+from ..core.errors import UserError
+from ._common import Axes, Inputs, Output, PlaneChoice, command, fail, save, stopped
+from ._settings import with_settings
+from .learn import distill_student, train_teacher
+
+if TYPE_CHECKING:
+    from ..batch import Files
+    from ..core.denoiser import Denoiser
+    from ..io import Picture
+
+# Of `denoise`, these are the training's; it has the rest to itself.
+_DETAILS = [n for n in TrainConfig.model_fields if n not in ("preset", "minutes", "seed", "device")]
+_TEACHERS_SHARE = 0.65  # of the time, where a teacher is trained and distilled in one go
+
+
+@command("denoise")
+@with_settings(DenoiseConfig, TrainConfig, leave_out=_DETAILS)
+def denoise(
+    inputs: Inputs,
+    out: Output,
+    model: Annotated[
+        Path | None,
+        typer.Option(help="Model to use. Without: train and distil on the input first."),
+    ] = None,
+    axes: Axes = None,
+    planes: PlaneChoice = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="Train a model on each file, not one on all of them.")
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite/--skip-existing", help="What to do with outputs that are there."),
+    ] = True,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes of a local Dask cluster to compute with.")
+    ] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="Dask cluster to compute on, such as 'tcp://10.0.0.1:8786'.")
+    ] = "",
+    **settings: Any,
+) -> None:
+    """Denoise files; the result keeps their format, axes and pixel size.
+
+    Stopped or killed in the middle, the same command goes on where it was.
+    """
+    from ..batch import SUMMARY, Files, denoise_files, write_summary
+    from ..cluster import connect
+    from ..core.model_file import load
+    from ..io import find_files
+
+    own = {n: v for n, v in settings.items() if n in DenoiseConfig.model_fields}
+    config = DenoiseConfig.of(**own)
+    files = Files.to(find_files(inputs), out, axes, planes)
+    single = len(files.targets) == 1
+    # Nothing is trained for outputs that cannot be written, nor on files that cannot be read.
+    usable = files.usable(config) if single or model is None else files
+    shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
+    learner = Learner(files if each else usable, out, shared, each)
+    given = load(model) if model is not None else None
+    with connect(scheduler, workers) as cluster:
+        results = denoise_files(
+            files,
+            lambda path, _: given or learner.model_for(path),
+            config,
+            overwrite=overwrite,
+            cluster=cluster,
+            tell=typer.echo,
+        )
+    if not single:
+        write_summary(results, out / SUMMARY)
+    failed = [result for result in results if result.status == "failed"]
+    if results[-1].status == "interrupted":
+        fail("Interrupted; what is done is kept: start the same command again to go on.", 130)
+    learner.clean_up()
+    if single and failed:
+        raise UserError(failed[0].message)
+    if failed:
+        listed = "\n".join(f"  {result.input}: {result.message}" for result in failed)
+        raise UserError(f"{len(failed)} of {len(files.targets)} files failed:\n{listed}")
+
+
+@dataclass
+class Learner:
+    """Models that are trained on the input; kept until all is done, should this be killed.
+
+    Parameters
+    ----------
+    files : Files
+    out : Path
+        As given: a file or a folder.
+    settings : dict
+        Of training and distilling.
+    each : bool
+        A model for each file, not one for all.
+    """
+
+    files: Files
+    out: Path
+    settings: dict[str, Any]
+    each: bool
+    kept: list[Path] = field(default_factory=list)
+
+    def model_for(self, path: Path) -> Denoiser:
+        """Train and distil, or load what an earlier run has trained."""
+        from ..core.model_file import load
+
+        some = self.files
+        if self.each:
+            some = replace(some, targets={path: some.targets[path]})
+        target = next(iter(some.targets.values()))
+        name = target.name if len(some.targets) == 1 else self.out.name
+        kept = target.with_name(f".{name}.{some.key(self.settings)}.aprrd")
+        self.kept.append(kept)
+        if kept.exists():
+            return load(kept)
+        pictures = {p: some.read(p) for p in some.targets}
+        model = _train_and_distill(pictures, dict(self.settings), self.out)
+        model.save(kept)
+        return model
+
+    def clean_up(self) -> None:
+        """Forget the models."""
+        for kept in self.kept:
+            kept.unlink(missing_ok=True)
+
+
+def _train_and_distill(
+    pictures: dict[Path, Picture], settings: dict[str, Any], out: Path
+) -> Denoiser:
+    minutes, begun = settings.pop("minutes", None), time.monotonic()
+    first, second = TrainConfig.of(**settings), DistillConfig.of(**settings)
+    if minutes is not None:
+        first = TrainConfig.of(first, minutes=minutes * _TEACHERS_SHARE)
+    model = train_teacher(pictures, first)
+    if minutes is not None:  # what the teacher left over, where it learnt nothing more
+        left = minutes - (time.monotonic() - begun) / 60
+        second = DistillConfig.of(second, minutes=max(left, minutes * (1 - _TEACHERS_SHARE) / 2))
+    if not stopped(model):
+        model = distill_student(model, pictures, second)
+    if stopped(model):
+        save(model, out.with_suffix(".aprrd"))
+    return model

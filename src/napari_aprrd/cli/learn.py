@@ -1,0 +1,103 @@
+"""Making models: train, distill, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..core.config import DistillConfig, TrainConfig
+from ._common import Axes, Inputs, Output, PlaneChoice, as_planes, command, read_all, save
+from ._settings import with_settings
+
+if TYPE_CHECKING:
+    from ..core.denoiser import Denoiser
+    from ..core.team import Team
+    from ..io import Picture
+
+
+@command("train")
+@with_settings(TrainConfig)
+def train(
+    inputs: Inputs,
+    out: Output,
+    axes: Axes = None,
+    planes: PlaneChoice = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="Processes (GPUs) per machine that train together.")
+    ] = 1,
+    num_nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")] = 1,
+    **settings: Any,
+) -> None:
+    """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
+    from ..core.files import check_writable
+    from ..core.team import ALONE, FabricTeam
+
+    config = TrainConfig.of(**settings)
+    pictures = read_all(inputs, axes, planes)
+    check_writable(out)
+    team = ALONE
+    if devices * num_nodes > 1:
+        team = FabricTeam.launch(devices, num_nodes, config.device)
+        config = TrainConfig.of(config, device=team.device)
+    teacher = train_teacher(pictures, config, team)
+    if team.rank == 0:
+        save(teacher, out)
+
+
+@command("distill")
+@with_settings(DistillConfig)
+def distill(
+    teacher: Annotated[Path, typer.Argument(metavar="TEACHER.aprrd", help="Result of train.")],
+    inputs: Inputs,
+    out: Output,
+    axes: Axes = None,
+    planes: PlaneChoice = None,
+    **settings: Any,
+) -> None:
+    """Distil a teacher into a plain, fast student (RD)."""
+    from ..core.files import check_writable
+    from ..core.model_file import load
+
+    config = DistillConfig.of(**settings)
+    pictures = read_all(inputs, axes, planes)
+    check_writable(out)
+    save(distill_student(load(teacher), pictures, config), out)
+
+
+@command("import")
+def import_published(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.pth")], out: Output
+) -> None:
+    """Turn a published PyTorch checkpoint into a model file, without running its code."""
+    from ..core.model_file import import_checkpoint
+
+    import_checkpoint(checkpoint).save(out)
+    typer.echo(f"Wrote {out}")
+
+
+def train_teacher(
+    pictures: dict[Path, Picture], config: TrainConfig, team: Team | None = None
+) -> Denoiser:
+    """Train on all pictures, with a bar."""
+    from ..core.progress import run
+    from ..core.team import ALONE
+    from ..core.train import train
+    from ..show import listener
+
+    team = team or ALONE
+    with listener(team.rank == 0) as listen:
+        return run(train(as_planes(pictures), config, team), listen)
+
+
+def distill_student(
+    teacher: Denoiser, pictures: dict[Path, Picture], config: DistillConfig
+) -> Denoiser:
+    """Distil on all pictures, with a bar."""
+    from ..core.distill import distill
+    from ..core.progress import run
+    from ..show import listener
+
+    with listener(True) as listen:
+        return run(distill(teacher, as_planes(pictures), config), listen)
