@@ -123,6 +123,11 @@ class PartPlanes:
         return [(rows.stop - rows.start, columns.stop - columns.start)] * len(self.planes)
 
     @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+        return self.whole.colours
+
+    @property
     def in_memory(self) -> bool:
         """Whether reading takes no time to speak of."""
         return self.whole.in_memory

@@ -85,8 +85,8 @@ _NAMES = {
     "I": ("image", "images"),
     "T": ("time point", "time points"),
     "Z": ("slice", "slices"),
-    "C": ("channel", "channels, denoised together"),
-    "S": ("colour", "colours, denoised together"),
+    "C": ("channel", "channels"),
+    "S": ("colour", "colours"),
 }
 
 
@@ -137,6 +137,11 @@ class ArrayPlanes:
         """Number of channels C."""
         samples = self._length(self.channel_axis)
         return 3 if self.channel_axis == "S" and samples == 4 else samples
+
+    @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+        return self.channel_axis == "S"
 
     @property
     def plane_axes(self) -> str:
@@ -268,6 +273,11 @@ class JoinedPlanes:
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width of each plane, in pixels."""
         return [size for part in self.parts for size in part.sizes]
+
+    @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+        return all(part.colours for part in self.parts)
 
     @property
     def in_memory(self) -> bool:

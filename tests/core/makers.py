@@ -16,10 +16,18 @@ KINDS: tuple[Kind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
 
 
 def random_denoiser(
-    kind: Kind = "blind-spot", *, channels: int = 1, width: int = 4, depth: int = 2, seed: int = 0
+    kind: Kind = "blind-spot",
+    *,
+    channels: int = 1,
+    width: int = 4,
+    depth: int = 2,
+    seed: int = 0,
+    separate: bool = False,
 ) -> Denoiser:
     """A denoiser that was never trained."""
-    architecture = Architecture(kind=kind, channels=channels, width=width, depth=depth)
+    architecture = Architecture(
+        kind=kind, channels=channels, width=width, depth=depth, separate=separate
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = architecture.build()

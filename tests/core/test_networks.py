@@ -167,3 +167,22 @@ def test_the_input_is_left_alone() -> None:
         before = image.clone()
         _ = network(image, 1) if kind == "blind-spot" else network(image)
         assert torch.equal(image, before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_separate_channels_have_networks_of_their_own(kind: Kind) -> None:
+    denoiser = random_denoiser(kind, channels=3, separate=True)
+    image = torch.rand(2, 3, 24, 32)
+    shift = (2,) if denoiser.is_teacher else ()
+    with torch.no_grad():
+        output = denoiser.network(image, *shift)
+        alone = [
+            network(image[:, c : c + 1], *shift)
+            for c, network in enumerate(denoiser.network.networks)
+        ]
+        torch.testing.assert_close(output, torch.cat(alone, 1))
+        changed = denoiser.network(image + torch.tensor([0.0, 1.0, 0.0])[:, None, None], *shift)
+        assert ((changed != output).any(dim=(0, 2, 3)).tolist()) == [False, True, False]
+        if denoiser.is_teacher:
+            targets = denoiser.network.all_shifts(image, iter((0, 2)))
+            torch.testing.assert_close(targets[:, 1], output)

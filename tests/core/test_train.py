@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_aprrd.core.config import DenoiseConfig, DistillConfig, StudentKind, 
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.distill import distill
 from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.model_file import load
 from napari_aprrd.core.optimise import PATIENCE, learning_rate, optimise
 from napari_aprrd.core.patches import Image, MemoryPlanes, Planes
 from napari_aprrd.core.progress import STOP, Clock, Job, Signal
@@ -247,6 +249,33 @@ def test_only_crops_of_large_images_are_read(kind: str, teacher: Denoiser) -> No
     assert finite(denoiser)
     assert planes.windows
     assert max(max(window) for window in planes.windows) <= 512
+
+
+@pytest.mark.parametrize(
+    ("setting", "colours", "separate"),
+    [
+        *(("auto", True, False), ("auto", False, True)),
+        *(("together", False, False), ("separate", True, True)),
+    ],
+)
+def test_channels_have_networks_of_their_own_unless_they_are_colours(
+    setting: str, colours: bool, separate: bool, tmp_path: Path
+) -> None:
+    planes = MemoryPlanes([noisy_image(3, 64, 64)], colours=colours)
+    teacher, _ = drive(train(planes, TrainConfig.of(TRAIN, channels=setting)))
+    student, _ = drive(distill(teacher, planes, DISTILL))
+    for model in (teacher, student):
+        assert model.architecture.separate is separate
+        model.save(tmp_path / "model.aprrd")
+        np.testing.assert_array_equal(
+            load(tmp_path / "model.aprrd").predict(planes.images[0]),
+            model.predict(planes.images[0]),
+        )
+
+
+def test_one_channel_is_not_separate() -> None:
+    teacher, _ = drive(train(noisy_planes(), TrainConfig.of(TRAIN, channels="separate")))
+    assert not teacher.architecture.separate
 
 
 @JOBS

@@ -54,6 +54,15 @@ def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig
     return TrainConfig.of(config, **changes), f"The noise {look}: {chosen}."
 
 
+def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
+    """Whether each channel gets a network of its own.
+
+    Stains show different things: one network for all of them learns more slowly and may carry
+    structure from one channel into another. The colours of a picture show the same.
+    """
+    return config.channels == "separate" or (config.channels == "auto" and not colours)
+
+
 def target_shifts(
     teacher: Denoiser, planes: Planes, noise: NoiseReport, shift: int, clock: Clock
 ) -> Generator[Progress, Signal | None, tuple[int, ...]]:

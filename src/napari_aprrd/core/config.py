@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from .errors import UserError
 
 Preset = Literal["fast", "balanced", "thorough", "paper"]
+Channels = Literal["auto", "together", "separate"]
 Norm = Literal["l1", "l2"]
 StudentKind = Literal["1.00M", "1.02M"]
 Shift = Annotated[int, Field(ge=0, le=32)]
@@ -221,6 +222,11 @@ class TrainConfig(_Schedule):
     )
     regularization: float = Field(
         4.0, ge=0, le=1000, description="Factor lambda of the APR loss's second term."
+    )
+    channels: Channels = Field(
+        "auto",
+        description="One network for all channels 'together', or one for each, 'separate'. 'auto': "
+        "together for the colours of a picture, else separate.",
     )
     width: int = Field(
         16, ge=1, le=512, description="Features of the U-Net's encoders; the paper has 48."

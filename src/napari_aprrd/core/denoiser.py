@@ -18,7 +18,7 @@ from .config import ALL_SHIFTS, Config, DenoiseConfig
 from .devices import pick_device
 from .errors import UserError
 from .memory import SMALLEST, free_bytes, is_out_of_memory, plan_tile
-from .networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
+from .networks import BlindSpotNetwork, PerChannel, Student, StudentSkipsBeforePools
 from .patches import Image, Normalisation
 from .precision import Precision, autocast
 from .predict import Read, Tile, predict_tile, quarters, tiles_of
@@ -33,6 +33,7 @@ class Architecture(Config):
     channels: Annotated[int, Field(ge=1, le=1024)]
     width: Annotated[int, Field(ge=1, le=512)]
     depth: Annotated[int, Field(ge=2, le=8)]
+    separate: bool = False  # a network for each channel, not one for all
 
     def build(self) -> nn.Module:
         """Make the network with fresh weights from torch's current random state."""
@@ -41,7 +42,13 @@ class Architecture(Config):
             "student-1.00M": Student,
             "student-1.02M": StudentSkipsBeforePools,
         }
-        network = networks[self.kind](self.channels, self.width, self.depth)
+        make = networks[self.kind]
+        if self.separate:
+            network: nn.Module = PerChannel(
+                make(1, self.width, self.depth) for _ in range(self.channels)
+            )
+        else:
+            network = make(self.channels, self.width, self.depth)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     @property

@@ -79,6 +79,7 @@ def distill(
         channels=planes.channels,
         width=config.width,
         depth=config.depth,
+        separate=teacher.architecture.separate,
     )
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed).to(config.device)
     student.record = {**teacher.record, "distill": describe(planes, config)}

@@ -219,6 +219,32 @@ class StudentSkipsBeforePools(nn.Module):
         return output
 
 
+class PerChannel(nn.Module):
+    """A network of its own for each channel.
+
+    Parameters
+    ----------
+    networks : iterable of Module
+        Blind-spot networks or students of one channel.
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, image: Tensor, *shift: int) -> Tensor:
+        """Denoise (B, C, H, W), one channel after the other."""
+        channels = zip(self.networks, torch.split(image, 1, dim=1), strict=True)
+        return torch.cat([network(channel, *shift) for network, channel in channels], dim=1)
+
+    def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
+        """Targets T as of `BlindSpotNetwork`: (B, C, H, W) -> (B, j, C, H, W)."""
+        channels = zip(self.networks, torch.split(image, 1, dim=1), strict=True)
+        shifts = tuple(shifts)
+        targets = [network.all_shifts(channel, shifts) for network, channel in channels]  # type: ignore[operator]
+        return torch.cat(targets, dim=2)
+
+
 def _initialise(network: nn.Module, last: nn.Module | None = None) -> None:
     """Kaiming normal weights, zero biases; linear gain for a last layer without activation."""
     for module in network.modules():

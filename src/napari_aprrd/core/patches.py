@@ -30,6 +30,10 @@ class Planes(Protocol):
         """Height and width of each plane, in pixels."""
 
     @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+
+    @property
     def in_memory(self) -> bool:
         """Whether reading takes no time to speak of."""
 
@@ -48,6 +52,7 @@ class MemoryPlanes:
     """Planes that are arrays in memory, each (C, H, W)."""
 
     images: Sequence[Image]
+    colours: bool = False
     in_memory = True
 
     @property

@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from .adapt import adapt_training, target_shifts
+from .adapt import adapt_training, channels_are_separate, target_shifts
 from .calibration import calibrate
 from .config import TrainConfig
 from .denoiser import Architecture, Denoiser
@@ -68,7 +68,11 @@ def train(planes: Planes, config: TrainConfig | None = None, team: Team = ALONE)
         hold_out=config.hold_out,
     )
     architecture = Architecture(
-        kind="blind-spot", channels=planes.channels, width=config.width, depth=config.depth
+        kind="blind-spot",
+        channels=planes.channels,
+        width=config.width,
+        depth=config.depth,
+        separate=planes.channels > 1 and channels_are_separate(config, planes.colours),
     )
     teacher = Denoiser.fresh(architecture, normalisation, config.seed).to(config.device)
     teacher.record = {"train": describe(planes, config)}
