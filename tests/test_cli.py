@@ -22,10 +22,11 @@ from core.makers import noisy_image, random_denoiser
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
-from napari_aprrd import cli
+from napari_aprrd import api, cli
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.model_file import load
+from napari_aprrd.core.patches import Normalisation
 from napari_aprrd.io import Picture, read_picture, write_picture
 from napari_aprrd.metrics import evaluate
 
@@ -654,3 +655,38 @@ def test_stacks_of_three_or_four_planes_are_no_colour_pictures(
         succeed("denoise", tmp_path / "in.tif", "--model", student, "-o", tmp_path / "out.tif")
         picture = read_picture(tmp_path / "out.tif")
         assert picture.data.shape == (planes, 40, 48)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".zarr"])
+@pytest.mark.parametrize(
+    ("dtype", "low", "high"),
+    [
+        *(("u1", 0, 255), ("u2", 0, 65_535), ("u4", 4_294_000_000, 4_294_967_295)),
+        *(("i2", -32_768, -32_000), ("i4", -90_000, 90_000), (">u2", 60_000, 60_100)),
+        *(("f2", 0, 0.002), ("f4", -1e-3, 2e-3), ("f8", 1e6, 2e6), (">f4", 0, 1)),
+    ],
+)
+def test_numbers_of_any_type_come_out_as_they_went_in(
+    tmp_path: Path, student: Path, suffix: str, dtype: str, low: float, high: float
+) -> None:
+    rng = np.random.default_rng(0)
+    data = np.linspace(low, high, 40 * 48).reshape(40, 48) + rng.normal(0, (high - low) / 50)
+    kind = np.dtype(dtype)
+    data = (np.rint(data) if kind.kind in "ui" else data).clip(low, high).astype(kind)
+    source, out = tmp_path / f"in{suffix}", tmp_path / f"out{suffix}"
+    write_picture(source, Picture(data, "YX"))
+    model = load(student)
+    middle, spread = float(data.mean(dtype=float)), float(data.std(dtype=float))
+    model.normalisation = Normalisation((middle,), (spread,))
+    model.calibration = None
+    model.save(tmp_path / "fitting.aprrd")
+    succeed("denoise", source, "--model", tmp_path / "fitting.aprrd", "-o", out)
+    clean = np.asarray(read_picture(out).data)
+    assert clean.dtype == kind.newbyteorder("=")
+    expected = api.denoise(data, model, progress=False)
+    np.testing.assert_array_equal(clean, expected)
+    if kind.kind in "ui":  # rounded and clipped, not wrapped
+        floats = api.denoise(data, model, dtype="float32", progress=False).astype(float)
+        limits = np.iinfo(kind)
+        nearest = np.rint(floats).clip(limits.min, limits.max)
+        assert np.abs(clean.astype(float) - nearest).max() <= 0

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 from core.makers import random_denoiser
+from typer.testing import CliRunner
 
-from napari_aprrd import api, cluster, stream
+from napari_aprrd import api, cli, cluster, stream
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.progress import run
@@ -47,6 +48,21 @@ def test_workers_give_the_pixels_of_one_process(
     written = np.asarray(read_picture(target).data).astype(int)
     assert abs(written - expected).max() <= 1  # other numbers of threads round differently
     assert (written == expected).mean() > 0.99
+
+
+def test_the_command_finds_a_cluster_by_its_address(
+    tmp_path: Path, stack: np.ndarray[Any, Any], two_workers: cluster.Cluster
+) -> None:
+    model = random_denoiser("student-1.00M")
+    model.save(tmp_path / "model.aprrd")
+    address = two_workers.client.scheduler.address
+    arguments = ["denoise", tmp_path / "in.npy", "-o", tmp_path / "out.npy", "--tile", 64]
+    arguments += ["--model", tmp_path / "model.aprrd", "--scheduler", address, "--device", "cpu"]
+    ended = CliRunner().invoke(cli.app, list(map(str, arguments)))
+    assert ended.exit_code == 0, ended.stderr
+    expected = api.denoise(stack, model, SMALL, progress=False).astype(int)
+    assert abs(np.load(tmp_path / "out.npy").astype(int) - expected).max() <= 1
+    assert len(two_workers.client.nthreads()) == 2  # they live on
 
 
 def test_a_killed_worker_costs_nothing_but_time(
