@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -27,3 +28,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "make_napari_viewer" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.skip(reason="a true viewer needs a display (Xvfb)"))
+
+
+@pytest.fixture(autouse=True)
+def _napari_renders_at_once() -> Iterator[None]:
+    """What one test has switched on does not reach the next."""
+    yield
+    if settings := sys.modules.get("napari.settings"):
+        settings.get_settings().experimental.async_ = False

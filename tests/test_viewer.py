@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from core.makers import random_denoiser
 from napari.utils.notifications import notification_manager
 
 from napari_aprrd import _commands
 from napari_aprrd._models import session
 from napari_aprrd._widgets import DistillWidget, TrainWidget
+from napari_aprrd.core.denoiser import Denoiser
 
 SMALL = {"steps": 3, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
@@ -153,3 +156,26 @@ def _workers() -> set[Any]:
     from superqt.utils._qthreading import WorkerBase
 
     return set(WorkerBase._worker_set)
+
+
+def test_the_window_answers_while_a_lazy_plane_is_computed(
+    make_napari_viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer = threading.Event(), threading.Event()
+
+    def slow(self: Denoiser, read: Any, size: Any, tile: Any, config: Any) -> Any:
+        asked.set()
+        assert answer.wait(20), "the window stood still"
+        return np.full_like(read(tile[0].kept, tile[1].kept), 7.0)
+
+    monkeypatch.setattr(Denoiser, "predict_tile", slow)
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_image(np.random.default_rng(0).random((3, 64, 64)), name="a")
+    session.add("student", random_denoiser("student-1.00M"))
+    viewer.layers.selection = {layer}
+    _commands.denoise_layer_lazily(viewer)
+    qtbot.waitUntil(asked.is_set, timeout=10_000)
+    assert "a denoised" in viewer.layers
+    answer.set()
+    shown = viewer.layers["a denoised"]
+    qtbot.waitUntil(lambda: float(np.asarray(shown._data_view).max()) == 7.0, timeout=10_000)

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 
 from . import _layers
 from ._jobs import Run
@@ -72,7 +72,21 @@ def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
 
     data, axes = _layers.layer_array(layer), _layers.layer_axes(layer)
     lazy = lazy_denoise(data, axes, model, DenoiseConfig())
+    _render_in_the_background()
     _layers.add_above(viewer, _layers.denoised_layer(layer, lazy, model.record), layer)
+
+
+def _render_in_the_background() -> None:
+    """Let napari compute what is looked at in a thread, so that its window never stands still."""
+    from napari.settings import get_settings
+
+    experimental = get_settings().experimental
+    if not experimental.async_:
+        experimental.async_ = True
+        show_info(
+            "napari now renders in the background, so that it stays responsive "
+            "(Preferences > Experimental > Render Images Asynchronously)."
+        )
 
 
 class Denoising:
