@@ -26,6 +26,11 @@ class _LogAxis(pg.AxisItem):
         return [f"{10**value:.3g}" for value in values]
 
 
+def _coloured(text: str, colour: tuple[int, int, int]) -> str:
+    red, green, blue = colour
+    return f'<span style="color: rgb({red},{green},{blue}); font-size: 8pt">{text}</span>'
+
+
 class LossPlot(QWidget):
     """A plot that takes `Progress`."""
 
@@ -38,11 +43,13 @@ class LossPlot(QWidget):
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.hideButtons()
         self._plot.setMenuEnabled(False)
-        self._plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
-        self._curve = self._plot.plot(pen=pg.mkPen(TRAINING, width=2), name="training")
+        # A title and no legend, which would lie on the curves.
+        names = _coloured("training", TRAINING), _coloured("• held out", HELD_OUT)
+        self._plot.setTitle(" ".join(names))
+        self._curve = self._plot.plot(pen=pg.mkPen(TRAINING, width=2))
         self._held_out_curve = self._plot.plot(
             pen=pg.mkPen(HELD_OUT, width=2), symbol="o", symbolSize=4, symbolBrush=HELD_OUT,
-            symbolPen=None, name="held out",
+            symbolPen=None,
         )  # fmt: skip
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
