@@ -235,9 +235,10 @@ def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
     data : array
         Of the shape of the source's full resolution.
     record : dict
-        How it was made, for ``metadata["napari-aprrd"]``.
+        How it was made, for ``metadata["napari-aprrd"]``, which names the source as well.
     """
-    return _like(layer, data, f"{layer.name} denoised", {KEY: copy.deepcopy(record)})
+    about = {KEY: {**copy.deepcopy(record), "source": layer.name}}
+    return _like(layer, data, f"{layer.name} denoised", about)
 
 
 def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLayer:
