@@ -194,7 +194,7 @@ def load(path: str | PathLike[str]) -> Denoiser:
 def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:
     """Turn an array, a layer or a list of these into lazily read planes."""
     several = isinstance(images, Sequence) and not hasattr(images, "dtype")
-    return JoinedPlanes([_planes_of(image, axes) for image in (images if several else [images])])
+    return JoinedPlanes([planes_of(image, axes) for image in (images if several else [images])])
 
 
 def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
@@ -205,7 +205,7 @@ def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
 
 
 def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str | None) -> Job[Any]:
-    planes = _planes_of(image, axes)
+    planes = planes_of(image, axes)
     if is_lazy(planes.data):
         lazy = lazy_denoise(planes.data, planes.axes, model, config)
         source = identify(planes.data)
@@ -242,7 +242,8 @@ def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]
     return results
 
 
-def _planes_of(image: Any, axes: str | None) -> ArrayPlanes:
+def planes_of(image: Any, axes: str | None = None) -> ArrayPlanes:
+    """Turn one array or layer into lazily read planes."""
     if _layers.is_image_layer(image):
         planes = _layers.layer_planes(image)
         return (
