@@ -39,7 +39,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "inspect": ["axes", "planes", "json"],
     "train": ["out", "axes", "planes", *TrainConfig.model_fields],
     "distill": ["out", "axes", "planes", *DistillConfig.model_fields],
-    "denoise": ["out", "model", "axes", "planes", *DenoiseConfig.model_fields, *DETAILS],
+    "denoise": ["out", "model", "axes", "planes", "report", *DenoiseConfig.model_fields, *DETAILS],
     "evaluate": ["json"],
     "info": ["json", "methods"],
     "import": ["out"],

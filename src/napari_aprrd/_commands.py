@@ -36,9 +36,14 @@ def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
     _denoise_selected(viewer, lazily=True)
 
 
-def open_widget(viewer: Any, name: str) -> None:
+def check_result(viewer: napari.viewer.Viewer) -> None:
+    """Say whether the selected denoised layer can be trusted."""
+    open_widget(viewer, "Trust report").check()
+
+
+def open_widget(viewer: Any, name: str) -> Any:
     """Open one of the plugin's widgets."""
-    viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+    return viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
 
 
 def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:

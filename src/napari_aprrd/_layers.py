@@ -241,6 +241,15 @@ def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
     return _like(layer, data, f"{layer.name} denoised", about)
 
 
+def map_layer(layer: Any, data: Any, name: str) -> ImageLayer:
+    """A layer for a map of another layer, in its place; without samples where that has them."""
+    from napari.layers import Image as ImageLayer
+
+    _, attributes, _ = layer.as_layer_data_tuple()
+    kept = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+    return ImageLayer(data, name=name, **{key: attributes[key] for key in kept})
+
+
 def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLayer:
     from napari.layers import Image as ImageLayer
 

@@ -129,21 +129,32 @@ def _plots(report: TrustReport) -> list[str]:
         Curve("at structure / elsewhere", sizes, [scale.excess for scale in report.scales]),
         Curve("1: nothing but noise", sizes, [1.0] * len(sizes)),
     ]
+    noise = report.noise.sigma  # smaller than this, a bias is nothing to be seen
     several = kept if len(kept) > 1 else [kept[0]._replace(name="input - output")]
     return [
-        plot(agreement, "distance (pixels)", "The residual is correlated as the noise is"),
-        plot(several, "intensity of the output", "Mean residual: 0 where intensities are kept"),
-        plot(removed, "size of detail (pixels)", "Variance of the residual: 1 if only noise went"),
+        plot(agreement, (0, 1), "distance (pixels)", "The residual is correlated as the noise is"),
+        plot(
+            several,
+            (-noise, noise),
+            "intensity of the output",
+            "Mean residual, on the scale of the noise: 0 where intensities are kept",
+        ),
+        plot(
+            removed,
+            (0, 2),
+            "size of detail (pixels)",
+            "Variance of the residual: 1 if nothing was removed but noise",
+        ),
     ]
 
 
-def plot(curves: Sequence[Curve], along: str, title: str) -> str:
-    """A line plot as an SVG figure."""
+def plot(curves: Sequence[Curve], least: tuple[float, float], along: str, title: str) -> str:
+    """A line plot as an SVG figure, at least over the range `least`."""
     xs = [float(v) for curve in curves for v in curve.x]
     ys = [float(v) for curve in curves for v in curve.y]
     left, right = min(xs), max(xs)
-    bottom, top = min(*ys, 0.0), max(*ys, 0.0)
-    margin = 0.05 * (top - bottom) or 1.0
+    bottom, top = min(*ys, least[0]), max(*ys, least[1])
+    margin = 0.05 * (top - bottom)
     bottom, top = bottom - margin, top + margin
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -169,13 +180,13 @@ def plot(curves: Sequence[Curve], along: str, title: str) -> str:
 
 
 def _axis(place: Any, across: tuple[float, float], up: tuple[float, float]) -> str:
-    """The zero line, and numbers at the ends."""
+    """A line at zero, and numbers at the ends."""
     (x0, y0), (x1, _) = place(across[0], 0.0), place(across[1], 0.0)
     drawn = [f'<line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y0:.1f}" y2="{y0:.1f}" stroke="#bbb"/>']
     below = _HEIGHT - _BOTTOM + 14
     for value, x, anchor in ((across[0], x0, "start"), (across[1], x1, "end")):
         drawn.append(f'<text x="{x:.1f}" y="{below}" text-anchor="{anchor}">{value:.4g}</text>')
-    for value in dict.fromkeys((*up, 0.0)):
+    for value in up:
         _, y = place(across[0], value)
         drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.2g}</text>')
     return "".join(drawn)

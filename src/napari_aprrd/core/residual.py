@@ -188,13 +188,12 @@ def correlation(pairs: Sequence[Pair], curve: NoiseCurve) -> dict[str, tuple[flo
         for pair in pairs
         if min(pair.clean.shape) >= SIDE
     ]
-    every = np.concatenate(
-        [view[:: SIDE // 2, :: SIDE // 2].reshape(-1, SIDE, SIDE) for view in blocks]
-        or [np.empty((0, SIDE, SIDE))]
-    )
-    noise = detrended(every[np.ptp(every, axis=(1, 2)) > 0])
-    if len(noise) == 0:
+    some = [view[:: SIDE // 2, :: SIDE // 2].reshape(-1, SIDE, SIDE) for view in blocks]
+    every = np.concatenate([np.empty((0, SIDE, SIDE)), *some])
+    every = every[np.ptp(every, axis=(1, 2)) > 0]
+    if len(every) == 0:
         return {"x": (0.0,) * LAGS, "y": (0.0,) * LAGS}
+    noise = detrended(every)
     covariance, lags = autocovariance(noise), range(1, LAGS + 1)
     variance = covariance[0, 0]
     return {
@@ -205,14 +204,15 @@ def correlation(pairs: Sequence[Pair], curve: NoiseCurve) -> dict[str, tuple[flo
 
 def removed_map(pair: Pair, curve: NoiseCurve, size: int = SIZES[1]) -> NDArray[np.float32]:
     """Strength of the residual's detail near each pixel: about 1 where it is noise, (h, w)."""
-    local = _local(band(_in_sigmas(pair, curve), size) ** 2, size)
+    local = gaussian_filter(band(_in_sigmas(pair, curve), size) ** 2, size)
     return np.asarray(np.sqrt(local / max(np.median(local), 1e-12)), np.float32)
 
 
 def left_map(pair: Pair, curve: NoiseCurve, size: int = SIZES[0]) -> NDArray[np.float32]:
     """Share of the noise near each pixel that is in the output, 0 to 1, (h, w)."""
     rest, out = (band(image, size) for image in (pair.residual, pair.clean))
-    near = SIDE // 2
-    ratio = _local(rest * out, near) / np.maximum(_local(rest**2, near), 1e-12)
-    ratio = ratio.clip(0, None)
-    return np.asarray(ratio / (1 + ratio), np.float32)
+    near = SIDE / 2
+    power = gaussian_filter(rest**2, near)
+    ratio = (gaussian_filter(rest * out, near) / np.maximum(power, 1e-12)).clip(0, None)
+    missing = 1 - np.sqrt(power / max(np.median(power), 1e-12))  # where hardly any was removed
+    return np.asarray(np.maximum(ratio / (1 + ratio), missing), np.float32)

@@ -16,6 +16,7 @@ _WORST_FIRST: tuple[Status, ...] = ("bad", "look", "good")
 _EXCESS = (1.28, 1.45)  # variance of the residual at structure / in flat places
 _OUTLIERS = (1.7, 2.5)  # strongest local variance of the residual / that of equal noise
 _LEFT = (0.14, 0.25)  # share of the noise that is in the output
+_UNTOUCHED = (0.35, 0.5)  # share of the noise's standard deviation that the residual lacks
 _CORRELATION = (0.2, 0.4)  # by which the residual's is lower than the noise's
 _SHIFTED = (0.2, 0.3)  # mean bias / standard deviation of the residual
 _BENT = (0.5, 1.0)  # bias at some brightness / standard deviation of the residual
@@ -80,16 +81,17 @@ def _signal(measured: Measured) -> Verdict:
 
 
 def _noise(measured: Measured) -> Verdict:
-    left = measured.scales[0].left
+    left, untouched = measured.scales[0].left, 1 - measured.sigma_ratio
     lower = max(
         float(np.max(np.subtract(measured.noise.correlation[axis], lags)))
         for axis, lags in measured.correlation.items()
     )
-    status = _status((left, _LEFT), (lower, _CORRELATION))
-    share = f"{100 * left:.0f} %"
+    amount = _status((left, _LEFT), (untouched, _UNTOUCHED))
+    status = _status((left, _LEFT), (untouched, _UNTOUCHED), (lower, _CORRELATION))
+    share = f"{100 * (left if left >= _LEFT[0] else untouched):.0f} %"
     if status == "good":
         sentence = "No noise left that can be seen."
-    elif _status((left, _LEFT)) == "good":
+    elif amount == "good":
         sentence = "Noise that neighbouring pixels share is left: train longer, or a larger shift."
     else:
         sentence = f"The output still has noise, about {share} of it: train longer."
