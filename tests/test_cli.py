@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import selectors
@@ -39,9 +40,9 @@ COMMANDS: dict[str, Sequence[str]] = {
     "inspect": ["axes", "planes", "json"],
     "train": ["out", "axes", "planes", *TrainConfig.model_fields],
     "distill": ["out", "axes", "planes", *DistillConfig.model_fields],
-    "denoise": ["out", "model", "axes", "planes", *DenoiseConfig.model_fields, *DETAILS],
+    "denoise": ["out", "model", "axes", "planes", "report", *DenoiseConfig.model_fields, *DETAILS],
     "evaluate": ["json"],
-    "info": ["json"],
+    "info": ["json", "methods"],
     "import": ["out"],
 }
 
@@ -128,6 +129,21 @@ def test_inspect_says_what_the_noise_looks_like(tmp_path: Path) -> None:
     assert list(report["advice"]) == words.splitlines()[: len(report["advice"])]
 
 
+@pytest.mark.parametrize("flavour", ["", "imagej", "ome", "zarr"])
+def test_denoised_files_say_how_they_were_made(tmp_path: Path, student: Path, flavour: str) -> None:
+    name = "clean.zarr" if flavour == "zarr" else "clean.tif"
+    write_picture(tmp_path / "a.tif", Picture(noisy(2, 40, 48), "TYX", flavour=flavour))
+    assert "does not say how it was made" in call("info", tmp_path / "a.tif").stderr
+    succeed("denoise", tmp_path / "a.tif", "-o", tmp_path / name, "--model", student)
+    record = json.loads(succeed("info", tmp_path / name, "--json"))["denoise"]
+    assert record["model"] == hashlib.sha256(student.read_bytes()).hexdigest()
+    assert record["input"]["file"] == "a.tif"
+    assert record["input"]["of"] == "all pixels"
+    assert record["config"]["tile"] == DenoiseConfig().tile
+    assert f"model: {record['model']}" in succeed("info", tmp_path / name)
+    assert "[1] H. Kim and N. I. Cho" in succeed("info", tmp_path / name, "--methods")
+
+
 def test_train_distil_denoise_evaluate_info(tmp_path: Path, stack: Path) -> None:
     first, second, clean = (tmp_path / n for n in ("t.aprrd", "s.aprrd", "clean.tif"))
     assert succeed("train", stack, "-o", first, *TINY) == f"Wrote {first}\n"
@@ -154,6 +170,7 @@ def test_train_distil_denoise_evaluate_info(tmp_path: Path, stack: Path) -> None
     assert facts["parameters"] == parameters
     assert facts["train"]["steps"] == facts["distill"]["steps"] == 3
     assert f"parameters: {parameters}" in succeed("info", second)
+    assert facts["model"] == hashlib.sha256(second.read_bytes()).hexdigest()
 
 
 def test_settings_reach_the_training(tmp_path: Path, stack: Path) -> None:
@@ -421,7 +438,7 @@ BAD_INPUT = {
     "truncated model": (bad_model(lambda content: content[:-100]), "truncated"),
     "missing model": (on_stack("denoise", "--model", "IN/no", "-o", "IN/out.tif"), "no model file"),
     "folder as model": (on_stack("denoise", "--model", "IN/empty", "-o", "IN/o.tif"), "no model"),
-    "info of a text file": (lambda f: ["info", f / "notes.txt"], "no napari-aprrd model file"),
+    "info of a text file": (lambda f: ["info", f / "notes.txt"], "Cannot read"),
     "import of a text file": (
         lambda f: ["import", f / "notes.txt", "-o", f / "out.aprrd"],
         "no published APR-RD checkpoint",

@@ -352,7 +352,8 @@ def test_the_denoised_pixels_survive_saving_and_loading(kind: str, tmp_path: Pat
 def test_metadata_is_copied_and_says_how_the_layer_was_made() -> None:
     layer, record = sources()["plain"], {"steps": 5, "config": {"seed": 1}}
     out = _layers.denoised_layer(layer, layer.data, record)
-    assert out.metadata == {"from": {"file": "a.tif"}, "napari-aprrd": record}
+    about = {**record, "source": layer.name}
+    assert out.metadata == {"from": {"file": "a.tif"}, "napari-aprrd": about}
     out.metadata["from"]["file"] = "b.tif"
     record["config"]["seed"] = 2
     assert layer.metadata == {"from": {"file": "a.tif"}}

@@ -22,6 +22,7 @@ from napari_aprrd import api, stream
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.model_file import fingerprint
 from napari_aprrd.core.progress import STOP, run
 from napari_aprrd.io import Picture, read_picture
 
@@ -230,4 +231,6 @@ def test_ome_zarr_has_levels_axes_sizes_and_its_history(tmp_path: Path, model: D
     assert moves[1] == [{"type": "translation", "translation": [0.0, 0.25, 0.125]}]
     full, half = (np.asarray(level, np.float64) for level in levels[:2])
     np.testing.assert_allclose(half, full.reshape(2, 550, 2, 300, 2).mean((2, 4)), atol=0.51)
-    assert about["napari-aprrd"] == model.record
+    record = about["napari-aprrd"]
+    assert model.record.items() <= record.items()
+    assert record["denoise"]["model"] == fingerprint(model)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .core.denoiser import Denoiser
     from .core.errors import UserError
     from .core.noise import NoiseReport
+    from .core.trust import TrustReport
     from .metrics import evaluate
+    from .trust import trust_report
 
 __all__ = [
     "DenoiseConfig",
@@ -25,6 +27,7 @@ __all__ = [
     "DistillConfig",
     "NoiseReport",
     "TrainConfig",
+    "TrustReport",
     "UserError",
     "denoise",
     "distill_rd",
@@ -32,6 +35,7 @@ __all__ = [
     "inspect_noise",
     "load",
     "train_apr",
+    "trust_report",
 ]
 
 # Loaded when first asked for: importing the package imports neither torch, Qt nor napari.
@@ -40,8 +44,10 @@ _HOME = {
     **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
     "Denoiser": ".core.denoiser",
     "NoiseReport": ".core.noise",
+    "TrustReport": ".core.trust",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
+    "trust_report": ".trust",
 }
 
 

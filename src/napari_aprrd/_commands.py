@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import napari
     from napari.components import ViewerModel
 
+    from .axes import ArrayPlanes
     from .core.denoiser import Denoiser
+    from .core.progress import Job
 
 PLUGIN = "napari-aprrd"
 
@@ -34,9 +36,14 @@ def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
     _denoise_selected(viewer, lazily=True)
 
 
-def open_widget(viewer: Any, name: str) -> None:
+def check_result(viewer: napari.viewer.Viewer) -> None:
+    """Say whether the selected denoised layer can be trusted."""
+    open_widget(viewer, "Trust report").check()
+
+
+def open_widget(viewer: Any, name: str) -> Any:
     """Open one of the plugin's widgets."""
-    viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+    return viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
 
 
 def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
@@ -68,12 +75,14 @@ def _is_too_large(data: Any) -> bool:
 
 
 def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
-    from .lazy import lazy_denoise
+    from .core.record import of_output
+    from .lazy import identify, lazy_denoise
 
-    data, axes = _layers.layer_array(layer), _layers.layer_axes(layer)
-    lazy = lazy_denoise(data, axes, model, DenoiseConfig())
+    planes, config = _layers.layer_planes(layer), DenoiseConfig()
+    lazy = lazy_denoise(planes.data, planes.axes, model, config)
+    record = of_output(model, planes, config, identify(planes.data))
     _render_in_the_background()
-    _layers.add_above(viewer, _layers.denoised_layer(layer, lazy, model.record), layer)
+    _layers.add_above(viewer, _layers.denoised_layer(layer, lazy, record), layer)
 
 
 def _render_in_the_background() -> None:
@@ -95,27 +104,34 @@ class Denoising:
     running: set[Denoising] = set()  # noqa: RUF012  keeps them alive until they end
 
     def __init__(self, viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
-        from .core.denoise import denoise
-
-        self._viewer, self._layer, self._model = viewer, layer, model
+        self._viewer, self._layer = viewer, layer
         planes = _layers.layer_planes(layer)
         self._out = planes.new_output(planes.data.dtype.newbyteorder("="))
-        job = denoise(
-            model, planes, lambda plane, place, tile: planes.write(self._out, plane, place, tile)
-        )
         self.running.add(self)
         self._run = Run(
-            job,
+            _denoise(model, planes, self._out),
             f"Denoise {layer.name}",
             on_report=lambda _: None,
             on_result=self._on_result,
             on_end=lambda: self.running.discard(self),
         )
 
-    def _on_result(self, done: bool) -> None:
-        if done:
-            out = _layers.denoised_layer(self._layer, self._out, self._model.record)
+    def _on_result(self, record: dict[str, Any] | None) -> None:
+        if record is not None:
+            out = _layers.denoised_layer(self._layer, self._out, record)
             _layers.add_above(self._viewer, out, self._layer)
+
+
+def _denoise(model: Denoiser, planes: ArrayPlanes, out: Any) -> Job[dict[str, Any] | None]:
+    """Fill the output: how it was made, or None when stopped before."""
+    from .core.denoise import denoise
+    from .core.record import of_output
+
+    config = DenoiseConfig()
+    done = yield from denoise(
+        model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
+    )
+    return of_output(model, planes, config) if done else None
 
 
 def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:

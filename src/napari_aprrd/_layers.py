@@ -240,9 +240,19 @@ def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
     data : array
         Of the shape of the source's full resolution.
     record : dict
-        How it was made, for ``metadata["napari-aprrd"]``.
+        How it was made, for ``metadata["napari-aprrd"]``, which names the source as well.
     """
-    return _like(layer, data, f"{layer.name} denoised", {KEY: copy.deepcopy(record)})
+    about = {KEY: {**copy.deepcopy(record), "source": layer.name}}
+    return _like(layer, data, f"{layer.name} denoised", about)
+
+
+def map_layer(layer: Any, data: Any, name: str) -> ImageLayer:
+    """A layer for a map of another layer, in its place; without samples where that has them."""
+    from napari.layers import Image as ImageLayer
+
+    _, attributes, _ = layer.as_layer_data_tuple()
+    kept = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+    return ImageLayer(data, name=name, **{key: attributes[key] for key in kept})
 
 
 def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLayer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from os import PathLike
 from typing import Any
 
@@ -17,8 +17,9 @@ from .core.distill import distill
 from .core.errors import UserError
 from .core.noise import NoiseReport, inspect
 from .core.progress import Job, run
+from .core.record import of_output
 from .core.train import train
-from .lazy import is_lazy, lazy_denoise, output_dtype
+from .lazy import identify, is_lazy, lazy_denoise, output_dtype
 from .show import Listen, keep_window_live, listener
 
 
@@ -193,7 +194,7 @@ def load(path: str | PathLike[str]) -> Denoiser:
 def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:
     """Turn an array, a layer or a list of these into lazily read planes."""
     several = isinstance(images, Sequence) and not hasattr(images, "dtype")
-    return JoinedPlanes([_planes_of(image, axes) for image in (images if several else [images])])
+    return JoinedPlanes([planes_of(image, axes) for image in (images if several else [images])])
 
 
 def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
@@ -204,10 +205,13 @@ def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
 
 
 def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str | None) -> Job[Any]:
-    planes = _planes_of(image, axes)
+    planes = planes_of(image, axes)
     if is_lazy(planes.data):
         lazy = lazy_denoise(planes.data, planes.axes, model, config)
-        return _nothing_to_do(_like_input(image, lazy, model))
+        source = identify(planes.data)
+        return _nothing_to_do(
+            _like_input(image, lazy, lambda: of_output(model, planes, config, source))
+        )
     out = planes.new_output(output_dtype(planes.data.dtype, config))
 
     def job() -> Job[Any]:
@@ -216,7 +220,7 @@ def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str |
         )
         if not done:
             raise KeyboardInterrupt
-        return _like_input(image, out, model)
+        return _like_input(image, out, lambda: of_output(model, planes, config))
 
     return job()
 
@@ -226,11 +230,9 @@ def _nothing_to_do(result: Any) -> Job[Any]:
     return result
 
 
-def _like_input(image: Any, out: Any, model: Denoiser) -> Any:
+def _like_input(image: Any, out: Any, record: Callable[[], dict[str, Any]]) -> Any:
     """A layer for a layer, an array for an array."""
-    return (
-        _layers.denoised_layer(image, out, model.record) if _layers.is_image_layer(image) else out
-    )
+    return _layers.denoised_layer(image, out, record()) if _layers.is_image_layer(image) else out
 
 
 def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]:
@@ -240,7 +242,8 @@ def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]
     return results
 
 
-def _planes_of(image: Any, axes: str | None) -> ArrayPlanes:
+def planes_of(image: Any, axes: str | None = None) -> ArrayPlanes:
+    """Turn one array or layer into lazily read planes."""
     if _layers.is_image_layer(image):
         planes = _layers.layer_planes(image)
         return (

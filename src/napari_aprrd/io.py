@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import json
 import warnings
 import weakref
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from . import ome_zarr
 from .axes import check_array, infer_axes
 from .core.errors import UserError
 from .core.files import cannot_write, write_atomically
+from .ome_zarr import KEY
 
 TIFF = (".tif", ".tiff")
 PICTURE = (".png", ".jpg", ".jpeg")
@@ -45,6 +47,8 @@ class Picture:
         Of the file.
     planes : str
         Choice of planes, see `select_planes`; empty for all.
+    record : dict
+        How it was made; empty where nobody says. TIFF and OME-Zarr keep it.
     """
 
     data: Any
@@ -54,6 +58,7 @@ class Picture:
     flavour: str = ""
     path: Path | None = None
     planes: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
 
     @property
     def stamp(self) -> str:
@@ -160,7 +165,8 @@ def write_picture(path: str | PathLike[str], picture: Picture) -> None:
         write_atomically(path, lambda temporary: _write_npy(temporary, picture.data))
     elif suffix == ".zarr":
         try:
-            ome_zarr.write(Path(path), picture.data, picture.axes, picture.scale, picture.unit)
+            about = (picture.scale, picture.unit, picture.record)
+            ome_zarr.write(Path(path), picture.data, picture.axes, *about)
         except OSError as error:
             raise cannot_write(Path(path), error) from error
     else:
@@ -190,8 +196,8 @@ def _read_png_or_jpeg(path: Path) -> Picture:
 
 
 def _read_zarr(path: Path) -> Picture:
-    data, axes, scale, unit = ome_zarr.read(path)
-    return Picture(data, axes, scale, unit)
+    data, axes, scale, unit, record = ome_zarr.read(path)
+    return Picture(data, axes, scale, unit, record=record)
 
 
 def _read_tiff(path: Path, in_memory: int) -> Picture:
@@ -211,11 +217,27 @@ def _read_tiff(path: Path, in_memory: int) -> Picture:
         named = series.axes.replace("Q", "I")
         known = len(named) == data.ndim and len(set(named)) == data.ndim
         axes = infer_axes(data.shape, named if known and "Y" in named else None)
+        record = _tiff_record(tiff)
         if tiff.is_imagej:
-            return Picture(data, axes, *_imagej_scale(tiff), "imagej")
+            return Picture(data, axes, *_imagej_scale(tiff), "imagej", record=record)
         if tiff.is_ome:
-            return Picture(data, axes, *_ome_scale(tiff), "ome")
-        return Picture(data, axes, *_tag_scale(tiff))
+            return Picture(data, axes, *_ome_scale(tiff), "ome", record=record)
+        return Picture(data, axes, *_tag_scale(tiff), record=record)
+
+
+def _tiff_record(tiff: Any) -> dict[str, Any]:
+    """How the image was made, from where each kind of TIFF keeps free text."""
+    if tiff.is_imagej:
+        text = (tiff.imagej_metadata or {}).get("Info")
+    elif tiff.is_ome:
+        text = _ome_image(tiff).get("Description")
+    else:
+        text = tiff.shaped_metadata[0].get("Description") if tiff.shaped_metadata else None
+    try:
+        record = json.loads(text or "null")[KEY]
+    except (TypeError, ValueError, KeyError, RecursionError):  # somebody else's text
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _imagej_scale(tiff: Any) -> tuple[dict[str, float], str]:
@@ -229,13 +251,18 @@ def _imagej_scale(tiff: Any) -> tuple[dict[str, float], str]:
 
 
 def _ome_scale(tiff: Any) -> tuple[dict[str, float], str]:
-    import tifffile
-
-    images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
-    pixels = (images[0] if isinstance(images, list) else images)["Pixels"]
+    pixels = _ome_image(tiff)["Pixels"]
     names = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T": "TimeIncrement"}
     scale = {axis: float(pixels[name]) for axis, name in names.items() if name in pixels}
     return scale, str(pixels.get("PhysicalSizeXUnit", "µm")) if "X" in scale else ""
+
+
+def _ome_image(tiff: Any) -> dict[str, Any]:
+    import tifffile
+
+    images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+    first: dict[str, Any] = images[0] if isinstance(images, list) else images
+    return first
 
 
 def _tag_scale(tiff: Any) -> tuple[dict[str, float], str]:
@@ -278,6 +305,10 @@ def _write_tiff(path: Path, picture: Picture) -> None:
                 metadata[f"PhysicalSize{axis}"] = scale[axis]
                 metadata[f"PhysicalSize{axis}Unit"] = unit or "µm"
         metadata |= {"TimeIncrement": scale["T"]} if "T" in scale else {}
+    if picture.record:
+        place = "Info" if options.get("imagej") else "Description"
+        metadata[place] = json.dumps({KEY: picture.record})
+        options["software"] = KEY
     if options.get("imagej"):
         ordered = "".join(a for a in "TZCYXS" if a in axes)  # the only order that ImageJ knows
         if ordered != axes:

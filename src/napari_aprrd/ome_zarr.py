@@ -13,12 +13,13 @@ import numpy as np
 from .axes import ArrayPlanes, convert, infer_axes
 from .core.errors import UserError
 
+KEY = "napari-aprrd"  # of the attribute that says how the image was made
 SMALLEST_LEVEL = 512  # pixels: sides of the last level of the pyramid are not above it
 _KINDS = {"T": "time", "C": "channel", "S": "channel", "Z": "space", "Y": "space", "X": "space"}
 _NAMES = {"µm": "micrometer", "um": "micrometer", "nm": "nanometer", "mm": "millimeter"}
 
 
-def read(path: Path) -> tuple[Any, str, dict[str, float], str]:
+def read(path: Path) -> tuple[Any, str, dict[str, float], str, dict[str, Any]]:
     """Read an OME-Zarr image or a plain Zarr array.
 
     Returns
@@ -28,12 +29,14 @@ def read(path: Path) -> tuple[Any, str, dict[str, float], str]:
     axes : str
     scale : dict of str to float
     unit : str
+    record : dict
+        How it was made; empty where the file does not say.
     """
     import zarr
 
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
-        return node, infer_axes(node.shape), {}, ""
+        return node, infer_axes(node.shape), {}, "", {}
     attributes = dict(node.attrs)
     scales = attributes.get("ome", attributes).get("multiscales")
     if not scales:
@@ -49,7 +52,9 @@ def read(path: Path) -> tuple[Any, str, dict[str, float], str]:
         [],
     )
     scale = dict(zip(axes, map(float, steps), strict=False))
-    return data, axes, scale, units.pop() if len(units) == 1 else ""
+    record = attributes.get(KEY)
+    unit = units.pop() if len(units) == 1 else ""
+    return data, axes, scale, unit, record if isinstance(record, dict) else {}
 
 
 def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> Any:
@@ -66,14 +71,16 @@ def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ..
     )
 
 
-def write(path: Path, data: Any, axes: str, scale: dict[str, float], unit: str) -> None:
+def write(
+    path: Path, data: Any, axes: str, scale: dict[str, float], unit: str, record: dict[str, Any]
+) -> None:
     """Write an image; it is complete or not there at all."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}") as name:
         folder = Path(name) / "image.zarr"
         chunks = ArrayPlanes(data, axes).chunks(SMALLEST_LEVEL)
         target = create(folder, data.shape, data.dtype, chunks)
         da.store(da.from_array(data, chunks=chunks), target, lock=False, scheduler="synchronous")
-        finish(folder, axes, scale, unit, {})
+        finish(folder, axes, scale, unit, record)
         move(folder, path)
 
 
@@ -132,7 +139,7 @@ def finish(
     multiscales = {"axes": [_axis(a, unit) for a in axes], "datasets": datasets, "type": "mean"}
     group = zarr.open_group(path, mode="a")
     group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscales]}
-    group.attrs["napari-aprrd"] = record
+    group.attrs[KEY] = record
 
 
 def _axis(letter: str, unit: str) -> dict[str, str]:

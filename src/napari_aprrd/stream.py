@@ -7,11 +7,10 @@ was asked for.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +24,7 @@ from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .core.files import cannot_write
 from .core.progress import STOP, Clock, Job, Progress, report
+from .core.record import of_output
 from .core.tiles import Span
 from .io import Picture, write_picture
 from .lazy import output_dtype
@@ -151,7 +151,9 @@ def denoise_file(
             f"{failures[0]} {len(failures)} of {len(units)} tiles failed. The others are kept: "
             "start the same command again to go on."
         )
-    _finish(picture, target, denoiser, out, folder)
+    record = of_output(denoiser, planes, config)
+    record["denoise"]["input"]["file"] = picture.path.name if picture.path else ""
+    _finish(replace(picture, data=out, record=record), target, folder)
     return True
 
 
@@ -169,14 +171,13 @@ def _one_by_one(
         yield number, failure
 
 
-def _finish(picture: Picture, target: Path, denoiser: Denoiser, out: Any, folder: Path) -> None:
-    clean = picture.with_data(out)
+def _finish(clean: Picture, target: Path, folder: Path) -> None:
     if target.suffix.lower() != ".zarr":
         write_picture(target, clean)
         shutil.rmtree(folder)
         return
     image = folder / "image.zarr"
-    ome_zarr.finish(image, picture.axes, picture.scale, picture.unit, denoiser.record)
+    ome_zarr.finish(image, clean.axes, clean.scale, clean.unit, clean.record)
     try:
         ome_zarr.move(image, target)
         shutil.rmtree(folder)
@@ -206,7 +207,7 @@ class Journal:
         data = picture.data
         identity = {
             "source": [picture.stamp, list(map(int, data.shape)), str(data.dtype), picture.axes],
-            "model": hashlib.sha256(model_file.to_bytes(denoiser)).hexdigest(),
+            "model": model_file.fingerprint(denoiser),
             "config": wanted,
         }
         try:

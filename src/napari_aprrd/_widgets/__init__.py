@@ -2,5 +2,6 @@
 
 from .distill import DistillWidget
 from .train import TrainWidget
+from .trust import TrustWidget
 
-__all__ = ["DistillWidget", "TrainWidget"]
+__all__ = ["DistillWidget", "TrainWidget", "TrustWidget"]

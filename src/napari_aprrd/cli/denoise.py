@@ -16,7 +16,7 @@ from ._settings import with_settings
 from .learn import distill_student, train_teacher
 
 if TYPE_CHECKING:
-    from ..batch import Files
+    from ..batch import Files, Result
     from ..core.denoiser import Denoiser
     from ..io import Picture
 
@@ -43,6 +43,10 @@ def denoise(
         bool,
         typer.Option("--overwrite/--skip-existing", help="What to do with outputs that are there."),
     ] = True,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Write NAME.report.html and .json: can it be trusted?"),
+    ] = False,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes of a local Dask cluster to compute with.")
     ] = 0,
@@ -80,6 +84,8 @@ def denoise(
         )
     if not single:
         write_summary(results, out / SUMMARY)
+    if report:
+        _write_reports(files, results, given)
     failed = [result for result in results if result.status == "failed"]
     if results[-1].status == "interrupted":
         fail("Interrupted; what is done is kept: start the same command again to go on.", 130)
@@ -89,6 +95,18 @@ def denoise(
     if failed:
         listed = "\n".join(f"  {result.input}: {result.message}" for result in failed)
         raise UserError(f"{len(failed)} of {len(files.targets)} files failed:\n{listed}")
+
+
+def _write_reports(files: Files, results: list[Result], model: Denoiser | None) -> None:
+    from ..trust import write_report
+
+    for result in results:
+        if result.status == "done":
+            try:
+                page, _ = write_report(files.read(result.input), result.output, model)
+                typer.echo(f"Wrote {page}")
+            except UserError as error:  # the image is there all the same
+                typer.echo(f"No report on {result.output}: {error}", err=True)
 
 
 @dataclass

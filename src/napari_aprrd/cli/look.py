@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ..core.errors import UserError
 from ._common import AsJson, Axes, Inputs, PlaneChoice, as_planes, command, lines, read_all
 
 
@@ -61,22 +62,45 @@ def evaluate(
 
 @command("info")
 def info(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.aprrd")], as_json: AsJson = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model or a denoised image.")],
+    as_json: AsJson = False,
+    as_methods: Annotated[
+        bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.")
+    ] = False,
 ) -> None:
-    """Say what a model file holds and how it was made."""
-    from ..core.model_file import load
+    """Say how a model or a denoised image was made."""
+    from ..core.methods import methods
 
-    denoiser = load(model)
-    parameters = sum(p.numel() for p in denoiser.network.parameters())
-    facts = {
+    facts = _facts_of_model(file) if file.suffix == ".aprrd" else _facts_of_image(file)
+    if as_methods:
+        typer.echo(methods(facts))
+    elif as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        for line in lines(facts):
+            typer.echo(line)
+
+
+def _facts_of_model(path: Path) -> dict[str, Any]:
+    from ..core.model_file import fingerprint, load
+
+    denoiser = load(path)
+    return {
+        "model": fingerprint(denoiser),
         **denoiser.architecture.model_dump(),
-        "parameters": parameters,
+        "parameters": sum(p.numel() for p in denoiser.network.parameters()),
         "normalisation": vars(denoiser.normalisation),
         "calibration": vars(denoiser.calibration) if denoiser.calibration else None,
         **denoiser.record,
     }
-    if as_json:
-        typer.echo(json.dumps(facts))
-        return
-    for line in lines(facts):
-        typer.echo(line)
+
+
+def _facts_of_image(path: Path) -> dict[str, Any]:
+    from ..io import read_picture
+
+    record = read_picture(path, in_memory=0).record
+    if not record:
+        raise UserError(
+            f"{path} does not say how it was made; TIFF and OME-Zarr that napari-aprrd wrote do."
+        )
+    return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from os import PathLike
@@ -71,6 +72,11 @@ def to_bytes(denoiser: Denoiser) -> bytes:
         for name, tensor in denoiser.network.state_dict().items()
     }
     return bytes(serialise(weights, {KEY: json.dumps(header)}))
+
+
+def fingerprint(denoiser: Denoiser) -> str:
+    """The SHA-256 of the model's file, wherever it is and whether or not it was saved."""
+    return hashlib.sha256(to_bytes(denoiser)).hexdigest()
 
 
 def load(path: str | PathLike[str]) -> Denoiser:

@@ -1,0 +1,159 @@
+"""The trust report of arrays, layers and files: API, command line, page, maps, widget."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import pytest
+from core.makers import noisy_image, random_denoiser
+from napari.components import ViewerModel
+from napari.layers import Image
+from napari.utils.notifications import notification_manager
+from typer.testing import CliRunner
+
+import napari_aprrd as aprrd
+from napari_aprrd import _layers, cli
+from napari_aprrd._widgets import TrustWidget
+from napari_aprrd.axes import ArrayPlanes
+from napari_aprrd.core.trust import look
+from napari_aprrd.io import Picture, write_picture
+from napari_aprrd.trust import film, lazy_map, trust_report
+
+
+def pair(shape: tuple[int, ...] = (2, 96, 96)) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+    """A noisy stack, and what it would be with hardly any noise."""
+    both = (noisy_image(int(np.prod(shape[:-2])), *shape[-2:], noise=n) for n in (10, 1))
+    noisy, clean = (image.reshape(shape) for image in both)
+    return noisy, clean
+
+
+def test_the_report_of_arrays_lazy_arrays_and_layers_is_the_same() -> None:
+    noisy, clean = pair()
+    report = aprrd.trust_report(noisy, clean)
+    assert report.status == "good"
+    assert report.frames is not None
+    lazy = [da.from_array(image, chunks=(1, 50, 50)) for image in (noisy, clean)]
+    assert trust_report(*lazy) == report
+    layers = Image(noisy, name="cells"), Image(clean)
+    assert trust_report(*layers) == report
+    assert trust_report(layers[0], clean) == report
+    assert type(report).model_validate_json(report.model_dump_json()) == report
+    with pytest.raises(aprrd.UserError, match="shape of its source"):
+        trust_report(noisy, clean[:1], axes="TYX")
+
+
+def test_only_time_makes_a_film() -> None:
+    def planes(shape: tuple[int, ...], axes: str) -> ArrayPlanes:
+        return ArrayPlanes(np.zeros(shape), axes)
+
+    assert list(film(planes((3, 4, 5), "TYX"))) == [0, 1, 2]
+    assert list(film(planes((3, 2, 4, 5), "TZYX"))) == [1, 3, 5]
+    assert list(film(planes((3, 4, 5), "ZYX"))) == []
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((2, 40, 48), "TYX"), ((40, 2, 48), "YCX")])
+def test_maps_are_those_of_each_plane(shape: tuple[int, ...], axes: str) -> None:
+    rng = np.random.default_rng(0)
+    clean = rng.normal(100, 3, shape)
+    noisy = clean + rng.normal(0, 10, shape)
+    for kind in ("residual", "removed", "left"):
+        found = lazy_map(noisy, clean, axes, kind).compute()  # type: ignore[arg-type]
+        assert found.shape == shape
+        plane = tuple(1 if letter in "TC" else slice(None) for letter in axes)
+        wanted = getattr(look(noisy[plane].astype("f4"), clean[plane].astype("f4")), kind)
+        np.testing.assert_allclose(found[plane], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_of_colours_a_map_takes_the_mean() -> None:
+    noisy = np.random.default_rng(0).integers(0, 255, (2, 30, 36, 4)).astype(np.uint8)
+    found = lazy_map(noisy, noisy // 2, "TYXS", "residual")
+    assert found.shape == (2, 30, 36)
+    both = (image[..., :3].astype("f4").mean(-1) for image in (noisy, noisy // 2))
+    np.testing.assert_allclose(found.compute(), np.subtract(*both), atol=1e-3)
+
+
+def test_the_command_line_writes_a_page_that_stands_alone(tmp_path: Path) -> None:
+    noisy, _ = pair()
+    source, target, model = (tmp_path / n for n in ("a<b.tif", "clean.tif", "model.aprrd"))
+    write_picture(source, Picture(noisy, "TYX"))
+    random_denoiser().save(model)
+    words = ["denoise", str(source), "-o", str(target), "--model", str(model), "--report"]
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0, result.stderr
+    assert "clean.report.html" in result.stdout
+    found = json.loads((tmp_path / "clean.report.json").read_text())
+    page = (tmp_path / "clean.report.html").read_text("utf-8")
+    assert found["verdicts"][0]["status"] == "bad"  # the model has learnt nothing
+    assert all(verdict["sentence"] in page for verdict in found["verdicts"])
+    assert "Do not use this result" in page
+    assert "[1] H. Kim" in page
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+    assert "a<b" not in page  # escaped
+
+
+def test_an_image_that_is_too_small_for_a_report_is_written_all_the_same(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(12, 12)).astype("f4"))
+    random_denoiser().save(tmp_path / "m.aprrd")
+    words = ["denoise", str(tmp_path / "a.npy"), "-o", str(tmp_path / "b.npy")]
+    words += ["--model", str(tmp_path / "m.aprrd"), "--report"]
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0
+    assert "No report on" in result.stderr
+    assert (tmp_path / "b.npy").exists()
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    notification_manager.records.clear()
+    viewer = ViewerModel()
+    noisy, clean = pair()
+    source = viewer.add_image(noisy, name="cells", scale=(1, 2, 2))
+    viewer.layers.append(_layers.denoised_layer(source, clean, {}))
+    return viewer
+
+
+def _check(qtbot: Any, viewer: ViewerModel) -> TrustWidget:
+    widget = TrustWidget(viewer)
+    qtbot.addWidget(widget)
+    widget.button.click()
+    qtbot.waitUntil(lambda: widget.task is None, timeout=20_000)
+    return widget
+
+
+@pytest.mark.parametrize("selected", ["cells", "cells denoised"])
+def test_the_widget_finds_the_pair_and_says_what_the_report_says(
+    qtbot: Any, viewer: ViewerModel, selected: str
+) -> None:
+    viewer.layers.selection = {viewer.layers[selected]}
+    widget = _check(qtbot, viewer)
+    assert widget.report == trust_report(*(viewer.layers[n] for n in ("cells", "cells denoised")))
+    assert all(verdict.sentence in widget.text.text() for verdict in widget.report.verdicts)
+    assert all(plot.isVisibleTo(widget) for plot in widget.plots)
+
+
+def test_the_widget_adds_the_maps_in_place(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _check(qtbot, viewer)
+    for button in widget.maps.values():
+        button.click()
+    residual = viewer.layers["cells denoised: residual"]
+    np.testing.assert_allclose(
+        residual.data[1].compute(), np.subtract(*(i[1] for i in pair())), atol=1e-3
+    )
+    assert tuple(residual.scale) == (1, 2, 2)
+    assert {layer.name for layer in viewer.layers} >= {
+        "cells denoised: removed structure",
+        "cells denoised: noise left",
+    }
+
+
+@pytest.mark.parametrize("gone", ["cells", "cells denoised"])
+def test_the_widget_says_what_is_missing(qtbot: Any, viewer: ViewerModel, gone: str) -> None:
+    viewer.layers.remove(gone)
+    widget = _check(qtbot, viewer)
+    assert widget.report is None
+    assert "whose source is in the layer list" in str(notification_manager.records[-1].message)
