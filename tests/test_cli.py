@@ -34,6 +34,7 @@ PROGRAM = [sys.executable, "-c", "from napari_aprrd.cli import main; main()"]
 DEADLINE = 60.0  # seconds
 DETAILS = ("preset", "minutes", "seed", "device")
 COMMANDS: dict[str, Sequence[str]] = {
+    "benchmark": ["root", "out", "model", *TrainConfig.model_fields, *DistillConfig.model_fields],
     "demo": ["out"],
     "inspect": ["axes", "planes", "json"],
     "train": ["out", "axes", "planes", *TrainConfig.model_fields],
