@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .core.denoiser import Denoiser
     from .core.errors import UserError
     from .core.noise import NoiseReport
+    from .core.own_network import OwnArchitecture
     from .metrics import evaluate
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Denoiser",
     "DistillConfig",
     "NoiseReport",
+    "OwnArchitecture",
     "TrainConfig",
     "UserError",
     "denoise",
@@ -40,6 +42,7 @@ _HOME = {
     **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
     "Denoiser": ".core.denoiser",
     "NoiseReport": ".core.noise",
+    "OwnArchitecture": ".core.own_network",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
 }

@@ -64,9 +64,11 @@ def info(
     model: Annotated[Path, typer.Argument(metavar="MODEL.aprrd")], as_json: AsJson = False
 ) -> None:
     """Say what a model file holds and how it was made."""
+    from ..core.denoiser import Architecture
     from ..core.model_file import load
 
     denoiser = load(model)
+    assert isinstance(denoiser.architecture, Architecture)  # a file holds no other
     parameters = sum(p.numel() for p in denoiser.network.parameters())
     facts = {
         **denoiser.architecture.model_dump(),
