@@ -43,6 +43,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "evaluate": ["json"],
     "info": ["json"],
     "import": ["out"],
+    "export": ["out", "name"],
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,8 @@ TINY: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "progress": False}
 
 
 @pytest.fixture(scope="module")
-def custom_bsn() -> Iterator[dict[str, Any]]:
-    yield runpy.run_path(str(EXAMPLES / "custom_bsn.py"))
+def custom_bsn() -> dict[str, Any]:
+    return runpy.run_path(str(EXAMPLES / "custom_bsn.py"))
 
 
 def teacher_of(example: dict[str, Any], image: Any) -> aprrd.Denoiser:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import denoise, distill_rd, inspect_noise, load, train_apr
+    from .bioimage_io import export
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
     from .core.denoiser import Denoiser
     from .core.errors import UserError
@@ -31,6 +32,7 @@ __all__ = [
     "denoise",
     "distill_rd",
     "evaluate",
+    "export",
     "inspect_noise",
     "load",
     "train_apr",
@@ -45,6 +47,7 @@ _HOME = {
     "OwnArchitecture": ".core.own_network",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
+    "export": ".bioimage_io",
 }
 
 
