@@ -36,6 +36,7 @@ PROGRAM = [sys.executable, "-c", "from napari_aprrd.cli import main; main()"]
 DEADLINE = 60.0  # seconds
 DETAILS = ("preset", "minutes", "seed", "device")
 COMMANDS: dict[str, Sequence[str]] = {
+    "benchmark": ["root", "out", "model", *TrainConfig.model_fields, *DistillConfig.model_fields],
     "demo": ["out"],
     "inspect": ["axes", "planes", "json"],
     "train": ["out", "axes", "planes", *TrainConfig.model_fields],
@@ -44,6 +45,7 @@ COMMANDS: dict[str, Sequence[str]] = {
     "evaluate": ["json"],
     "info": ["json", "methods"],
     "import": ["out"],
+    "export": ["out", "name"],
 }
 
 

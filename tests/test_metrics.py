@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.metrics import Scores, affine_fit, evaluate
+from napari_aprrd.metrics import Scores, affine_fit, evaluate, mean_scores, to_uint8
 
 GAUSSIAN: dict[str, Any] = {
     **{"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
@@ -36,6 +36,33 @@ def test_psnr_and_ssim_are_those_of_skimage() -> None:
     assert scores.psnr == pytest.approx(peak_signal_noise_ratio(reference, image, data_range=180))
     assert scores.ssim == pytest.approx(structural_similarity(reference, image, **options))
     assert scores.data_range == 180
+
+
+def test_photographs_are_scored_as_in_the_field() -> None:
+    """8 bits, peak 255, all colours in one mean; SSIM per colour with Gaussian windows."""
+    rng = np.random.default_rng(0)
+    reference = rng.integers(0, 256, (24, 20, 3)).astype(np.uint8)
+    output = reference + rng.normal(0, 20, reference.shape)
+    image = to_uint8(output)
+    scores = evaluate(image, reference, rgb=True)
+    error = ((image.astype(int) - reference.astype(int)) ** 2).mean()
+    assert scores.psnr == pytest.approx(10 * math.log10(255**2 / error))
+    options = {"data_range": 255, **GAUSSIAN}
+    pairs = [(reference[..., c], image[..., c]) for c in range(3)]
+    assert scores.ssim == pytest.approx(
+        np.mean([structural_similarity(*pair, **options) for pair in pairs])
+    )
+
+
+def test_8_bits_are_rounded_and_clipped() -> None:
+    assert to_uint8([-3.0, 0.4, 0.6, 254.7, 300.0]).tolist() == [0, 0, 1, 255, 255]
+
+
+def test_the_mean_over_images_is_of_their_decibels() -> None:
+    reference = np.full((12, 12), 100.0)
+    reference[0, 0] = 200
+    each = [evaluate(reference + error, reference, data_range=255) for error in (1.0, 10.0)]
+    assert mean_scores(each).psnr == pytest.approx(20 * math.log10(255) - 10)  # 0 and 20 dB lost
 
 
 def test_ssim_of_a_single_window_by_hand() -> None:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import denoise, distill_rd, inspect_noise, load, train_apr
+    from .bioimage_io import export
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
     from .core.denoiser import Denoiser
     from .core.errors import UserError
     from .core.noise import NoiseReport
+    from .core.own_network import OwnArchitecture
     from .core.trust import TrustReport
     from .metrics import evaluate
     from .trust import trust_report
@@ -26,12 +28,14 @@ __all__ = [
     "Denoiser",
     "DistillConfig",
     "NoiseReport",
+    "OwnArchitecture",
     "TrainConfig",
     "TrustReport",
     "UserError",
     "denoise",
     "distill_rd",
     "evaluate",
+    "export",
     "inspect_noise",
     "load",
     "train_apr",
@@ -44,9 +48,11 @@ _HOME = {
     **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
     "Denoiser": ".core.denoiser",
     "NoiseReport": ".core.noise",
+    "OwnArchitecture": ".core.own_network",
     "TrustReport": ".core.trust",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
+    "export": ".bioimage_io",
     "trust_report": ".trust",
 }
 

@@ -16,6 +16,7 @@ from .core.denoiser import Denoiser
 from .core.distill import distill
 from .core.errors import UserError
 from .core.noise import NoiseReport, inspect
+from .core.own_network import OwnArchitecture
 from .core.progress import Job, run
 from .core.record import of_output
 from .core.train import train
@@ -51,6 +52,7 @@ def train_apr(
     config: TrainConfig | None = None,
     *,
     axes: str | None = None,
+    architecture: OwnArchitecture | None = None,
     progress: bool | Listen = True,
     background: bool = False,
     **settings: Any,
@@ -65,6 +67,8 @@ def train_apr(
         Settings; see there.
     axes : str, optional
         One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
+    architecture : OwnArchitecture, optional
+        A blind-spot network of your own; see examples/custom_bsn.py.
     progress : bool or callable, optional
         A bar (in napari its activity dock), nothing, or a function that gets each `Progress`.
     background : bool
@@ -88,7 +92,8 @@ def train_apr(
     Denoising", AAAI 2025, equation [6].
     """
     config = TrainConfig.of(config, **settings)
-    return _carry_out(train(as_planes(images, axes), config), progress, background)
+    job = train(as_planes(images, axes), config, architecture=architecture)
+    return _carry_out(job, progress, background)
 
 
 def distill_rd(

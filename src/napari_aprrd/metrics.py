@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -111,3 +112,14 @@ def _ssim(x: NDArray[Any], reference: NDArray[Any], data_range: float, rgb: bool
         "use_sample_covariance": False,
     }
     return float(np.mean([structural_similarity(a, b, **options) for a, b in pairs]))
+
+
+def to_uint8(image: ArrayLike) -> NDArray[np.uint8]:
+    """Round and clip to 8 bits, as images are scored and submitted in the field."""
+    return np.asarray(image, np.float64).round().clip(0, 255).astype(np.uint8)
+
+
+def mean_scores(scores: Sequence[Scores]) -> Scores:
+    """Mean of each figure over images, as the field's tables give it."""
+    names = [field.name for field in fields(Scores)]
+    return Scores(**{n: float(np.mean([getattr(s, n) for s in scores])) for n in names})

@@ -1,9 +1,9 @@
 """The command line: the same engine over files, folders and globs."""
 
-from . import denoise, learn, look
+from . import benchmark, denoise, learn, look
 from ._common import app
 
-__all__ = ["app", "denoise", "learn", "look", "main"]
+__all__ = ["app", "benchmark", "denoise", "learn", "look", "main"]
 
 
 def main() -> None:

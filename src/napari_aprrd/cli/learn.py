@@ -1,4 +1,4 @@
-"""Making models: train, distill, import."""
+"""Making models: train, distill, import, export."""
 
 from __future__ import annotations
 
@@ -74,6 +74,20 @@ def import_published(
     from ..core.model_file import import_checkpoint
 
     import_checkpoint(checkpoint).save(out)
+    typer.echo(f"Wrote {out}")
+
+
+@command("export")
+def export_package(
+    student: Annotated[Path, typer.Argument(metavar="STUDENT.aprrd")],
+    out: Output,
+    name: Annotated[str, typer.Option(help="Of the model.")] = "APR-RD denoising",
+) -> None:
+    """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
+    from ..bioimage_io import export
+    from ..core.model_file import load
+
+    export(load(student), out, name)
     typer.echo(f"Wrote {out}")
 
 

@@ -82,9 +82,11 @@ def info(
 
 
 def _facts_of_model(path: Path) -> dict[str, Any]:
+    from ..core.denoiser import Architecture
     from ..core.model_file import fingerprint, load
 
     denoiser = load(path)
+    assert isinstance(denoiser.architecture, Architecture)  # a file holds no other
     return {
         "model": fingerprint(denoiser),
         **denoiser.architecture.model_dump(),

@@ -18,7 +18,14 @@ from .config import ALL_SHIFTS, Config, DenoiseConfig
 from .devices import pick_device
 from .errors import UserError
 from .memory import SMALLEST, free_bytes, is_out_of_memory, plan_tile
-from .networks import BlindSpotNetwork, PerChannel, Student, StudentSkipsBeforePools
+from .networks import (
+    BlindSpot,
+    BlindSpotNetwork,
+    PerChannel,
+    Student,
+    StudentSkipsBeforePools,
+)
+from .own_network import OwnArchitecture
 from .patches import Image, Normalisation
 from .precision import Precision, autocast
 from .predict import Read, Tile, predict_tile, quarters, tiles_of
@@ -80,7 +87,7 @@ class Denoiser:
     ----------
     network : Module
         As built by `architecture`.
-    architecture : Architecture
+    architecture : Architecture or OwnArchitecture
     normalisation : Normalisation
         Of the network's input and output.
     calibration : Calibration or None
@@ -90,13 +97,18 @@ class Denoiser:
     """
 
     network: nn.Module
-    architecture: Architecture
+    architecture: Architecture | OwnArchitecture
     normalisation: Normalisation
     calibration: Calibration | None = None
     record: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def fresh(cls, architecture: Architecture, normalisation: Normalisation, seed: int) -> Denoiser:
+    def fresh(
+        cls,
+        architecture: Architecture | OwnArchitecture,
+        normalisation: Normalisation,
+        seed: int,
+    ) -> Denoiser:
         """An untrained denoiser; the caller's random state is left alone."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -222,7 +234,7 @@ class Denoiser:
         """
         if not self.is_teacher:
             raise UserError("Targets come from a teacher (blind-spot network), not a student.")
-        network = cast(BlindSpotNetwork, self.network)
+        network = cast(BlindSpot, self.network)
         output = np.empty((len(shifts) * self.channels, *image.shape[1:]), np.float32)
 
         def forward(x: Tensor) -> Tensor:
@@ -243,7 +255,7 @@ class Denoiser:
     def _mean_of(self, shifts: Sequence[int]) -> Callable[[Tensor], Tensor]:
         if not self.is_teacher:
             return self.network
-        network = cast(BlindSpotNetwork, self.network)
+        network = cast(BlindSpot, self.network)
         if len(shifts) == 1:
             return lambda x: network(x, shifts[0])
         return lambda x: network.all_shifts(x, shifts).mean(1)

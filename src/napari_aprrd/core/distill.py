@@ -17,7 +17,7 @@ from .config import DenoiseConfig, DistillConfig, TrainConfig
 from .denoiser import Architecture, Denoiser, Kind
 from .errors import UserError
 from .losses import distillation_loss
-from .networks import BlindSpotNetwork
+from .networks import BlindSpot
 from .optimise import optimise
 from .patches import MemoryPlanes, Normalisation, Planes
 from .precision import pick_precision
@@ -164,11 +164,11 @@ def _target_source(
 
     margin = max(min(MARGIN, (min(map(min, planes.sizes)) - config.patch) // 2), 0)
     sampler = CropSampler(planes, teacher.normalisation, patch=config.patch + 2 * margin, **shared)
-    network = cast(BlindSpotNetwork, teacher.network)
+    network = cast(BlindSpot, teacher.network)
     centre = (..., slice(margin, margin + config.patch), slice(margin, margin + config.patch))
 
     def draw_and_compute() -> _Batch:
-        crops = sampler.draw().to(network)
+        crops = sampler.draw().to(teacher.network)
         spare = -crops.values.shape[-1] % teacher.architecture.multiple
         with torch.no_grad():
             padded = F.pad(crops.values, (0, spare, 0, spare), mode="reflect")

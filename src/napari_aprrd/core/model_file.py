@@ -19,6 +19,7 @@ from .config import Config
 from .denoiser import Architecture, Denoiser
 from .errors import UserError
 from .files import write_atomically
+from .own_network import OwnArchitecture
 from .patches import Normalisation
 
 FORMAT = 1
@@ -51,7 +52,8 @@ def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
     Raises
     ------
     UserError
-        If the folder is missing or may not be written to.
+        If the folder is missing or may not be written to, or the network is of an
+        `OwnArchitecture`.
     """
     content = to_bytes(denoiser)
     write_atomically(path, lambda temporary: temporary.write_bytes(content))
@@ -59,6 +61,11 @@ def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
 
 def to_bytes(denoiser: Denoiser) -> bytes:
     """The content of a model file; the same model gives the same bytes."""
+    if isinstance(denoiser.architecture, OwnArchitecture):
+        raise UserError(
+            "A network of your own is not saved, since opening a model runs no foreign code; "
+            "save its student, or keep network.state_dict()."
+        )
     calibration = denoiser.calibration
     header = {
         "format": FORMAT,

@@ -8,7 +8,7 @@ those of the published checkpoints, so that these load as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,20 @@ from .looking_up import conv_looking_up, join_upsampled, turn_back, with_zeros_o
 
 SLOPE = 0.1  # of every LeakyReLU
 StudentKind = Literal["1.00M", "1.02M"]
+
+
+class BlindSpot(Protocol):
+    """All that APR and RD ask of a blind-spot network, a module with these two methods.
+
+    At shift s a pixel of the output must not depend on the (2s - 1) x (2s - 1) pixels around it;
+    at shift 0 it may depend on all. See examples/custom_bsn.py for one that is not AT-BSN.
+    """
+
+    def __call__(self, image: Tensor, shift: int) -> Tensor:
+        """`forward`: denoise (B, C, H, W) with one blind spot."""
+
+    def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
+        """Denoise with several: (B, C, H, W) -> (B, j, C, H, W)."""
 
 
 class Conv(nn.Module):

@@ -14,9 +14,10 @@ from .config import TrainConfig
 from .denoiser import Architecture, Denoiser
 from .errors import UserError
 from .losses import apr_loss, mean_norm
-from .networks import BlindSpotNetwork
+from .networks import BlindSpot
 from .noise import NoiseReport, inspect
 from .optimise import optimise
+from .own_network import OwnArchitecture
 from .patches import Crops, Normalisation, Planes, check_sizes
 from .progress import Clock, Job, Progress, Signal, report
 from .reading import CropSampler
@@ -27,7 +28,12 @@ from .team import ALONE, Team
 HELD_OUT_PIXELS = 65_536  # of the crops on which the held-out loss is computed
 
 
-def train(planes: Planes, config: TrainConfig | None = None, team: Team = ALONE) -> Job[Denoiser]:
+def train(
+    planes: Planes,
+    config: TrainConfig | None = None,
+    team: Team = ALONE,
+    architecture: OwnArchitecture | None = None,
+) -> Job[Denoiser]:
     """Train a blind-spot network with the Adjacent Pixel Replacer, equation [6].
 
     Parameters
@@ -38,6 +44,8 @@ def train(planes: Planes, config: TrainConfig | None = None, team: Team = ALONE)
     team : Team
         Processes to train with, each on a batch of `config.batch` crops of its own; all of them
         return the same teacher.
+    architecture : OwnArchitecture, optional
+        Of another blind-spot network; width and depth are then its own.
 
     Yields
     ------
@@ -67,14 +75,9 @@ def train(planes: Planes, config: TrainConfig | None = None, team: Team = ALONE)
         seed=config.seed,
         hold_out=config.hold_out,
     )
-    architecture = Architecture(
-        kind="blind-spot",
-        channels=planes.channels,
-        width=config.width,
-        depth=config.depth,
-        separate=planes.channels > 1 and channels_are_separate(config, planes.colours),
-    )
-    teacher = Denoiser.fresh(architecture, normalisation, config.seed).to(config.device)
+    teacher = Denoiser.fresh(
+        architecture or _at_bsn(planes, config), normalisation, config.seed
+    ).to(config.device)
     teacher.record = {"train": describe(planes, config)}
     if noise is not None:
         teacher.record["noise"] = noise.model_dump(mode="json")
@@ -117,6 +120,16 @@ def train(planes: Planes, config: TrainConfig | None = None, team: Team = ALONE)
     return teacher
 
 
+def _at_bsn(planes: Planes, config: TrainConfig) -> Architecture:
+    return Architecture(
+        kind="blind-spot",
+        channels=planes.channels,
+        width=config.width,
+        depth=config.depth,
+        separate=planes.channels > 1 and channels_are_separate(config, planes.colours),
+    )
+
+
 def _look_at_noise(
     planes: Planes, config: TrainConfig, clock: Clock
 ) -> Generator[Progress, Signal | None, tuple[TrainConfig, NoiseReport | None]]:
@@ -153,7 +166,7 @@ def _blind_spot_loss(
     shifts = range(first, config.shift + 1)
 
     def loss(network: nn.Module) -> float:
-        bsn = cast(BlindSpotNetwork, network)
+        bsn = cast(BlindSpot, network)
         with torch.no_grad():
             losses = []
             for batch in batches:

@@ -1,0 +1,83 @@
+"""The field's benchmarks: train, distil, score, and write what their pages ask for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ..core.config import DistillConfig, TrainConfig
+from ..core.errors import UserError
+from ._common import command, fail, stopped
+from ._settings import with_settings
+
+if TYPE_CHECKING:
+    from ..core.denoiser import Denoiser
+    from ..datasets.sample import DataSet
+    from ..metrics import Scores
+
+SCORES = "scores.json"
+
+
+@command("benchmark")
+@with_settings(TrainConfig, DistillConfig)
+def benchmark(
+    name: Annotated[
+        Literal["sidd", "dnd", "polyu", "cc", "pairs"],
+        typer.Argument(help="Data set; 'pairs' is any folder of noisy and clean images."),
+    ],
+    root: Annotated[Path, typer.Option(help="Folder with the data set's files, at any depth.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="Folder to write to.")],
+    model: Annotated[
+        Path | None, typer.Option(help="Model to use. Without: train and distil first.")
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Reproduce a benchmark of the paper: train, distil, score, write the submission.
+
+    Without --preset it is the paper's, for a GPU and days. Steps and minutes are those of
+    training and again those of distilling.
+    """
+    from ..core.model_file import load
+    from ..datasets import open_dataset
+    from ..datasets.benchmark import denoiser_of, score
+
+    data = open_dataset(name, root)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+    models = {model.stem: load(model)} if model is not None else _learn(data, out, settings)
+    scores = score(data, models, typer.echo)
+    if scores:
+        _write_scores(scores, out)
+    for path in data.submit(denoiser_of(list(models.values())[-1]), out):
+        typer.echo(f"Wrote {path}")
+
+
+def _learn(data: DataSet, out: Path, settings: dict[str, Any]) -> dict[str, Denoiser]:
+    from ..datasets.benchmark import learn
+    from ..show import listener
+
+    given = {"preset": "paper", **settings}
+    first = {name: value for name, value in given.items() if name in TrainConfig.model_fields}
+    second = {name: value for name, value in given.items() if name in DistillConfig.model_fields}
+    configs = (TrainConfig.of(**first), DistillConfig.of(**second))
+    with listener(True) as listen:
+        models = learn(data, out, configs, listen)
+    if any(stopped(model) for model in models.values()):
+        fail(f"Interrupted; what was learnt so far is in {out}.", 130)
+    return models
+
+
+def _write_scores(scores: dict[str, Scores], out: Path) -> None:
+    from ..core.files import write_atomically
+
+    text = json.dumps({name: each.as_dict() for name, each in scores.items()}, indent=1)
+    write_atomically(out / SCORES, lambda temporary: temporary.write_text(text))
+    typer.echo(f"{'':12s}    PSNR  fitted    SSIM")
+    for name, each in scores.items():
+        typer.echo(f"{name:12s} {each.psnr:7.2f} {each.psnr_fitted:7.2f} {each.ssim:7.4f}")
+    typer.echo(f"Wrote {out / SCORES}")

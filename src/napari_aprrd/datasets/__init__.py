@@ -1,0 +1,32 @@
+"""Readers of the field's benchmarks: SIDD, DND, PolyU, CC, and any folder of pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from .dnd import Dnd
+from .pairs import Pairs
+from .sample import DataSet
+from .sidd import Sidd
+
+Name = Literal["sidd", "dnd", "polyu", "cc", "pairs"]
+_READERS: dict[Name, Callable[[Path], DataSet]] = {
+    "sidd": Sidd.find,
+    "dnd": Dnd.find,
+    "polyu": Pairs.of_polyu,
+    "cc": Pairs.of_cc,
+    "pairs": Pairs.find,
+}
+
+
+def open_dataset(name: Name, root: Path) -> DataSet:
+    """Find the files of a data set, anywhere below a folder.
+
+    Raises
+    ------
+    UserError
+        If they are not there; it names the official page.
+    """
+    return _READERS[name](root)

@@ -1,0 +1,92 @@
+"""What every data set offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UserError
+from ..core.files import write_atomically
+
+Denoise = Callable[[NDArray[Any]], NDArray[np.float32]]  # (Y, X, S) -> the same, same units
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A noisy image and, where it is known, the clean one.
+
+    Parameters
+    ----------
+    name : str
+        Different for each sample of a data set.
+    axes : str
+        One letter for each dimension.
+    noisy : ndarray
+    reference : ndarray, optional
+        Of the same shape.
+    """
+
+    name: str
+    axes: str
+    noisy: NDArray[Any]
+    reference: NDArray[Any] | None = None
+
+
+class DataSet(Protocol):
+    """A benchmark: what to learn from, and what to be judged by."""
+
+    def training(self) -> Iterable[Sample]:
+        """Noisy images to learn from, read one by one.
+
+        Raises
+        ------
+        UserError
+            If the files are not there.
+        """
+
+    def scored(self) -> Iterable[Sample]:
+        """Images with references; none where the organisers keep them."""
+
+    def submit(self, denoise: Denoise, out: Path) -> list[Path]:
+        """Denoise what the organisers judge, and write the files that they ask for.
+
+        Returns
+        -------
+        list of Path
+            What was written: nothing where there is nothing to submit.
+        """
+
+
+def find_files(root: Path, pattern: str, page: str) -> list[Path]:
+    """Files anywhere below a folder.
+
+    Parameters
+    ----------
+    root : Path
+    pattern : str
+        Of their names.
+    page : str
+        Where to get them.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    found = sorted(root.rglob(pattern))
+    if not found:
+        raise UserError(f"There is no {pattern} in {root}; get it from {page}.")
+    return found
+
+
+def write_mat(path: Path, content: dict[str, Any]) -> Path:
+    """Write a Matlab file (version 5); arrays of objects become cell arrays."""
+    from scipy.io import savemat
+
+    write_atomically(path, lambda temporary: savemat(temporary, content, appendmat=False))
+    return path

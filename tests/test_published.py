@@ -1,0 +1,57 @@
+"""Published checkpoints, from the file to a layer in napari."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from core.makers import KINDS, noisy_image, random_denoiser
+from napari.components import ViewerModel
+from typer.testing import CliRunner
+
+import napari_aprrd as aprrd
+from napari_aprrd.cli import app
+
+PUBLISHED = "student_1.00M_sidd_medium.pth"
+
+
+def imported(checkpoint: Path, folder: Path) -> aprrd.Denoiser:
+    """The model file that the command line makes."""
+    out = folder / "model.aprrd"
+    result = CliRunner().invoke(app, ["import", str(checkpoint), "-o", str(out)])
+    assert result.exit_code == 0, result.stderr
+    return aprrd.load(out)
+
+
+def photo() -> np.ndarray:
+    return np.moveaxis(noisy_image(3, 48, 64), 0, -1).round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_imported_checkpoint_denoises_an_rgb_layer(kind, tmp_path: Path) -> None:
+    state = random_denoiser(kind, channels=3).network.state_dict()
+    torch.save({"model_state_dict": state}, tmp_path / "published.pth")
+    model = imported(tmp_path / "published.pth", tmp_path)
+    layer = ViewerModel().add_image(photo(), name="photo", scale=(2, 2))
+    clean = aprrd.denoise(layer, model, progress=False)
+    assert clean.rgb
+    assert (clean.name, tuple(clean.scale)) == ("photo denoised", (2, 2))
+    assert clean.data.dtype == np.uint8
+    expected = model.predict(np.moveaxis(photo(), -1, 0).astype(np.float32))
+    expected = np.moveaxis(expected, 0, -1).round().clip(0, 255)
+    np.testing.assert_allclose(clean.data, expected, atol=1)
+
+
+def test_the_published_student_removes_noise_from_a_layer(tmp_path: Path) -> None:
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    checkpoint = Path(os.environ.get("NAPARI_APRRD_SHARED", beside)) / "parity" / PUBLISHED
+    if not checkpoint.is_file():
+        pytest.skip("no ../shared/parity beside the project, and NAPARI_APRRD_SHARED names none")
+    layer = ViewerModel().add_image(photo())
+    clean = aprrd.denoise(layer, imported(checkpoint, tmp_path), progress=False)
+    truth = np.moveaxis(noisy_image(3, 48, 64, noise=0), 0, -1)
+    before, after = (aprrd.evaluate(image, truth, rgb=True) for image in (photo(), clean.data))
+    assert after.psnr > before.psnr + 3
