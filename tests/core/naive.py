@@ -85,6 +85,52 @@ def distillation_loss(student: Tensor, targets: Tensor, *, power: int = 1) -> Te
     return loss
 
 
+def apr_step(
+    state: State,
+    optimizer: torch.optim.Optimizer,
+    y: Tensor,
+    indices: Tensor,
+    *,
+    shift: int = 5,
+    factor: float = 4.0,
+    detach: bool = False,
+) -> Tensor:
+    """A step of training as published: float32, with gradient in f^; its loss, equation [6].
+
+    `indices` are the flat ones of both replaced images, (2, B, H * W).
+    """
+
+    def f(x: Tensor) -> Tensor:
+        return blind_spot(state, x, shift)
+
+    def h(x: Tensor, source: Tensor) -> Tensor:
+        source = source[:, None].expand(-1, x.shape[1], -1)
+        return torch.gather(x.reshape(*x.shape[:2], -1), 2, source).view(x.shape)
+
+    optimizer.zero_grad()
+    h1, h2 = h(y, indices[0]), h(y, indices[1])
+    f_hat = f(y).detach() if detach else f(y)
+    difference = f(h1) - h2
+    regular = difference - (h(f_hat, indices[0]) - h(f_hat, indices[1]))
+    loss = difference.abs().mean() + factor * regular.abs().mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def distillation_step(
+    state: State, optimizer: torch.optim.Optimizer, y: Tensor, targets: Tensor
+) -> Tensor:
+    """A step of distillation to targets (B, j, C, H, W); its loss, equation [9]."""
+    optimizer.zero_grad()
+    output = unet(state, y)
+    losses = [(output - targets[:, i]).abs().mean() for i in range(targets.shape[1])]
+    loss = torch.stack(losses).sum()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
 def blind_spot(state: State, image: Tensor, shift: int) -> Tensor:
     """AT-BSN at one shift, from the state dict of a checkpoint."""
     features = []

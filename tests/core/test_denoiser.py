@@ -71,6 +71,20 @@ def test_a_teacher_gives_the_mean_over_its_shifts() -> None:
     np.testing.assert_allclose(targets, single, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["blind-spot", "student-1.00M"])
+def test_the_self_ensemble_is_the_mean_over_flips_and_turns(kind: Kind) -> None:
+    denoiser, image = random_denoiser(kind), noisy_image(1, 128, 160) / 100
+    outputs = []
+    for turns in range(4):
+        turned = np.rot90(image, turns, axes=(1, 2))
+        outputs.append(np.rot90(denoiser.predict(turned), -turns, axes=(1, 2)))
+        flipped = denoiser.predict(turned[:, ::-1].copy())[:, ::-1]
+        outputs.append(np.rot90(flipped, -turns, axes=(1, 2)))
+    tiled = denoiser.predict(image, DenoiseConfig(self_ensemble=True, tile=64))
+    np.testing.assert_allclose(tiled, np.mean(outputs, axis=0), atol=1e-5)
+    assert not np.allclose(outputs[0], outputs[3], atol=1e-3)
+
+
 def test_a_student_has_no_shifts_and_no_targets() -> None:
     denoiser, image = random_denoiser("student-1.02M"), noisy_image(1, 40, 40)
     shifted = denoiser.predict(image, DenoiseConfig(shifts=(3,)))

@@ -16,10 +16,18 @@ for name in names:
     importlib.import_module(name)
 assert "napari_aprrd.core.train" in names
 """
+HELP = """
+import contextlib, io, sys
+from napari_aprrd.cli import main
+sys.argv = ["napari-aprrd", "--help"]
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+"""
 QT_AND_NAPARI = {
     *("PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "superqt", "pyqtgraph"),
     *("napari", "magicgui"),
 }
+SLOW = {*QT_AND_NAPARI, "torch", "numpy", "dask", "zarr", "skimage", "tifffile"}
 
 
 def imported_by(code: str) -> set[str]:
@@ -34,8 +42,9 @@ def imported_by(code: str) -> set[str]:
     [
         pytest.param(CORE, {"torch", "numpy"}, QT_AND_NAPARI, id="engine"),
         pytest.param(
-            "import napari_aprrd", {"napari_aprrd"}, {*QT_AND_NAPARI, "torch"}, id="package"
+            "import napari_aprrd", {"napari_aprrd"}, {*SLOW, "pydantic", "typer"}, id="package"
         ),
+        pytest.param(HELP, {"napari_aprrd", "typer", "rich"}, SLOW, id="help"),
     ],
 )
 def test_importing_stays_light(code: str, wanted: set[str], unwanted: set[str]) -> None:

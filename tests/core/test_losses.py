@@ -120,3 +120,52 @@ def test_pixels_off_the_mask_have_no_say(case: AprCase, norm: Norm) -> None:
     changed = torch.where(mask[:, None], targets, 9.0)
     ours = (distillation_loss(case.noisy, t, norm=norm, mask=mask) for t in (targets, changed))
     torch.testing.assert_close(*ours)
+
+
+def plain_copy(network: torch.nn.Module) -> dict[str, Tensor]:
+    return {k: v.detach().clone().requires_grad_() for k, v in network.named_parameters()}
+
+
+def follows(fast: torch.nn.Module, plain: dict[str, Tensor]) -> bool:
+    """Whether two networks that learnt the same have the same weights, but for rounding."""
+    return all(torch.allclose(v, plain[k], atol=1e-5) for k, v in fast.named_parameters())
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_steps_of_training_follow_the_plain_ones(detach: bool) -> None:
+    network = random_denoiser(channels=3).network
+    plain = plain_copy(network)
+    before = {k: v.detach().clone() for k, v in plain.items()}
+    slow = torch.optim.Adam(plain.values(), lr=1e-3)
+    fast = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        y = torch.rand(2, 3, 32, 32, generator=generator)
+        maps = replacer_maps(2, 32, 32, generator=generator)
+        fast.zero_grad()
+        loss = apr_loss(lambda image: network(image, 5), y, maps)
+        loss.backward()
+        fast.step()
+        expected = naive.apr_step(plain, slow, y, maps, detach=detach)
+        if detach:
+            torch.testing.assert_close(loss.detach(), expected)
+    assert follows(network, plain) == detach  # the published code differentiates f^ too
+    assert not follows(network, before)
+
+
+def test_steps_of_distillation_follow_the_plain_ones() -> None:
+    network = random_denoiser("student-1.00M", channels=3).network
+    plain = plain_copy(network)
+    slow = torch.optim.Adam(plain.values(), lr=1e-3)
+    fast = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        y, targets = torch.rand(2, 7, 3, 32, 32, generator=generator).split([1, 6], dim=1)
+        fast.zero_grad()
+        loss = distillation_loss(network(y[:, 0]), targets)
+        loss.backward()
+        fast.step()
+        torch.testing.assert_close(
+            loss.detach(), naive.distillation_step(plain, slow, y[:, 0], targets)
+        )
+    assert follows(network, plain)

@@ -28,7 +28,7 @@ from .networks import (
 from .own_network import OwnArchitecture
 from .patches import Image, Normalisation
 from .precision import Precision, autocast
-from .predict import Read, Tile, predict_tile, quarters, tiles_of
+from .predict import Read, Tile, in_all_orientations, predict_tile, quarters, tiles_of
 
 Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
 
@@ -200,7 +200,10 @@ class Denoiser:
     ) -> Image:
         """Denoise one of the `tiles` of a plane: (C, h, w), float32, units of the source."""
         shifts = config.shifts or self.shifts
-        output = self._apply(self._mean_of(shifts), read, size, tile, shifts)
+        forward = self._mean_of(shifts)
+        if config.self_ensemble:
+            forward = in_all_orientations(forward)
+        output = self._apply(forward, read, size, tile, shifts)
         output = self.normalisation.undo(output)
         if config.calibrate and self.calibration is not None:
             output = self.calibration.apply(output)

@@ -56,7 +56,7 @@ def optimise(
         Steps, seconds, whether it was stopped, the step of the weights that were kept.
     """
     network = copy.deepcopy(denoiser.network)
-    optimizer = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999))
+    optimizer = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999), fused=True)
     device = next(network.parameters()).device
     mixed = autocast(device, pick_precision(device, config.precision))
     budget = config.minutes * 60 if config.minutes else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -31,6 +32,21 @@ def quarters(tile: Tile, size: Sequence[int], *, halo: int, multiple: int) -> li
         cuts = ((whole.keep_start, middle), (middle, whole.keep_stop))
         halves.append([span(*cut, length, halo, multiple, BORDER) for cut in cuts])
     return [(row, column) for row in halves[0] for column in halves[1]]
+
+
+def in_all_orientations(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Make a network the mean of itself over the eight flips and turns of its input."""
+
+    def mean(x: Tensor) -> Tensor:
+        total = 0.0 * x
+        for turns, flip in itertools.product(range(4), (False, True)):
+            turned = torch.rot90(x.flip(3) if flip else x, turns, (2, 3))
+            output = forward(turned.contiguous(memory_format=torch.channels_last))
+            output = torch.rot90(output, -turns, (2, 3))
+            total += output.flip(3) if flip else output
+        return total / 8
+
+    return mean
 
 
 def predict_tile(
