@@ -68,13 +68,14 @@ def _correlation(results: Results) -> str:
         )
         return f"{before:.3f} to {after:.3f} ({'agrees' if after < before else 'disagrees'})"
 
-    signal = results["photographs/correlation"]
+    signal, white = results["photographs/correlation"], results["confocal/correlation"]
     return (
         "**APR lowers the correlation of the noise outside the blind spot.** Mean absolute "
         f"correlation 5 to 12 pixels away: {_each(word)}. Within two pixels the effect is large, "
         "outside the blind spot small. As the paper says, the signal pays: one pixel away its "
         f"correlation falls from {signal['signal'][1]:.3f} to {signal['signal, with APR'][1]:.3f} "
-        "on the photographs."
+        "on the photographs. White noise gets a correlation that it did not have, "
+        f"{white['noise'][1]:.2f} to {white['noise, with APR'][1]:.2f} one pixel away."
     )
 
 
