@@ -2,9 +2,10 @@
 
     python benchmarks/ablations.py DATA [--steps 150] [--distill-steps 200] [--seeds 3]
 
-DATA holds polyu/camera_rgb and fmd/NAME as pairs NAME_noisy.tif and NAME_reference.tif. What was measured is kept in WORK/results.json,
-so that an interrupted run goes on where it was; docs/reproduction.md and its figures are written
-anew at the end of a run (--report: only that; the first seed must be complete).
+DATA holds polyu/camera_rgb and fmd/NAME as pairs NAME_noisy.tif and NAME_reference.tif. What was
+measured is kept in WORK/results.json, so that an interrupted run goes on where it was;
+docs/reproduction.md and its figures are written anew at the end of a run (--report: only that; the
+first seed must be complete).
 """
 
 from __future__ import annotations
