@@ -108,8 +108,8 @@ def _on_disk(samples: Iterable[Sample], out: Path) -> Iterator[JoinedPlanes]:
     """Images as NPY files, of which windows are read: no data set has to fit into memory."""
     with tempfile.TemporaryDirectory(dir=out, ignore_cleanup_errors=True) as folder:
         planes = []
-        for sample in samples:
-            path = Path(folder) / f"{sample.name}.npy"
+        for number, sample in enumerate(samples):
+            path = Path(folder) / f"{number}.npy"
             np.save(path, sample.noisy)
             planes.append(ArrayPlanes(np.load(path, mmap_mode="r"), sample.axes))
         yield JoinedPlanes(planes)

@@ -23,7 +23,7 @@ class Sample:
     Parameters
     ----------
     name : str
-        Different for each sample of a data set.
+        For people.
     axes : str
         One letter for each dimension.
     noisy : ndarray
