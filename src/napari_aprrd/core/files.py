@@ -27,12 +27,25 @@ def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) ->
         temporary = Path(name)
         try:
             write(temporary)
+            _flush(temporary)
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
+            _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _flush(path: Path) -> None:
+    """Wait until it is on the disk: after a power cut there is the old file or the new one."""
+    if path.is_dir() and os.name == "nt":  # Windows has no such thing for folders
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

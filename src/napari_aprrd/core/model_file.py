@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from os import PathLike
@@ -58,19 +59,28 @@ def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
 
 def to_bytes(denoiser: Denoiser) -> bytes:
     """The content of a model file; the same model gives the same bytes."""
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in denoiser.network.state_dict().items()
+    }
+    return bytes(serialise(weights, {KEY: json.dumps(header_of(denoiser))}))
+
+
+def header_of(denoiser: Denoiser) -> dict[str, Any]:
+    """All but the weights, as JSON types."""
     calibration = denoiser.calibration
-    header = {
+    return {
         "format": FORMAT,
         "architecture": denoiser.architecture.model_dump(),
         "normalisation": asdict(denoiser.normalisation),
         "calibration": asdict(calibration) if calibration else None,
         "record": denoiser.record,
     }
-    weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in denoiser.network.state_dict().items()
-    }
-    return bytes(serialise(weights, {KEY: json.dumps(header)}))
+
+
+def fingerprint(denoiser: Denoiser) -> str:
+    """The SHA-256 of the model's file, wherever it is and whether or not it was saved."""
+    return hashlib.sha256(to_bytes(denoiser)).hexdigest()
 
 
 def load(path: str | PathLike[str]) -> Denoiser:
@@ -88,7 +98,7 @@ def load(path: str | PathLike[str]) -> Denoiser:
         raise UserError(f"There is no model file {path}.")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            header = _read_header(path, (file.metadata() or {}).get(KEY))
+            header = read_header(path, (file.metadata() or {}).get(KEY))
             with torch.device("meta"):
                 expected = header.architecture.build().state_dict()
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
@@ -107,7 +117,14 @@ def load(path: str | PathLike[str]) -> Denoiser:
     return _assemble(header, weights)
 
 
-def _read_header(path: Path, text: str | None) -> Header:
+def read_header(path: Path, text: str | None) -> Header:
+    """Read and check the JSON header of a file.
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged or from a newer version.
+    """
     if text is None:
         raise UserError(f"{path} is a safetensors file, but no napari-aprrd model.")
     try:
