@@ -36,8 +36,8 @@ DETAILS = ("preset", "minutes", "seed", "device")
 COMMANDS: dict[str, Sequence[str]] = {
     "demo": ["out"],
     "inspect": ["axes", "planes", "json"],
-    "train": ["out", "axes", "planes", *TrainConfig.model_fields],
-    "distill": ["out", "axes", "planes", *DistillConfig.model_fields],
+    "train": ["out", "axes", "planes", "resume", *TrainConfig.model_fields],
+    "distill": ["out", "axes", "planes", "resume", *DistillConfig.model_fields],
     "denoise": ["out", "model", "axes", "planes", *DenoiseConfig.model_fields, *DETAILS],
     "evaluate": ["json"],
     "info": ["json"],
@@ -616,11 +616,17 @@ def test_an_interrupted_training_keeps_what_was_learnt(tmp_path: Path, stack: Pa
     message = (said + rest).decode()
     assert "Traceback" not in message
     last = message.rstrip().splitlines()[-1]
-    assert last.endswith(f"Interrupted; what was learnt so far is in {out}.")
+    assert last.endswith(
+        f"Interrupted; what was learnt so far is in {out}; to go on, add --resume."
+    )
     record = load(out).record["train"]
     assert record["stopped"]
     assert 1 <= record["steps"] < 10_000_000
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.aprrd", "stack.tif"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".out.aprrd.checkpoint",
+        "out.aprrd",
+        "stack.tif",
+    ]
 
 
 def read_until(stream: Any, text: bytes) -> bytes:

@@ -168,7 +168,7 @@ class Checkpoint:
 
 def beside(out: Path) -> Path:
     """Where the checkpoint of a model file is."""
-    return out.with_name(f".{out.name}.checkpoint")
+    return out.with_name(f".{out.name.lstrip('.')}.checkpoint")
 
 
 def look(path: Path) -> About:

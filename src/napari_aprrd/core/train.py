@@ -94,6 +94,7 @@ def _train(
         shifts = yield from target_shifts(teacher, planes, noise, config.shift, clock)
         teacher.record["target_shifts"] = list(shifts)
     yield from calibrate(teacher, teacher, config.shift, planes, clock)
+    teacher.record["train"]["seconds"] = round(clock.seconds, 1)
     return teacher
 
 
