@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ SMALL = {"steps": 3, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
 
 @pytest.fixture(autouse=True)
-def no_models_left() -> Iterator[None]:
+def no_models_left(interrupted: Path) -> Iterator[None]:
     yield
     for name in session:
         session.remove(name)

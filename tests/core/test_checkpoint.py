@@ -217,7 +217,9 @@ def _model(path: Path) -> None:
 
 
 def _newer(path: Path) -> None:
-    path.write_bytes(path.read_bytes().replace(rb"{\"format\": 1", rb"{\"format\": 9", 1))
+    ours, newer = (rf"{{\"format\": {number}, \"identity".encode() for number in (1, 9))
+    assert ours in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(ours, newer))
 
 
 def _other_network(path: Path) -> None:

@@ -8,20 +8,23 @@ nothing had happened: on the same device, to the same bits.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
+from torch import Tensor
 
 from .config import Config, DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .devices import is_device_lost
 from .errors import UserError
-from .files import write_atomically
+from .files import remove_leftovers, write_atomically
 from .model_file import Header, fingerprint, header_of, read_header
 from .patches import Normalisation, Planes
 from .progress import Clock, Job, Progress, Signal, report
@@ -107,6 +110,7 @@ class Checkpoint:
         """
         if self.path is not None and not self._identity:
             self._identity = _identity(job, planes, config, teacher)
+            remove_leftovers(self.path)
             if self._resume and self.path.exists():
                 about, self._model, tensors = read(self.path)
                 _check(self.path, about.identity, self._identity)
@@ -172,17 +176,19 @@ def beside(out: Path) -> Path:
 
 
 def look(path: Path) -> About:
-    """Read the header of a checkpoint file.
+    """Read the header of a checkpoint file; a job may be writing the next one meanwhile.
 
     Raises
     ------
     UserError
         If it is damaged, foreign, or of another version.
     """
-    return _read(path, with_tensors=False)[0]
+    with _damage_told(path), path.open("rb") as file:
+        length, size = int.from_bytes(file.read(8), "little"), path.stat().st_size
+        return _about(path, _metadata(file.read(min(length, size))))
 
 
-def read(path: Path) -> tuple[About, Header, dict[str, Any]]:
+def read(path: Path) -> tuple[About, Header, dict[str, Tensor]]:
     """Read a checkpoint file: its header, the model's and the tensors. It executes nothing.
 
     Raises
@@ -190,21 +196,28 @@ def read(path: Path) -> tuple[About, Header, dict[str, Any]]:
     UserError
         As for `look`.
     """
-    return _read(path, with_tensors=True)
+    with _damage_told(path):
+        content = path.read_bytes()
+        metadata = _metadata(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return _about(path, metadata), read_header(path, metadata[MODEL]), deserialise(content)
 
 
-def _read(path: Path, with_tensors: bool) -> tuple[About, Header, dict[str, Any]]:
+def _metadata(header: bytes) -> dict[str, str]:
+    metadata: dict[str, str] = json.loads(header)["__metadata__"]
+    return metadata
+
+
+def _about(path: Path, metadata: dict[str, str]) -> About:
+    raw = json.loads(metadata[KEY])
+    if raw["format"] != FORMAT:
+        raise UserError(f"{path} is of another version of napari-aprrd; delete it to begin anew.")
+    return About.model_validate(raw)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            raw = json.loads(metadata[KEY])
-            if raw["format"] != FORMAT:
-                raise UserError(
-                    f"{path} is of another version of napari-aprrd; delete it to begin anew."
-                )
-            about, model = About.model_validate(raw), read_header(path, metadata[MODEL])
-            names = file.keys() if with_tensors else ()
-            return about, model, {name: file.get_tensor(name) for name in names}
+        yield
     except UserError:
         raise
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
