@@ -68,6 +68,7 @@ class RunPanel(QWidget):
             on_end=self._on_end,
             on_closed=self.closed.emit,
         )
+        self._last = self.run  # a cancelled run still has to close its job
         self.destroyed.connect(self.run.abandon)
         self.destroyed.connect(preview.close)
         self.idle.emit(False)
