@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from core.makers import noisy_image, random_denoiser
+from core.makers import noisy_image, random_denoiser, same_weights
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
@@ -283,6 +283,33 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     succeed(*arguments)
     assert trained == [1]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "out.npy"]
+
+
+@pytest.mark.parametrize("command", ["train", "distill"])
+def test_resume_goes_on_and_without_it_what_is_there_is_mentioned(
+    tmp_path: Path, stack: Path, teacher: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: Any) -> None:
+        raise SystemExit(9)
+
+    out, kept = tmp_path / "out.aprrd", tmp_path / ".out.aprrd.checkpoint"
+    arguments = [command, *[teacher] * (command == "distill"), stack, "-o", out, *TINY]
+    assert "begins anew" in call(*arguments, "--resume").stderr  # there is nothing yet
+    whole = load(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.learn, "save", kill)
+        assert call(*arguments).exit_code == 9
+    assert kept.exists()
+    assert f"kept in {kept}; add --resume to go on" in call(*arguments[:-2], "--depth", 3).stderr
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.learn, "save", kill)
+        assert call(*arguments).exit_code == 9
+    refused = call(*arguments, "--seed", "1", "--resume")
+    assert refused.exit_code == 2
+    assert_one_sentence(refused.stderr, "other settings (seed)")
+    succeed(*arguments, "--resume")
+    assert same_weights(load(out), whole)
+    assert not kept.exists()
 
 
 def test_one_file_goes_into_a_folder_that_is_there(
