@@ -23,7 +23,7 @@ from .core import model_file
 from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
-from .core.files import cannot_write
+from .core.files import cannot_write, remove_leftovers
 from .core.progress import STOP, Clock, Job, Progress, report
 from .core.tiles import Span
 from .io import Picture, write_picture
@@ -171,6 +171,7 @@ def _one_by_one(
 
 def _finish(picture: Picture, target: Path, denoiser: Denoiser, out: Any, folder: Path) -> None:
     clean = picture.with_data(out)
+    remove_leftovers(target)
     if target.suffix.lower() != ".zarr":
         write_picture(target, clean)
         shutil.rmtree(folder)
