@@ -28,7 +28,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-
 from quality import find_pairs
 from torch import Tensor, nn
 

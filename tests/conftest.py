@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,6 +19,14 @@ if not HAS_DISPLAY:
 
 # Tiny networks gain nothing from more threads, and lose much where cores are shared.
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of the test's own for what the widgets keep."""
+    monkeypatch.setattr("napari_aprrd._interrupted.FOLDER", tmp_path / "interrupted")
+    monkeypatch.setattr("napari_aprrd._interrupted._in_session", set())
+    return tmp_path / "interrupted"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from core.makers import noisy_image, random_denoiser
+from core.makers import noisy_image, random_denoiser, same_weights
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
@@ -39,8 +39,8 @@ COMMANDS: dict[str, Sequence[str]] = {
     "benchmark": ["root", "out", "model", *TrainConfig.model_fields, *DistillConfig.model_fields],
     "demo": ["out"],
     "inspect": ["axes", "planes", "json"],
-    "train": ["out", "axes", "planes", *TrainConfig.model_fields],
-    "distill": ["out", "axes", "planes", *DistillConfig.model_fields],
+    "train": ["out", "axes", "planes", "resume", *TrainConfig.model_fields],
+    "distill": ["out", "axes", "planes", "resume", *DistillConfig.model_fields],
     "denoise": ["out", "model", "axes", "planes", "report", *DenoiseConfig.model_fields, *DETAILS],
     "evaluate": ["json"],
     "info": ["json", "methods"],
@@ -303,6 +303,33 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     succeed(*arguments)
     assert trained == [1]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "out.npy"]
+
+
+@pytest.mark.parametrize("command", ["train", "distill"])
+def test_resume_goes_on_and_without_it_what_is_there_is_mentioned(
+    tmp_path: Path, stack: Path, teacher: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: Any) -> None:
+        raise SystemExit(9)
+
+    out, kept = tmp_path / "out.aprrd", tmp_path / ".out.aprrd.checkpoint"
+    arguments = [command, *[teacher] * (command == "distill"), stack, "-o", out, *TINY]
+    assert "begins anew" in call(*arguments, "--resume").stderr  # there is nothing yet
+    whole = load(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.learn, "save", kill)
+        assert call(*arguments).exit_code == 9
+    assert kept.exists()
+    assert f"kept in {kept}; add --resume to go on" in call(*arguments[:-2], "--depth", 3).stderr
+    with monkeypatch.context() as patch:
+        patch.setattr(cli.learn, "save", kill)
+        assert call(*arguments).exit_code == 9
+    refused = call(*arguments, "--seed", "1", "--resume")
+    assert refused.exit_code == 2
+    assert_one_sentence(refused.stderr, "other settings (seed)")
+    succeed(*arguments, "--resume")
+    assert same_weights(load(out), whole)
+    assert not kept.exists()
 
 
 def test_one_file_goes_into_a_folder_that_is_there(
@@ -636,11 +663,17 @@ def test_an_interrupted_training_keeps_what_was_learnt(tmp_path: Path, stack: Pa
     message = (said + rest).decode()
     assert "Traceback" not in message
     last = message.rstrip().splitlines()[-1]
-    assert last.endswith(f"Interrupted; what was learnt so far is in {out}.")
+    assert last.endswith(
+        f"Interrupted; what was learnt so far is in {out}; to go on, add --resume."
+    )
     record = load(out).record["train"]
     assert record["stopped"]
     assert 1 <= record["steps"] < 10_000_000
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.aprrd", "stack.tif"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".out.aprrd.checkpoint",
+        "out.aprrd",
+        "stack.tif",
+    ]
 
 
 def read_until(stream: Any, text: bytes) -> bytes:

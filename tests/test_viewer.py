@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ SMALL = {"steps": 3, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
 
 @pytest.fixture(autouse=True)
-def no_models_left() -> Iterator[None]:
+def no_models_left(interrupted: Path) -> Iterator[None]:
     yield
     for name in session:
         session.remove(name)

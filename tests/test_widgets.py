@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import pytest
-from core.makers import random_denoiser
+from core.makers import random_denoiser, same_weights
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_aprrd import _commands, _layers, _settings
+from napari_aprrd import _commands, _interrupted, _layers, _settings
 from napari_aprrd._models import session
 from napari_aprrd._widgets import DistillWidget, TrainWidget
 from napari_aprrd.core import train as engine
@@ -24,7 +27,7 @@ SMALL = {"steps": 4, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
 
 @pytest.fixture(autouse=True)
-def clean(qtbot: Any) -> Iterator[None]:
+def clean(qtbot: Any, interrupted: Path) -> Iterator[None]:
     yield
     for name in session:
         session.remove(name)
@@ -237,6 +240,81 @@ def test_closing_the_widget_in_the_middle_leaves_no_thread(qtbot: Any, viewer: V
     widget.deleteLater()
     qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
     assert list(session) == []
+
+
+def _offered(qtbot: Any, widget: Any) -> str:
+    """What the widget offers to go on with."""
+    qtbot.waitUntil(lambda: not widget.offer.isHidden(), timeout=10_000)
+    return str(widget.offer.text.text())
+
+
+@both
+def test_what_was_cancelled_is_offered_and_goes_on_with_its_settings(
+    qtbot: Any, viewer: ViewerModel, kind: Any, interrupted: Path
+) -> None:
+    widget = _started(qtbot, viewer, kind)
+    assert widget.offer.isHidden()
+    widget.panel.cancel.click()
+    steps = int(_offered(qtbot, widget).split()[2])
+    assert steps > 0
+    assert str(interrupted) in widget.offer.button.toolTip()
+    for name in session:  # the teacher is kept too
+        session.remove(name)
+    widget.form._widgets["steps"].value = 3  # of another run
+    widget.offer.button.click()
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
+    assert widget.panel.plot.steps[0] > steps
+    assert widget.offer.isHidden()
+    widget.panel.stop.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
+    stage = widget.job
+    assert session[_made(kind)].record[stage]["config"]["steps"] == 100_000
+
+
+def test_an_offer_is_for_the_images_that_are_chosen(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.cancel.click()
+    _offered(qtbot, widget)
+    other = viewer.add_image(viewer.layers["cells"].data + 1, name="others")
+    widget.picker.layers.value = [other]
+    qtbot.waitUntil(lambda: widget.offer._task is None, timeout=10_000)
+    assert widget.offer.isHidden()
+    widget.picker.layers.value = [viewer.layers["cells"]]
+    _offered(qtbot, widget)
+
+
+def test_a_model_that_was_never_saved_outlives_a_crash(
+    qtbot: Any, trained: TrainWidget, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qtbot.waitUntil(lambda: trained.offer._task is None, timeout=10_000)
+    assert trained.offer.isHidden()  # the session has it
+    made = session["cells APR"]
+    session.remove("cells APR")
+    monkeypatch.setattr(_interrupted, "_in_session", set())  # napari was started again
+    trained.reset_choices()
+    assert "(100 %)" in _offered(qtbot, trained)
+    trained.offer.button.click()
+    qtbot.waitUntil(lambda: list(session) == ["cells APR"], timeout=10_000)
+    assert same_weights(session["cells APR"], made)
+
+
+def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted.mkdir()
+    for number in range(15):
+        path = interrupted / f"train-{number}.checkpoint"
+        path.write_bytes(b"x" * 100)
+        _interrupted.teacher_of(path).write_bytes(b"x" * 100)
+        os.utime(path, (time.time() - number * 3600,) * 2)
+    _interrupted.new_path("train")
+    kept = {path.name for path in interrupted.glob("*.checkpoint")}
+    assert kept == {f"train-{number}.checkpoint" for number in range(_interrupted.MOST)}
+    assert _interrupted.used_bytes() == 200 * _interrupted.MOST
+    monkeypatch.setattr(_interrupted, "MOST_BYTES", 450)
+    _interrupted.clean_up()
+    assert _interrupted.used_bytes() == 400
+    monkeypatch.setattr(_interrupted, "MOST_DAYS", 0.5 / 24)
+    _interrupted.clean_up()
+    assert [path.name for path in interrupted.glob("*.checkpoint")] == ["train-0.checkpoint"]
 
 
 def test_the_preview_follows_the_weights_and_a_removed_one_stays_away(

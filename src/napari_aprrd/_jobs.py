@@ -99,7 +99,9 @@ class Run:
     on_result : callable
         Gets what it returns, also when it was stopped and kept; not after a cancel.
     on_end : callable
-        Called last, whatever happened.
+        Called when there is nothing more to show, whatever happened.
+    on_closed : callable, optional
+        Called last, when the job has let go of everything.
     """
 
     def __init__(
@@ -110,8 +112,9 @@ class Run:
         on_report: Callable[[Any], None],
         on_result: Callable[[Any], None],
         on_end: Callable[[], None],
+        on_closed: Callable[[], None] | None = None,
     ) -> None:
-        self._job = job
+        self._job, self._on_closed = job, on_closed
         self._listening = True
         self._callbacks = (on_report, on_result, on_end)
         self._activity: Any = cancelable_progress(total=0, desc=title)
@@ -143,11 +146,15 @@ class Run:
     def cancel(self) -> None:
         """Forget the job; `on_end` is called at once."""
         if self._listening:
-            self.abandon()
+            self._leave()
             self._callbacks[2]()
 
     def abandon(self, *_: object) -> None:
         """Forget the job and call nobody any more: they are gone."""
+        self._on_closed = None
+        self._leave()
+
+    def _leave(self) -> None:
         self._listening = False
         self._activity.close()
         self._worker.quit()
@@ -180,6 +187,8 @@ class Run:
             self._listening = False
             self._activity.close()
             self._callbacks[2]()
+        if self._on_closed is not None:
+            self._on_closed()
 
 
 class Task:

@@ -11,6 +11,7 @@ from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
 from .core import denoise as _denoise
 from .core import model_file
 from .core.background import Background
+from .core.checkpoint import Checkpoint
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.denoiser import Denoiser
 from .core.distill import distill
@@ -55,6 +56,7 @@ def train_apr(
     architecture: OwnArchitecture | None = None,
     progress: bool | Listen = True,
     background: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
     **settings: Any,
 ) -> Any:
     """Train a blind-spot network with the Adjacent Pixel Replacer (APR).
@@ -73,6 +75,10 @@ def train_apr(
         A bar (in napari its activity dock), nothing, or a function that gets each `Progress`.
     background : bool
         Return at once with a handle: ``.result()``, ``.cancel()``, ``.stop()``, ``.progress``.
+    checkpoint : path, optional
+        File that keeps the work every few seconds. Where it is there, the work goes on from it,
+        to the same weights; one that has ended gives its model. Delete it when you have saved
+        the model.
     **settings
         Single fields of `TrainConfig`, for example ``minutes=2``, ``seed=1``, ``device="cpu"``.
 
@@ -92,7 +98,12 @@ def train_apr(
     Denoising", AAAI 2025, equation [6].
     """
     config = TrainConfig.of(config, **settings)
-    job = train(as_planes(images, axes), config, architecture=architecture)
+    job = train(
+        as_planes(images, axes),
+        config,
+        architecture=architecture,
+        checkpoint=Checkpoint(checkpoint),
+    )
     return _carry_out(job, progress, background)
 
 
@@ -104,6 +115,7 @@ def distill_rd(
     axes: str | None = None,
     progress: bool | Listen = True,
     background: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
     **settings: Any,
 ) -> Any:
     """Distil a teacher into a plain, fast student by Recharged Distillation (RD).
@@ -116,7 +128,7 @@ def distill_rd(
         Noisy images, usually those of the training.
     config : DistillConfig, optional
         Settings; see there.
-    axes, progress, background
+    axes, progress, background, checkpoint
         As for `train_apr`.
     **settings
         Single fields of `DistillConfig`.
@@ -136,8 +148,8 @@ def distill_rd(
     As for `train_apr`, equations [7] to [9].
     """
     config = DistillConfig.of(config, **settings)
-    planes = as_planes(images, axes)
-    return _carry_out(distill(teacher, planes, config), progress, background)
+    job = distill(teacher, as_planes(images, axes), config, Checkpoint(checkpoint))
+    return _carry_out(job, progress, background)
 
 
 def denoise(

@@ -22,7 +22,7 @@ from .core import model_file
 from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
-from .core.files import cannot_write
+from .core.files import cannot_write, remove_leftovers
 from .core.progress import STOP, Clock, Job, Progress, report
 from .core.record import of_output
 from .core.tiles import Span
@@ -172,6 +172,7 @@ def _one_by_one(
 
 
 def _finish(clean: Picture, target: Path, folder: Path) -> None:
+    remove_leftovers(target)
     if target.suffix.lower() != ".zarr":
         write_picture(target, clean)
         shutil.rmtree(folder)

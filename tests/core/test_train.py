@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,18 @@ from torch import Tensor, nn
 
 from napari_aprrd.core import distill as distill_module
 from napari_aprrd.core import train as train_module
+from napari_aprrd.core.checkpoint import Checkpoint
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, StudentKind, TrainConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.distill import distill
 from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.lesson import Batch, Lesson
 from napari_aprrd.core.model_file import load
-from napari_aprrd.core.optimise import PATIENCE, learning_rate, optimise
-from napari_aprrd.core.patches import Image, MemoryPlanes, Planes
+from napari_aprrd.core.optimise import learning_rate, optimise
+from napari_aprrd.core.patches import Image, MemoryPlanes, Normalisation, Planes
 from napari_aprrd.core.progress import STOP, Clock, Job, Signal
+from napari_aprrd.core.reading import CropSampler
+from napari_aprrd.core.state import PATIENCE
 from napari_aprrd.core.train import train
 
 from .conftest import TINY
@@ -364,6 +369,24 @@ def test_without_warm_up_the_learning_rate_starts_at_the_top() -> None:
 # --- Which weights are kept --------------------------------------------------------------------
 
 
+class Lonely(Lesson):
+    """A lesson whose loss is a function's."""
+
+    stage = "Learn"
+
+    def __init__(self, loss: Callable[[nn.Module], Tensor]) -> None:
+        identity = Normalisation((0.0,), (1.0,))
+        super().__init__(CropSampler(noisy_planes(), identity, batch=1, patch=32, seed=0), seed=0)
+        self._loss = loss
+
+    def draw(self) -> Batch:
+        crops = self.sampler.draw()
+        return Batch(crops.values, crops.valid, torch.empty(1, 0))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        return self._loss(network)
+
+
 class Optimised:
     """Optimises a student on a simple loss, with made-up held-out losses."""
 
@@ -373,8 +396,9 @@ class Optimised:
         self.losses = iter(held_out)
         self.newest: dict[str, Tensor] = {}
         config = TrainConfig(**{"steps": 10, "learning_rate": 0.01, **changes})
-        watch = self.held_out_loss if held_out else None
-        job = optimise("Learn", self.denoiser, self.loss, watch, config, Clock())
+        lesson = Lonely(self.loss)
+        lesson.held_out_loss = self.held_out_loss if held_out else None
+        job = optimise(self.denoiser, lesson, config, Clock(), Checkpoint())
         self.done, self.reports = drive(job)
 
     def loss(self, network: nn.Module) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QPushButton, QWidget
@@ -24,6 +25,7 @@ class DistillWidget(JobWidget[DistillConfig]):
     """Distil a teacher into a plain, fast student."""
 
     config_type = DistillConfig
+    job = "distill"
     start_text = "Distill (RD)"
     start_tip = "Recharged Distillation of the chosen teacher on the chosen layers."
     suffix = "RD"
@@ -51,11 +53,17 @@ class DistillWidget(JobWidget[DistillConfig]):
             raise UserError("Train a teacher first (Train APR), or load one.")
         return session[self.models.name]
 
-    def make_job(self, config: DistillConfig) -> Job[Denoiser]:
-        """Distillation of the chosen teacher on what is chosen."""
+    def make_job(self, config: DistillConfig, path: Path) -> Job[Denoiser]:
+        """Distillation on what is chosen; of the chosen teacher, or the one that was begun with."""
+        from .._interrupted import teacher_of
+        from ..core.checkpoint import Checkpoint
         from ..core.distill import distill
+        from ..core.model_file import load
 
-        return distill(self.teacher(), self.picker.planes(), config)
+        teacher = load(teacher_of(path)) if path.exists() else self.teacher()
+        planes = self.picker.planes()
+        teacher.save(teacher_of(path))
+        return distill(teacher, planes, config, Checkpoint(path))
 
     def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:
         """A few steps on noise."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
 from napari.utils.notifications import show_error, show_info
@@ -16,6 +18,7 @@ from .estimate import Estimate
 from .layer_picker import LayerPicker
 from .model_list import ModelList
 from .quality_picker import QualityPicker
+from .resume_offer import ResumeOffer
 from .run_panel import RunPanel
 from .settings_form import C, SettingsForm
 
@@ -27,9 +30,10 @@ if TYPE_CHECKING:
 
 
 class JobWidget(QWidget, Generic[C]):
-    """Layers, settings, an estimate, a button that starts; the run; the models."""
+    """Layers, settings, an estimate, buttons that start and resume; the run; the models."""
 
     config_type: type[C]
+    job: str  # "train" or "distill"
     start_text: str
     start_tip: str
     suffix: str  # of the names of models
@@ -43,24 +47,36 @@ class JobWidget(QWidget, Generic[C]):
         self.estimate = Estimate()
         self.start = QPushButton(self.start_text)
         self.start.setToolTip(self.start_tip)
+        self.offer = ResumeOffer(self.job)
         self.panel = RunPanel()
         self.models = ModelList(teachers_only=self.config_type is DistillConfig)
         self._arrange()
         self.quality.changed.connect(self._on_quality)
         self.picker.changed.connect(self._on_changed)
+        self.picker.changed.connect(self._look_for_interrupted)
         self.start.clicked.connect(self._on_start)
+        self.offer.accepted.connect(self._on_resume)
         self.panel.idle.connect(self._on_idle)
+        self.panel.closed.connect(self._look_for_interrupted)
         self.form.show_preset(default_preset())
         self._on_changed()
+        self._look_for_interrupted()
 
-    def make_job(self, config: C) -> Job[Denoiser]:
-        """The job to run."""
+    def make_job(self, config: C, path: Path) -> Job[Denoiser]:
+        """The job to run; it goes on from a checkpoint that is there.
+
+        Raises
+        ------
+        UserError
+            If nothing to work on is chosen.
+        """
         raise NotImplementedError
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers."""
         self.picker.reset_choices()
         self._on_changed()
+        self._look_for_interrupted()
 
     def config(self) -> C:
         """The settings that the form shows."""
@@ -78,7 +94,7 @@ class JobWidget(QWidget, Generic[C]):
         layout = QVBoxLayout(self)
         for widget in (
             self.picker, *top, self.quality.native, self.form.folded(), self.estimate,
-            self.start, self.panel, models, self.models, *bottom,
+            self.start, self.offer, self.panel, models, self.models, *bottom,
         ):  # fmt: skip
             layout.addWidget(widget)
         layout.addStretch()
@@ -97,19 +113,37 @@ class JobWidget(QWidget, Generic[C]):
         """A function that estimates the seconds of the job, for another thread."""
         raise NotImplementedError
 
+    def _look_for_interrupted(self, *_: object) -> None:
+        if self.panel.run is None:
+            self.offer.look_for(lambda: self.picker.planes())
+
     def _on_start(self) -> None:
+        from .._interrupted import new_path
+
+        self._run(lambda: (self.config(), new_path(self.job)))
+
+    def _on_resume(self) -> None:
+        path, about = self.offer.found
+        given = about.identity["config"]
+        self._run(lambda: (self.config_type.of(**given, device=self.config().device), path))
+
+    def _run(self, what: Callable[[], tuple[C, Path]]) -> None:
         try:
-            config = self.config()
-            job = self.make_job(config)
+            config, path = what()
+            job = self.make_job(config, path)
             layer = self.picker.chosen()[0]
             preview = LivePreview(self.viewer, layer)
         except UserError as error:
             show_error(str(error))
             return
         name = f"{layer.name} {self.suffix}"
-        self.panel.start(job, name, lambda model: self._on_model(name, model), preview)
+        self.panel.start(job, name, lambda model: self._on_model(name, model, path), preview)
 
-    def _on_model(self, name: str, model: Denoiser) -> None:
+    def _on_model(self, name: str, model: Denoiser, path: Path) -> None:
+        from .._interrupted import ended
+
+        if not model.record[self.job]["stopped"]:
+            ended(path)
         name = session.add(name, model)
         self.models.choose(name)
         show_info(f"Model {name!r} is ready.")
@@ -118,3 +152,4 @@ class JobWidget(QWidget, Generic[C]):
         self.start.setEnabled(idle)
         if not idle:
             self.estimate.say("")
+            self.offer.withdraw()

@@ -20,6 +20,7 @@ class RunPanel(QWidget):
     """Runs one job at a time."""
 
     idle = Signal(bool)  # True when a job has ended, however; False when one has begun
+    closed = Signal()  # a moment later: what was interrupted is kept
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -29,7 +30,7 @@ class RunPanel(QWidget):
         self.text.setWordWrap(True)
         self.pause = _button("Pause", "Stand still, to leave the machine to other work.")
         self.stop = _button("Stop and keep", "End now and keep the model as it is.")
-        self.cancel = _button("Cancel", "End now and throw the model away.")
+        self.cancel = _button("Cancel", "End now without a model. Resume goes on from here.")
         self.pause.clicked.connect(self._on_pause)
         self.stop.clicked.connect(self._on_stop)
         self.cancel.clicked.connect(self._on_cancel)
@@ -65,7 +66,9 @@ class RunPanel(QWidget):
             on_report=self._on_report,
             on_result=on_result,
             on_end=self._on_end,
+            on_closed=self.closed.emit,
         )
+        self._last = self.run  # a cancelled run still has to close its job
         self.destroyed.connect(self.run.abandon)
         self.destroyed.connect(preview.close)
         self.idle.emit(False)

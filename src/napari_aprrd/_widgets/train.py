@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QPushButton, QWidget
@@ -23,6 +24,7 @@ class TrainWidget(JobWidget[TrainConfig]):
     """Train a blind-spot network on open layers."""
 
     config_type = TrainConfig
+    job = "train"
     start_text = "Train APR"
     start_tip = "Learn from the chosen layers; no clean data is needed."
     suffix = "APR"
@@ -45,11 +47,12 @@ class TrainWidget(JobWidget[TrainConfig]):
         self.noise = NoisePanel(lambda: self.picker.planes())
         return [self.noise], [self.next, self.denoise]
 
-    def make_job(self, config: TrainConfig) -> Job[Denoiser]:
+    def make_job(self, config: TrainConfig, path: Path) -> Job[Denoiser]:
         """Training on what is chosen."""
+        from ..core.checkpoint import Checkpoint
         from ..core.train import train
 
-        return train(self.picker.planes(), config)
+        return train(self.picker.planes(), config, checkpoint=Checkpoint(path))
 
     def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
         """A few steps on noise."""

@@ -71,11 +71,11 @@ def stopped(model: Denoiser) -> bool:
     return any(model.record.get(stage, {}).get("stopped") for stage in ("train", "distill"))
 
 
-def save(model: Denoiser, out: Path) -> None:
+def save(model: Denoiser, out: Path, to_go_on: str = "add --resume") -> None:
     """Write a model file and say so."""
     model.save(out)
     if stopped(model):
-        fail(f"Interrupted; what was learnt so far is in {out}.", 130)
+        fail(f"Interrupted; what was learnt so far is in {out}; to go on, {to_go_on}.", 130)
     typer.echo(f"Wrote {out}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -139,34 +138,44 @@ class Learner:
             some = replace(some, targets={path: some.targets[path]})
         target = next(iter(some.targets.values()))
         name = target.name if len(some.targets) == 1 else self.out.name
-        kept = target.with_name(f".{name}.{some.key(self.settings)}.aprrd")
-        self.kept.append(kept)
-        if kept.exists():
-            return load(kept)
+        start = f".{name}.{some.key(self.settings)}"
+        kept = (target.with_name(f"{start}.teacher.aprrd"), target.with_name(f"{start}.aprrd"))
+        self.kept += kept
+        if kept[1].exists():
+            return load(kept[1])
         pictures = {p: some.read(p) for p in some.targets}
-        model = _train_and_distill(pictures, dict(self.settings), self.out)
-        model.save(kept)
+        model = _train_and_distill(pictures, dict(self.settings), kept)
+        if stopped(model):
+            save(model, self.out.with_suffix(".aprrd"), "start the same command again")
+        model.save(kept[1])
         return model
 
     def clean_up(self) -> None:
         """Forget the models."""
+        from ..core.checkpoint import beside
+
         for kept in self.kept:
             kept.unlink(missing_ok=True)
+            beside(kept).unlink(missing_ok=True)
 
 
 def _train_and_distill(
-    pictures: dict[Path, Picture], settings: dict[str, Any], out: Path
+    pictures: dict[Path, Picture], settings: dict[str, Any], kept: tuple[Path, Path]
 ) -> Denoiser:
-    minutes, begun = settings.pop("minutes", None), time.monotonic()
+    """Train a teacher and distil it; each goes on where it was killed."""
+    from ..core.checkpoint import Checkpoint, beside
+    from ..core.model_file import load
+
+    minutes = settings.pop("minutes", None)
     first, second = TrainConfig.of(**settings), DistillConfig.of(**settings)
     if minutes is not None:
         first = TrainConfig.of(first, minutes=minutes * _TEACHERS_SHARE)
-    model = train_teacher(pictures, first)
+    for_teacher, for_student = (Checkpoint(beside(path)) for path in kept)
+    teacher = load(kept[0]) if kept[0].exists() else train_teacher(pictures, first, for_teacher)
+    if stopped(teacher):
+        return teacher
+    teacher.save(kept[0])
     if minutes is not None:  # what the teacher left over, where it learnt nothing more
-        left = minutes - (time.monotonic() - begun) / 60
+        left = minutes - teacher.record["train"]["seconds"] / 60
         second = DistillConfig.of(second, minutes=max(left, minutes * (1 - _TEACHERS_SHARE) / 2))
-    if not stopped(model):
-        model = distill_student(model, pictures, second)
-    if stopped(model):
-        save(model, out.with_suffix(".aprrd"))
-    return model
+    return distill_student(teacher, pictures, second, for_student)

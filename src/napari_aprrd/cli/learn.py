@@ -12,9 +12,15 @@ from ._common import Axes, Inputs, Output, PlaneChoice, as_planes, command, read
 from ._settings import with_settings
 
 if TYPE_CHECKING:
+    from ..core.checkpoint import Checkpoint
     from ..core.denoiser import Denoiser
     from ..core.team import Team
     from ..io import Picture
+
+
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on where this command was interrupted or killed.")
+]
 
 
 @command("train")
@@ -28,6 +34,7 @@ def train(
         int, typer.Option(min=1, help="Processes (GPUs) per machine that train together.")
     ] = 1,
     num_nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")] = 1,
+    resume: Resume = False,
     **settings: Any,
 ) -> None:
     """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
@@ -37,13 +44,15 @@ def train(
     config = TrainConfig.of(**settings)
     pictures = read_all(inputs, axes, planes)
     check_writable(out)
+    checkpoint = _checkpoint_of(out, resume)
     team = ALONE
     if devices * num_nodes > 1:
         team = FabricTeam.launch(devices, num_nodes, config.device)
         config = TrainConfig.of(config, device=team.device)
-    teacher = train_teacher(pictures, config, team)
+    teacher = train_teacher(pictures, config, checkpoint, team)
     if team.rank == 0:
         save(teacher, out)
+        checkpoint.remove()
 
 
 @command("distill")
@@ -54,6 +63,7 @@ def distill(
     out: Output,
     axes: Axes = None,
     planes: PlaneChoice = None,
+    resume: Resume = False,
     **settings: Any,
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
@@ -63,7 +73,9 @@ def distill(
     config = DistillConfig.of(**settings)
     pictures = read_all(inputs, axes, planes)
     check_writable(out)
-    save(distill_student(load(teacher), pictures, config), out)
+    checkpoint = _checkpoint_of(out, resume)
+    save(distill_student(load(teacher), pictures, config, checkpoint), out)
+    checkpoint.remove()
 
 
 @command("import")
@@ -91,8 +103,27 @@ def export_package(
     typer.echo(f"Wrote {out}")
 
 
+def _checkpoint_of(out: Path, resume: bool) -> Checkpoint:
+    """The checkpoint beside a model file; says what becomes of one that is there."""
+    from ..core.checkpoint import EVERY, Checkpoint, beside
+
+    path = beside(out)
+    if path.exists() and not resume:
+        typer.echo(
+            f"Interrupted work is kept in {path}; add --resume to go on. "
+            f"This begins anew and replaces it after {EVERY:.0f} s.",
+            err=True,
+        )
+    if resume and not path.exists():
+        typer.echo(f"There is no {path} to go on from; this begins anew.", err=True)
+    return Checkpoint(path, resume=resume)
+
+
 def train_teacher(
-    pictures: dict[Path, Picture], config: TrainConfig, team: Team | None = None
+    pictures: dict[Path, Picture],
+    config: TrainConfig,
+    checkpoint: Checkpoint,
+    team: Team | None = None,
 ) -> Denoiser:
     """Train on all pictures, with a bar."""
     from ..core.progress import run
@@ -102,11 +133,14 @@ def train_teacher(
 
     team = team or ALONE
     with listener(team.rank == 0) as listen:
-        return run(train(as_planes(pictures), config, team), listen)
+        return run(train(as_planes(pictures), config, team, checkpoint=checkpoint), listen)
 
 
 def distill_student(
-    teacher: Denoiser, pictures: dict[Path, Picture], config: DistillConfig
+    teacher: Denoiser,
+    pictures: dict[Path, Picture],
+    config: DistillConfig,
+    checkpoint: Checkpoint,
 ) -> Denoiser:
     """Distil on all pictures, with a bar."""
     from ..core.distill import distill
@@ -114,4 +148,4 @@ def distill_student(
     from ..show import listener
 
     with listener(True) as listen:
-        return run(distill(teacher, as_planes(pictures), config), listen)
+        return run(distill(teacher, as_planes(pictures), config, checkpoint), listen)

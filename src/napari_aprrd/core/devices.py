@@ -5,6 +5,17 @@ from __future__ import annotations
 import torch
 
 from .errors import UserError
+from .memory import is_out_of_memory
+
+_LOST = ("cuda error", "hip error", "device lost", "device-side", "mps backend")
+
+
+def is_device_lost(error: BaseException) -> bool:
+    """Whether an error says that a GPU answers no more: nothing on it can be read again."""
+    if is_out_of_memory(error):
+        return False
+    lost = isinstance(error, getattr(torch, "AcceleratorError", ()))
+    return lost or any(words in str(error).lower() for words in _LOST)
 
 
 def pick_device(name: str = "auto") -> torch.device:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -13,9 +14,12 @@ from torch import Tensor, nn
 
 from .adapt import adapt_distillation
 from .calibration import calibrate
+from .checkpoint import Checkpoint, despite_lost_device
 from .config import DenoiseConfig, DistillConfig, TrainConfig
 from .denoiser import Architecture, Denoiser, Kind
+from .devices import pick_device
 from .errors import UserError
+from .lesson import Batch, Lesson
 from .losses import distillation_loss
 from .networks import BlindSpot
 from .optimise import optimise
@@ -34,7 +38,10 @@ MARGIN = 32  # pixels of context around a crop whose targets are computed on the
 
 
 def distill(
-    teacher: Denoiser, planes: Planes, config: DistillConfig | None = None
+    teacher: Denoiser,
+    planes: Planes,
+    config: DistillConfig | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Job[Denoiser]:
     """Distil a teacher into a student: RD, equations [7] to [9], or plain D, equation [3].
 
@@ -45,6 +52,8 @@ def distill(
     planes : Planes
         Noisy images with the teacher's channels.
     config : DistillConfig, optional
+    checkpoint : Checkpoint, optional
+        Where to keep the distillation, and where to go on from. Targets are computed anew.
 
     Yields
     ------
@@ -61,8 +70,6 @@ def distill(
     UserError
         If the model is no teacher, or the images do not fit it.
     """
-    config = config or DistillConfig()
-    clock = Clock()
     if not teacher.is_teacher:
         raise UserError("This model is a student already; distil from a teacher (Train APR).")
     if planes.channels != teacher.channels:
@@ -70,34 +77,24 @@ def distill(
             f"The teacher was trained on {teacher.channels} channel(s), "
             f"the images have {planes.channels}."
         )
-    config, why = adapt_distillation(config, teacher.shifts)
-    if why:
-        yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=why), clock)
+    kept = checkpoint or Checkpoint()
+    job = partial(_distill, teacher.copy().to("cpu"), planes, checkpoint=kept)
+    return (yield from despite_lost_device(job, config or DistillConfig()))
+
+
+def _distill(
+    teacher: Denoiser, planes: Planes, config: DistillConfig, *, checkpoint: Checkpoint
+) -> Job[Denoiser]:
+    clock = Clock()
+    student = checkpoint.denoiser("distill", planes, config, teacher)
+    if student is None:
+        student = yield from _fresh_student(teacher, planes, config, clock)
+    student.to(config.device)
+    config = DistillConfig.of(**student.record["distill"]["config"] | {"device": config.device})
     teacher = teacher.copy().to(config.device)
-    architecture = Architecture(
-        kind=cast(Kind, f"student-{config.student}"),
-        channels=planes.channels,
-        width=config.width,
-        depth=config.depth,
-        separate=teacher.architecture.separate,
-    )
-    student = Denoiser.fresh(architecture, teacher.normalisation, config.seed).to(config.device)
-    student.record = {**teacher.record, "distill": describe(planes, config)}
-    generator = torch.Generator().manual_seed(config.seed)
-    draw = yield from _target_source(teacher, planes, config, clock)
-
-    def loss(network: nn.Module) -> Tensor:
-        batch = draw()
-        targets = batch.targets
-        if config.recharge:
-            b, j, _, h, w = targets.shape
-            masks = recharge_masks(b, j, h, w, generator=generator)
-            targets = recharge(targets, batch.noisy, masks.to(targets.device))
-        mask = batch.valid & ~batch.held_out
-        return distillation_loss(network(batch.noisy), targets, norm=config.loss, mask=mask)
-
-    held_out = _held_out_loss([draw() for _ in range(HELD_OUT_BATCHES)], config)
-    done = yield from optimise("Distill (RD)", student, loss, held_out, config, clock)
+    pairs = yield from _pairs(teacher, planes, config, student.record["distill"], clock)
+    lesson = _Recharging(pairs, config, student.network)
+    done = yield from optimise(student, lesson, config, clock, checkpoint)
     student.record["distill"].update(done)
     trained = teacher.record.get("train", {}).get("config", {})
     shift = trained.get("shift", TrainConfig().shift)
@@ -105,39 +102,94 @@ def distill(
     return student
 
 
-class _Batch(NamedTuple):
-    noisy: Tensor  # (B, C, H, W)
-    targets: Tensor  # (B, j, C, H, W)
-    valid: Tensor  # (B, C, H, W), bool
-    held_out: Tensor  # (B, 1, H, W), bool
-
-
-def _held_out_loss(
-    batches: list[_Batch], config: DistillConfig
-) -> Callable[[nn.Module], float] | None:
-    """Distance to the targets, as they are, on pixels that are not learnt from."""
-    batches = [batch for batch in batches if (batch.held_out & batch.valid).any()]
-
-    def loss(network: nn.Module) -> float:
-        with torch.no_grad():
-            losses = [
-                distillation_loss(
-                    network(batch.noisy),
-                    batch.targets,
-                    norm=config.loss,
-                    mask=batch.held_out & batch.valid,
-                )
-                for batch in batches
-            ]
-            return float(torch.stack(losses).mean())
-
-    return loss if batches else None
-
-
-def _target_source(
+def _fresh_student(
     teacher: Denoiser, planes: Planes, config: DistillConfig, clock: Clock
-) -> Generator[Progress, Signal | None, Callable[[], _Batch]]:
-    """How to draw batches: targets computed once where they fit in memory, else per crop."""
+) -> Generator[Progress, Signal | None, Denoiser]:
+    """An untrained student; its record has the settings, adapted to the teacher."""
+    config, why = adapt_distillation(config, teacher.shifts)
+    if why:
+        yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=why), clock)
+    architecture = Architecture(
+        kind=cast(Kind, f"student-{config.student}"),
+        channels=planes.channels,
+        width=config.width,
+        depth=config.depth,
+        separate=teacher.architecture.separate,
+    )
+    student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
+    precision = pick_precision(pick_device(config.device), config.precision)
+    settled = DistillConfig.of(config, precision=precision)
+    student.record = {**teacher.record, "distill": describe(planes, settled)}
+    return student
+
+
+class _Pairs(NamedTuple):
+    """Where noisy crops and their targets come from."""
+
+    sampler: CropSampler
+    split: Callable[[Tensor], tuple[Tensor, Tensor]]  # values -> (B, C, H, W), (B, j, C, H, W)
+    inner: tuple[Any, ...]  # which part of a crop's masks belongs to the noisy pixels
+
+
+class _Recharging(Lesson):
+    """Distance to the targets, recharged or as they are."""
+
+    stage = "Distill (RD)"
+
+    def __init__(self, pairs: _Pairs, config: DistillConfig, student: nn.Module) -> None:
+        super().__init__(pairs.sampler, config.seed)
+        self._pairs, self._config = pairs, config
+        self.held_out_loss = self._on_held_out(student)
+
+    def draw(self) -> Batch:
+        """Crops, and the masks that recharge their targets."""
+        crops = self.sampler.draw()
+        learnt = (crops.valid & ~crops.held_out)[self._pairs.inner]
+        (b, _, h, w), j = learnt.shape, len(self._config.shifts)
+        masks = (
+            recharge_masks(b, j, h, w, generator=self.generator)
+            if self._config.recharge
+            else torch.empty(b, 0)
+        )
+        return Batch(crops.values, learnt, masks)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Equation [9], or [3]."""
+        values, learnt, masks = batch.to(network)
+        noisy, targets = self._pairs.split(values)
+        if self._config.recharge:
+            targets = recharge(targets, noisy, masks)
+        return distillation_loss(network(noisy), targets, norm=self._config.loss, mask=learnt)
+
+    def _on_held_out(self, student: nn.Module) -> Callable[[nn.Module], float] | None:
+        """Distance to the targets, as they are, on pixels that are not learnt from."""
+        crops = [self.sampler.draw() for _ in range(HELD_OUT_BATCHES)]
+        masks = [(c.valid & c.held_out)[self._pairs.inner] for c in crops]
+        batches = [
+            (*self._pairs.split(c.to(student).values), mask.to(c.to(student).values.device))
+            for c, mask in zip(crops, masks, strict=True)
+            if mask.any()
+        ]
+
+        def loss(network: nn.Module) -> float:
+            with torch.no_grad():
+                losses = [
+                    distillation_loss(network(noisy), targets, norm=self._config.loss, mask=mask)
+                    for noisy, targets, mask in batches
+                ]
+                return float(torch.stack(losses).mean())
+
+        return loss if batches else None
+
+
+def _pairs(
+    teacher: Denoiser,
+    planes: Planes,
+    config: DistillConfig,
+    record: dict[str, Any],
+    clock: Clock,
+) -> Generator[Progress, Signal | None, _Pairs]:
+    """How to draw pairs: targets computed once where they fit in memory, else per crop."""
     c, j = planes.channels, len(config.shifts)
     pixels = sum(h * w for h, w in planes.sizes)
     shared: dict[str, Any] = {
@@ -150,57 +202,59 @@ def _target_source(
     else:
         needed = max(h * w for h, w in planes.sizes) <= TARGETS_AT_ONCE
     if needed and 4 * pixels * c * (1 + j) <= TARGETS_IN_MEMORY:
-        joined = yield from _all_targets(teacher, planes, config, clock)
+        joined = yield from _all_targets(teacher, planes, config, record, clock)
         identity = Normalisation((0.0,) * c * (1 + j), (1.0,) * c * (1 + j))
         sampler = CropSampler(joined, identity, patch=config.patch, **shared)
 
-        def draw() -> _Batch:
-            crops = sampler.draw().to(teacher.network)
-            noisy, targets = crops.values[:, :c], crops.values[:, c:]
-            targets = targets.reshape(-1, j, c, *targets.shape[2:])
-            return _Batch(noisy, targets, crops.valid[:, :c], crops.held_out)
+        def split(values: Tensor) -> tuple[Tensor, Tensor]:
+            return values[:, :c], values[:, c:].reshape(-1, j, c, *values.shape[2:])
 
-        return draw
+        return _Pairs(sampler, split, (slice(None), slice(c)))
 
     margin = max(min(MARGIN, (min(map(min, planes.sizes)) - config.patch) // 2), 0)
     sampler = CropSampler(planes, teacher.normalisation, patch=config.patch + 2 * margin, **shared)
     network = cast(BlindSpot, teacher.network)
     centre = (..., slice(margin, margin + config.patch), slice(margin, margin + config.patch))
 
-    def draw_and_compute() -> _Batch:
-        crops = sampler.draw().to(teacher.network)
-        spare = -crops.values.shape[-1] % teacher.architecture.multiple
+    def split_and_compute(values: Tensor) -> tuple[Tensor, Tensor]:
+        spare = -values.shape[-1] % teacher.architecture.multiple
         with torch.no_grad():
-            padded = F.pad(crops.values, (0, spare, 0, spare), mode="reflect")
-            targets = network.all_shifts(padded, config.shifts)[centre]
-        return _Batch(crops.values[centre], targets, crops.valid[centre], crops.held_out[centre])
+            padded = F.pad(values, (0, spare, 0, spare), mode="reflect")
+            return values[centre], network.all_shifts(padded, config.shifts)[centre]
 
-    return draw_and_compute
+    return _Pairs(sampler, split_and_compute, centre)
 
 
 def _all_targets(
-    teacher: Denoiser, planes: Planes, config: DistillConfig, clock: Clock
+    teacher: Denoiser,
+    planes: Planes,
+    config: DistillConfig,
+    record: dict[str, Any],
+    clock: Clock,
 ) -> Generator[Progress, Signal | None, MemoryPlanes]:
     """Planes of (1 + j) C channels: the normalised noisy image, then its targets T.
 
-    In any order; of a time budget they take no more than a share, and may then be fewer.
+    In any order; of a time budget they take no more than a share, and may then be fewer. The
+    record says how many, so that a resumed distillation has the same.
     """
     device = next(teacher.network.parameters()).device
     precision = pick_precision(device, config.precision)
     begun, joined, total = clock.seconds, [], len(planes.sizes)
     budget = math.inf if config.minutes is None else 60 * config.minutes * TARGETS_SHARE
-    order = np.random.default_rng(config.seed).permutation(total)
+    order = np.random.default_rng(config.seed).permutation(total)[: record.get("targets")]
     for done, index in enumerate(map(int, order), start=1):
         height, width = planes.sizes[index]
         image = planes.read(index, slice(0, height), slice(0, width))
         targets = teacher.targets(image, config.shifts, DenoiseConfig(), precision)
         noisy = teacher.normalisation.apply(image)
         joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
-        enough = done < total and (clock.seconds - begun) * (done + 1) / done > budget
+        late = done < total and (clock.seconds - begun) * (done + 1) / done > budget
+        enough = late and "targets" not in record
         note = f"In this time, targets of {done} of the {total} planes have to do." * enough
         progress = Progress("Compute targets", done, total, clock.seconds, note=note)
         if (yield from report(progress, clock)) is STOP:
             raise UserError("Stopped before the first step of distillation: nothing to keep yet.")
         if enough:
             break
+    record["targets"] = len(joined)
     return MemoryPlanes(joined)

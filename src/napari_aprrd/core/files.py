@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+
+_PREFIX = ".writing-"  # of temporary files; then come 8 characters and the name
 
 
 def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) -> None:
@@ -22,17 +25,30 @@ def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) ->
     """
     path = Path(path)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.name)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=path.name)
         os.close(handle)
         temporary = Path(name)
         try:
             write(temporary)
+            _flush(temporary)
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(path)
+            _flush(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+
+
+def _flush(path: Path) -> None:
+    """Wait until it is on the disk: after a power cut there is the old file or the new one."""
+    if path.is_dir() and os.name == "nt":  # Windows has no such thing for folders
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
@@ -46,6 +62,12 @@ def _umask() -> int:
     return mask
 
 
+def remove_leftovers(path: Path) -> None:
+    """Delete what a killed process was writing; nobody may be writing it now."""
+    for leftover in path.parent.glob(f"{_PREFIX}{'?' * 8}{glob.escape(path.name)}"):
+        leftover.unlink(missing_ok=True)
+
+
 def check_writable(path: str | PathLike[str]) -> None:
     """Make sure, before hours of work, that a file can be written there.
 
@@ -57,6 +79,7 @@ def check_writable(path: str | PathLike[str]) -> None:
     path = Path(path)
     if path.is_dir():
         raise UserError(f"Cannot write {path}: it is a folder; name a file in it.")
+    remove_leftovers(path)
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix="."):
             pass

@@ -61,24 +61,28 @@ def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
 
 def to_bytes(denoiser: Denoiser) -> bytes:
     """The content of a model file; the same model gives the same bytes."""
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in denoiser.network.state_dict().items()
+    }
+    return bytes(serialise(weights, {KEY: json.dumps(header_of(denoiser))}))
+
+
+def header_of(denoiser: Denoiser) -> dict[str, Any]:
+    """All but the weights, as JSON types."""
     if isinstance(denoiser.architecture, OwnArchitecture):
         raise UserError(
             "A network of your own is not saved, since opening a model runs no foreign code; "
             "save its student, or keep network.state_dict()."
         )
     calibration = denoiser.calibration
-    header = {
+    return {
         "format": FORMAT,
         "architecture": denoiser.architecture.model_dump(),
         "normalisation": asdict(denoiser.normalisation),
         "calibration": asdict(calibration) if calibration else None,
         "record": denoiser.record,
     }
-    weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in denoiser.network.state_dict().items()
-    }
-    return bytes(serialise(weights, {KEY: json.dumps(header)}))
 
 
 def fingerprint(denoiser: Denoiser) -> str:
@@ -101,7 +105,7 @@ def load(path: str | PathLike[str]) -> Denoiser:
         raise UserError(f"There is no model file {path}.")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
-            header = _read_header(path, (file.metadata() or {}).get(KEY))
+            header = read_header(path, (file.metadata() or {}).get(KEY))
             with torch.device("meta"):
                 expected = header.architecture.build().state_dict()
             shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
@@ -120,7 +124,14 @@ def load(path: str | PathLike[str]) -> Denoiser:
     return _assemble(header, weights)
 
 
-def _read_header(path: Path, text: str | None) -> Header:
+def read_header(path: Path, text: str | None) -> Header:
+    """Read and check the JSON header of a file.
+
+    Raises
+    ------
+    UserError
+        If it is missing, damaged or from a newer version.
+    """
     if text is None:
         raise UserError(f"{path} is a safetensors file, but no napari-aprrd model.")
     try:

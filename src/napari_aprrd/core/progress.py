@@ -103,6 +103,11 @@ class Clock:
         """Call just after a yield."""
         self._since = time.perf_counter()
 
+    def go_on_from(self, seconds: float) -> None:
+        """Count what was worked before an interruption, and not the way back to there."""
+        self._worked = self._reported = seconds
+        self.resume()
+
 
 def report(progress: Progress, clock: Clock) -> Generator[Progress, Signal | None, Signal | None]:
     """Yield a report; the clock stands still meanwhile."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,15 +29,15 @@ FIRST = 4  # read before the first crop
 REUSE = 32  # crops until the next window takes the place of the oldest
 MOST_FAILURES = 10  # windows in a row that cannot be read
 
+_COUNTS = ("_failures", "_drawn", "_oldest", "waited")  # of a pool
+
 Place = tuple[int, slice, slice]  # plane, rows, columns
 
 
 class Window(NamedTuple):
     """A part of a plane, in memory."""
 
-    plane: int
-    top: int
-    left: int
+    place: Place
     values: Image  # (C, h, w)
 
 
@@ -53,6 +53,13 @@ class Direct:
         """A crop at a random place."""
         place = self._places.draw(rng, side)
         return place, self._planes.read(*place)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing is kept from one crop to the next."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
 
 
 class Pool:
@@ -83,33 +90,48 @@ class Pool:
         weakref.finalize(self, self._reader.shutdown, wait=False)
         self._failures = self._drawn = self._oldest = 0
         self._windows: list[Window] = []
-        self._next = self._read_ahead()
+        self._read_ahead()
 
     def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
         """A crop of one of the windows."""
         while len(self._windows) < FIRST or self._drawn >= REUSE:
             self._take_next()
         self._drawn += 1
-        window = self._windows[int(rng.integers(len(self._windows)))]
-        height, width = window.values.shape[1:]
+        (plane, *corner), values = self._windows[int(rng.integers(len(self._windows)))]
+        height, width = values.shape[1:]
         top = int(rng.integers(max(height - side, 0) + 1))
         left = int(rng.integers(max(width - side, 0) + 1))
         rows, columns = slice(top, min(top + side, height)), slice(left, min(left + side, width))
-        place = (
-            window.plane,
-            slice(rows.start + window.top, rows.stop + window.top),
-            slice(columns.start + window.left, columns.stop + window.left),
-        )
-        return place, window.values[:, rows, columns]
+        place = (plane, _moved(rows, corner[0]), _moved(columns, corner[1]))
+        return place, values[:, rows, columns]
 
-    def _read_ahead(self) -> Future[Window]:
-        plane, rows, columns = self._places.draw(self._rng, self._side)
-        planes = self._planes  # not self: the thread must not keep the pool alive
+    def state(self) -> dict[str, Any]:
+        """Which windows there are and which comes next, as JSON types; not their pixels."""
+        return {
+            "windows": [_corners(window.place) for window in self._windows],
+            "coming": _corners(self._coming),
+            "random": self._rng.bit_generator.state,
+            **{name: getattr(self, name) for name in _COUNTS},
+        }
 
-        def read() -> Window:
-            return Window(plane, rows.start, columns.start, planes.read(plane, rows, columns))
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state; its windows are read again.
 
-        return self._reader.submit(read)
+        Raises
+        ------
+        UserError
+            If one of them cannot be read any more.
+        """
+        self._rng.bit_generator.state = state["random"]
+        self._windows = [_read(self._planes, _place(corners)) for corners in state["windows"]]
+        self._read_ahead(_place(state["coming"]))
+        for name in _COUNTS:
+            setattr(self, name, state[name])
+
+    def _read_ahead(self, place: Place | None = None) -> None:
+        self._coming = place or self._places.draw(self._rng, self._side)
+        # A function, not a method: the thread must not keep the pool alive.
+        self._next = self._reader.submit(_read, self._planes, self._coming)
 
     def _take_next(self) -> None:
         begun = time.perf_counter()
@@ -127,7 +149,25 @@ class Pool:
                 self._windows[self._oldest] = window
                 self._oldest = (self._oldest + 1) % WINDOWS
         self.waited += time.perf_counter() - begun
-        self._next = self._read_ahead()
+        self._read_ahead()
+
+
+def _read(planes: Planes, place: Place) -> Window:
+    return Window(place, planes.read(*place))
+
+
+def _moved(span: slice, to: slice) -> slice:
+    return slice(span.start + to.start, span.stop + to.start)
+
+
+def _corners(place: Place) -> list[int]:
+    plane, rows, columns = place
+    return [plane, rows.start, rows.stop, columns.start, columns.stop]
+
+
+def _place(corners: list[int]) -> Place:
+    plane, top, bottom, left, right = corners
+    return plane, slice(top, bottom), slice(left, right)
 
 
 class CropSampler:
@@ -171,6 +211,21 @@ class CropSampler:
         """Return the next batch."""
         crops = [self._crop() for _ in range(self._batch)]
         return Crops(*(torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)))
+
+    def state(self) -> dict[str, Any]:
+        """Where chance stands, as JSON types: the same state gives the same crops."""
+        return {"random": self._rng.bit_generator.state, "source": self._source.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state.
+
+        Raises
+        ------
+        UserError
+            If the source fails.
+        """
+        self._source.restore(state["source"])
+        self._rng.bit_generator.state = state["random"]
 
     def _crop(self) -> list[NDArray[Any]]:
         place, crop = self._source.draw(self._rng, self._patch)

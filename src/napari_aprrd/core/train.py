@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import cast
 
 import torch
@@ -10,15 +11,19 @@ from torch import Tensor, nn
 
 from .adapt import adapt_training, channels_are_separate, target_shifts
 from .calibration import calibrate
+from .checkpoint import Checkpoint, despite_lost_device
 from .config import TrainConfig
 from .denoiser import Architecture, Denoiser
+from .devices import pick_device
 from .errors import UserError
+from .lesson import Batch, Lesson
 from .losses import apr_loss, mean_norm
 from .networks import BlindSpot
 from .noise import NoiseReport, inspect
 from .optimise import optimise
 from .own_network import OwnArchitecture
 from .patches import Crops, Normalisation, Planes, check_sizes
+from .precision import pick_precision
 from .progress import Clock, Job, Progress, Signal, report
 from .reading import CropSampler
 from .record import describe
@@ -33,6 +38,7 @@ def train(
     config: TrainConfig | None = None,
     team: Team = ALONE,
     architecture: OwnArchitecture | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Job[Denoiser]:
     """Train a blind-spot network with the Adjacent Pixel Replacer, equation [6].
 
@@ -46,6 +52,8 @@ def train(
         return the same teacher.
     architecture : OwnArchitecture, optional
         Of another blind-spot network; width and depth are then its own.
+    checkpoint : Checkpoint, optional
+        Where to keep the training, and where to go on from.
 
     Yields
     ------
@@ -62,61 +70,40 @@ def train(
     UserError
         If the images are too small or constant, or the device is not there.
     """
+    kept = checkpoint or Checkpoint()
+    job = partial(_train, planes, team=team, architecture=architecture, checkpoint=kept)
+    return (yield from despite_lost_device(job, config or TrainConfig()))
+
+
+def _train(
+    planes: Planes,
+    config: TrainConfig,
+    *,
+    team: Team,
+    architecture: OwnArchitecture | None,
+    checkpoint: Checkpoint,
+) -> Job[Denoiser]:
     clock = Clock()
-    config = config or TrainConfig()
     check_sizes(planes, config.patch)
-    normalisation = Normalisation.measure(planes, seed=config.seed)
-    config, noise = yield from _look_at_noise(planes, config, clock)
-    sampler = CropSampler(
-        planes,
-        normalisation,
-        batch=config.batch * team.size,
-        patch=config.patch,
-        seed=config.seed,
-        hold_out=config.hold_out,
+    teacher = checkpoint.denoiser("train", planes, config)
+    if teacher is None:
+        teacher = yield from _fresh_teacher(planes, config, architecture, clock)
+    teacher.to(config.device)
+    config = TrainConfig.of(**teacher.record["train"]["config"] | {"device": config.device})
+    noise = (
+        NoiseReport.model_validate(teacher.record["noise"]) if "noise" in teacher.record else None
     )
-    teacher = Denoiser.fresh(
-        architecture or _at_bsn(planes, config), normalisation, config.seed
-    ).to(config.device)
-    teacher.record = {"train": describe(planes, config)}
-    if noise is not None:
-        teacher.record["noise"] = noise.model_dump(mode="json")
-    generator = torch.Generator().manual_seed(config.seed)
-
-    def loss(network: nn.Module) -> Tensor:
-        crops = Crops(*map(team.part_of, sampler.draw())).to(network)
-        learnt = crops.valid & ~crops.held_out
-        if not config.replace:  # as AT-BSN is trained
-            error = network(crops.values, config.shift) - crops.values
-            return mean_norm(error, config.loss, learnt)
-        size = (config.batch * team.size, config.patch, config.patch)
-        maps = replacer_maps(*size, window=config.window, generator=generator)
-        maps = team.part_of(maps, axis=1)
-        return apr_loss(
-            lambda image: network(image, config.shift),
-            crops.values,
-            maps.to(crops.values.device),
-            regularization=config.regularization,
-            norm=config.loss,
-            mask=learnt,
-        )
-
-    held_out = held_out_crops(sampler, config.patch) if config.hold_out else []
-    done = yield from optimise(
-        "Train APR",
-        teacher,
-        loss,
-        _blind_spot_loss(held_out, config, noise) if held_out else None,
-        config,
-        clock,
-        team,
-    )
-    done["waiting"] = round(sampler.waited / max(done["seconds"], 1e-9), 3)
+    lesson = _Replacing(planes, teacher.normalisation, config, team)
+    if config.hold_out:
+        lesson.hold_out(noise)
+    done = yield from optimise(teacher, lesson, config, clock, checkpoint)
+    done["waiting"] = round(lesson.sampler.waited / max(done["seconds"], 1e-9), 3)
     teacher.record["train"].update(done)
     if noise is not None:
         shifts = yield from target_shifts(teacher, planes, noise, config.shift, clock)
         teacher.record["target_shifts"] = list(shifts)
     yield from calibrate(teacher, teacher, config.shift, planes, clock)
+    teacher.record["train"]["seconds"] = round(clock.seconds, 1)
     return teacher
 
 
@@ -128,6 +115,71 @@ def _at_bsn(planes: Planes, config: TrainConfig) -> Architecture:
         depth=config.depth,
         separate=planes.channels > 1 and channels_are_separate(config, planes.colours),
     )
+
+
+def _fresh_teacher(
+    planes: Planes, config: TrainConfig, own: OwnArchitecture | None, clock: Clock
+) -> Generator[Progress, Signal | None, Denoiser]:
+    """An untrained teacher; its record has the settings, adapted to the noise."""
+    normalisation = Normalisation.measure(planes, seed=config.seed)
+    config, noise = yield from _look_at_noise(planes, config, clock)
+    teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
+    precision = pick_precision(pick_device(config.device), config.precision)
+    teacher.record = {"train": describe(planes, TrainConfig.of(config, precision=precision))}
+    if noise is not None:
+        teacher.record["noise"] = noise.model_dump(mode="json")
+    return teacher
+
+
+class _Replacing(Lesson):
+    """The APR loss, or the blind-spot loss alone."""
+
+    stage = "Train APR"
+
+    def __init__(
+        self, planes: Planes, normalisation: Normalisation, config: TrainConfig, team: Team
+    ) -> None:
+        sampler = CropSampler(
+            planes,
+            normalisation,
+            batch=config.batch * team.size,
+            patch=config.patch,
+            seed=config.seed,
+            hold_out=config.hold_out,
+        )
+        super().__init__(sampler, config.seed, team)
+        self._config = config
+
+    def draw(self) -> Batch:
+        """Crops, and the replacer's index maps."""
+        crops, config = self.sampler.draw(), self._config
+        maps = torch.empty(len(crops.values), 0)
+        if config.replace:
+            size = (len(crops.values), config.patch, config.patch)
+            maps = replacer_maps(*size, window=config.window, generator=self.generator)
+            maps = maps.transpose(0, 1)  # (B, 2, H * W)
+        batch = Batch(crops.values, crops.valid & ~crops.held_out, maps)
+        return Batch(*map(self.team.part_of, batch))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Equation [6]."""
+        values, learnt, maps = batch.to(network)
+        config = self._config
+        if not config.replace:  # as AT-BSN is trained
+            return mean_norm(network(values, config.shift) - values, config.loss, learnt)
+        return apr_loss(
+            lambda image: network(image, config.shift),
+            values,
+            maps.transpose(0, 1),
+            regularization=config.regularization,
+            norm=config.loss,
+            mask=learnt,
+        )
+
+    def hold_out(self, noise: NoiseReport | None) -> None:
+        """Watch for over-training on the first crops."""
+        crops = held_out_crops(self.sampler, self._config.patch)
+        self.held_out_loss = _blind_spot_loss(crops, self._config, noise) if crops else None
 
 
 def _look_at_noise(
