@@ -59,7 +59,7 @@ def infer_axes(shape: Sequence[int], axes: str | None = None) -> str:
         If the letters do not fit the shape.
     """
     if axes is not None:
-        return _check_axes(axes.strip().upper(), shape)
+        return _check_axes(axes.upper(), shape)
     dimensions = len(shape)
     if dimensions >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
         return infer_axes(shape[:-1]) + "S"
