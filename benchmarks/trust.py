@@ -1,6 +1,6 @@
 """Is the trust report right? Ten results of known quality, by models that are trained here.
 
-    python benchmarks/trust.py DATA [--minutes 0.5]
+    python benchmarks/trust.py DATA [--steps 400]
 
 DATA is a folder with pairs NAME_noisy.tif and NAME_reference.tif, at any depth; without it, only
 the synthetic cases run. Good results come from models that were trained and distilled as a user
@@ -60,7 +60,7 @@ CASES = [
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--minutes", type=float, default=0.5, help="To train, and to distil.")
+    parser.add_argument("--steps", type=int, default=400, help="To train; to distil, 4 times more.")
     options = parser.parse_args()
     print("| image | result | error | wanted | said | |\n|" + 6 * " --- |")
     scenes: dict[str, Scene | None] = {}
@@ -83,8 +83,8 @@ def _scene(name: str, options: argparse.Namespace) -> Scene | None:
         truth = tifffile.imread(str(found[0]).replace("_noisy", "_reference"))[None]
         truth = np.polyval(np.polyfit(truth.ravel(), noisy.ravel(), 1), truth)
     quiet: dict[str, Any] = {"axes": "TYX", "progress": False}
-    teacher = aprrd.train_apr(noisy, minutes=options.minutes, **quiet)
-    student = aprrd.distill_rd(teacher, noisy, minutes=options.minutes, **quiet)
+    teacher = aprrd.train_apr(noisy, steps=options.steps, **quiet)
+    student = aprrd.distill_rd(teacher, noisy, steps=4 * options.steps, **quiet)
     models = (student, aprrd.train_apr(noisy, steps=NEW, **quiet))
     made = (aprrd.denoise(noisy, model, dtype="float32", **quiet) for model in models)
     return Scene(noisy.astype(np.float32), truth.astype(np.float32), *made)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -460,3 +463,33 @@ def test_no_plane_at_all_is_refused(choice: str) -> None:
 def test_a_single_plane_leaves_no_choice(axes: str) -> None:
     with pytest.raises(UserError, match="no planes to choose from"):
         select_planes(Picture(of_axes(axes), axes), "0")
+
+
+def test_opening_a_zarr_executes_nothing(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return Path.mkdir, (tmp_path / "trap sprang",)
+
+    about = {"zarr_format": 2, "shape": [8, 8], "chunks": [8, 8], "fill_value": 0, "order": "C"}
+    pickled = {"id": "pickle", "protocol": 5}
+    for number, (dtype, codec) in enumerate(itertools.product(("<f4", "|O"), range(2))):
+        path = tmp_path / f"{number}.zarr"
+        path.mkdir()
+        codecs = {"filters": [pickled], "compressor": None} if codec else {"compressor": pickled}
+        (path / ".zarray").write_text(
+            json.dumps({**about, "dtype": dtype, "filters": None, **codecs})
+        )
+        (path / "0.0").write_bytes(pickle.dumps(Trap()))
+        with pytest.raises(UserError):
+            np.asarray(read_picture(path).data[:])
+    assert not (tmp_path / "trap sprang").exists()
+
+
+def test_an_ome_zarr_cannot_point_out_of_its_folder(tmp_path: Path) -> None:
+    zarr.save_array(tmp_path / "secret.zarr", np.ones((8, 8), "f4"))
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    level = {"path": "../secret.zarr", "coordinateTransformations": []}
+    axes = [{"name": "y"}, {"name": "x"}]
+    group.attrs["ome"] = {"multiscales": [{"axes": axes, "datasets": [level]}]}
+    with pytest.raises(UserError):
+        read_picture(tmp_path / "a.zarr")

@@ -166,3 +166,8 @@ def test_settings_are_frozen(kind: type[Config]) -> None:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_every_setting_has_a_description(kind: type[Config]) -> None:
     assert not [name for name, field in kind.model_fields.items() if not field.description]
+
+
+def test_a_preset_that_is_no_name_is_refused_like_a_wrong_one() -> None:
+    with pytest.raises(UserError, match="preset"):
+        TrainConfig.of(preset=[])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +18,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from napari_aprrd.core import model_file
 from napari_aprrd.core.calibration import Calibration
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model_file import FORMAT, KEY, load
+from napari_aprrd.core.model_file import (
+    FORMAT,
+    KEY,
+    import_checkpoint,
+    load,
+)
 from napari_aprrd.core.patches import Normalisation
 
 from .makers import KINDS, Kind, noisy_image, random_denoiser, same_weights
@@ -205,3 +214,70 @@ def test_random_damage_is_refused_or_harmless(path: Path, whole_file: bool) -> N
         except UserError:
             refused += 1
     assert refused > 10
+
+
+@pytest.mark.parametrize("length", [2**63, 2**40, 2**23, 0])
+def test_headers_that_claim_an_absurd_size_are_not_even_read(path: Path, length: int) -> None:
+    content = path.read_bytes()
+    path.write_bytes(length.to_bytes(8, "little") + content[8:])
+    assert_refused(path, "truncated")
+    with path.open("r+b") as file:  # a file, sparse on disk, as large as it claims
+        file.truncate(2**24)
+    assert_refused(path, "truncated")
+
+
+def test_tensors_that_claim_an_absurd_size_are_not_allocated(path: Path) -> None:
+    rewrite(path, header=replaced("architecture", width=512, depth=8))
+    assert_refused(path, "do not fit its network")
+
+
+class _Trap:
+    """Pickled, it would leave a file behind when it is opened."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.mark),)
+
+
+def assert_not_imported(path: Path, words: str = "no published APR-RD checkpoint") -> None:
+    with pytest.raises(UserError, match=words):
+        import_checkpoint(path)
+
+
+def test_importing_executes_nothing(tmp_path: Path) -> None:
+    mark = tmp_path / "trap sprang"
+    torch.save({"model_state_dict": _Trap(mark)}, tmp_path / "zip.pth")
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps(_Trap(mark)))
+    for name in ("zip.pth", "plain.pth", "none.pth"):
+        assert_not_imported(tmp_path / name)
+    assert not mark.exists()
+
+
+def test_zip_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was opened"))
+    monkeypatch.setattr(model_file, "LARGEST_CHECKPOINT", 2**24)
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("archive/data/0", bytes(2**24 + 1))
+    assert (tmp_path / "bomb.pth").stat().st_size < 2**16
+    assert_not_imported(tmp_path / "bomb.pth", "too large")
+
+
+def test_checkpoints_are_checked_like_model_files(tmp_path: Path) -> None:
+    state = random_denoiser().network.state_dict()
+    torch.save({"model_state_dict": state}, tmp_path / "good.pth")
+    image = noisy_image(1, 40, 40)
+    assert np.isfinite(import_checkpoint(tmp_path / "good.pth").predict(image)).all()
+    strange = {
+        "wrong shape": {**state, "nin_C.bias": torch.zeros(7)},
+        "endless": {**state, "nin_C.bias": torch.zeros(1, dtype=torch.half).expand(10**12)},
+        "no tensor": {**state, "nin_C.bias": "text"},
+        "list": [1, 2],
+        "empty": {},
+    }
+    for name, content in strange.items():
+        torch.save(content, tmp_path / f"{name}.pth")
+        assert_not_imported(tmp_path / f"{name}.pth")
+    torch.save({**state, "nin_C.bias": torch.tensor([np.nan])}, tmp_path / "nan.pth")
+    assert_not_imported(tmp_path / "nan.pth", "not numbers")

@@ -180,8 +180,10 @@ class _Schedule(Config):
     def _fill_in_preset(cls, given: Any) -> Any:
         if not isinstance(given, dict):
             return given
-        preset = given.get("preset", cls.model_fields["preset"].default)
-        return {**cls._presets().get(preset, {}), **given}
+        preset: Any = given.get("preset", cls.model_fields["preset"].default)
+        presets: dict[Any, dict[str, Any]] = cls._presets()
+        filled_in = presets.get(preset, {}) if isinstance(preset, str) else {}
+        return {**filled_in, **given}
 
     @classmethod
     def _presets(cls) -> dict[Preset, dict[str, Any]]:

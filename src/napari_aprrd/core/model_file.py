@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from dataclasses import asdict
 from os import PathLike
 from pathlib import Path
@@ -16,7 +17,7 @@ from safetensors.torch import save as serialise
 
 from .calibration import Calibration
 from .config import Config
-from .denoiser import Architecture, Denoiser
+from .denoiser import Architecture, Denoiser, Kind
 from .errors import UserError
 from .files import write_atomically
 from .own_network import OwnArchitecture
@@ -24,6 +25,8 @@ from .patches import Normalisation
 
 FORMAT = 1
 KEY = "napari-aprrd"
+LARGEST_HEADER = 2**22  # bytes of JSON
+LARGEST_CHECKPOINT = 2**28  # bytes once unpacked; the published ones have 6 MB
 Numbers = tuple[float, ...]
 _FLOATS = ("F16", "BF16", "F32", "F64")  # as safetensors names them
 
@@ -93,7 +96,8 @@ def fingerprint(denoiser: Denoiser) -> str:
 def load(path: str | PathLike[str]) -> Denoiser:
     """Read a model file.
 
-    Shapes are compared with the architecture before any tensor is read.
+    Its header's size is compared with that of the file before it is read, and the shapes with
+    the architecture before any tensor is.
 
     Raises
     ------
@@ -103,7 +107,10 @@ def load(path: str | PathLike[str]) -> Denoiser:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"There is no model file {path}.")
+    foreign = f"{path} is no napari-aprrd model file, or it is truncated; choose an *.aprrd file."
     try:
+        if not _header_fits(path):
+            raise UserError(foreign)
         with safe_open(path, framework="pt", device="cpu") as file:
             header = read_header(path, (file.metadata() or {}).get(KEY))
             with torch.device("meta"):
@@ -116,12 +123,17 @@ def load(path: str | PathLike[str]) -> Denoiser:
                 raise UserError(f"{path} is damaged: its weights are no real numbers.")
             weights = {name: file.get_tensor(name).float() for name in expected}
     except (SafetensorError, OSError) as error:
-        raise UserError(
-            f"{path} is no napari-aprrd model file, or it is truncated; choose an *.aprrd file."
-        ) from error
+        raise UserError(foreign) from error
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
     return _assemble(header, weights)
+
+
+def _header_fits(path: Path) -> bool:
+    """Whether the first eight bytes, the length of the JSON header, can be true."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    return length <= min(LARGEST_HEADER, path.stat().st_size - 8)
 
 
 def read_header(path: Path, text: str | None) -> Header:
@@ -175,23 +187,45 @@ def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
     UserError
         If the file is no checkpoint of the method.
     """
+    path = Path(path)
     try:
+        if _unpacked_size(path) > LARGEST_CHECKPOINT:
+            raise UserError(f"{path} is no published APR-RD checkpoint: it is far too large.")
         stored = torch.load(path, map_location="cpu", weights_only=True)
         state = stored.get("model_state_dict", stored)
-        kind = _published_kind(state)
-        first = state["enc1.conv.weight" if kind == "student-1.02M" else "unet.intro.conv.weight"]
-        depth = sum(name.endswith("bias") and ".dec" in f".{name}" for name in state) // 2
-        width, channels = first.shape[:2]
-        architecture = Architecture(kind=kind, channels=channels, width=width, depth=depth)
-        network = architecture.build()
-        network.load_state_dict(state)
+        architecture = _published_architecture(state)
+        with torch.device("meta"):  # nothing is allocated before the shapes are compared
+            network = architecture.build()
+        network.load_state_dict(state, assign=True)
+        network.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    except UserError:
+        raise
     except Exception as error:  # the file may be anything
         raise UserError(f"{path} is no published APR-RD checkpoint.") from error
-    normalisation = Normalisation((0.0,) * channels, (255.0,) * channels)
-    return Denoiser(network, architecture, normalisation, None, {"imported": Path(path).name})
+    if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
+        raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
+    c = architecture.channels
+    normalisation = Normalisation((0.0,) * c, (255.0,) * c)
+    return Denoiser(network, architecture, normalisation, None, {"imported": path.name})
 
 
-def _published_kind(state: dict[str, Any]) -> str:
+def _unpacked_size(path: Path) -> int:
+    """Bytes of a checkpoint; of a zip archive, what its directory says of them unpacked."""
+    if not zipfile.is_zipfile(path):
+        return path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist())
+
+
+def _published_architecture(state: dict[str, torch.Tensor]) -> Architecture:
+    kind = _published_kind(state)
+    first = state["enc1.conv.weight" if kind == "student-1.02M" else "unet.intro.conv.weight"]
+    depth = sum(name.endswith("bias") and ".dec" in f".{name}" for name in state) // 2
+    width, channels = first.shape[:2]
+    return Architecture(kind=kind, channels=channels, width=width, depth=depth)
+
+
+def _published_kind(state: dict[str, Any]) -> Kind:
     if "nin_A.weight" in state:
         return "blind-spot"
     return "student-1.00M" if "unet.intro.conv.weight" in state else "student-1.02M"
