@@ -36,11 +36,12 @@ def conv_upsampled(x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor) -> Ten
     -------
     Tensor, shape (B, K, H, W)
     """
-    (_, c, h, w), k = x.shape, weight.shape[0]
+    (batch, c, h, w), k = x.shape, weight.shape[0]
     output = F.conv2d(skip, weight[:, c:], bias, padding=1)
     small = torch.einsum("air,bjs,kcrs->abkcij", _SEES, _SEES, weight[:, :c]).flatten(0, 2)
     places = F.conv2d(x, small, padding=1)  # (B, 4 K, 1 + H / 2, 1 + W / 2)
-    places, pixels = places.permute(0, 2, 3, 1).unflatten(3, (2, 2, k)), output.permute(0, 2, 3, 1)
+    places = places.permute(0, 2, 3, 1).view(batch, 1 + h, 1 + w, 2, 2, k)
+    pixels = output.permute(0, 2, 3, 1)
     for a, b in itertools.product((0, 1), (0, 1)):  # even and odd rows, columns
         pixels[:, a::2, b::2] += places[:, a : a + h, b : b + w, a, b]
     return output
