@@ -1,5 +1,7 @@
 """Denoise one image with another tool: python peers.py METHOD IN.tif OUT.tif MINUTES
 
+Or measure Noise2Void's speed: python peers.py speed THREADS
+
 Runs in an environment of its own (CAREamics pins another torch):
 
     python -m venv peers && peers/bin/pip install careamics==0.3.5 bm3d scikit-image tifffile
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 
 import numpy as np
 import tifffile
@@ -18,6 +21,9 @@ Image = NDArray[np.float32]
 
 
 def main() -> None:
+    if sys.argv[1] == "speed":
+        speed(int(sys.argv[2]))
+        return
     method, source, target, minutes = sys.argv[1:]
     image = tifffile.imread(source).astype(np.float32)
     tifffile.imwrite(target, METHODS[method](image, float(minutes)).astype(np.float32))
@@ -44,6 +50,35 @@ def bm3d(image: Image, minutes: float) -> Image:
     rgb = image.shape[-1] == 3
     sigma = float(np.mean(estimate_sigma(image, channel_axis=-1 if rgb else None)))
     return package.bm3d_rgb(image, sigma) if rgb else package.bm3d(image, sigma)
+
+
+def speed(threads: int, steps: int = 20, side: int = 2048) -> None:
+    """Print CAREamics's Noise2Void: a training step of 4 x 64 x 64, and predicting a plane."""
+    import torch
+    from careamics import CAREamist
+    from careamics.config.factories.n2v_factory import create_n2v_config
+
+    torch.set_num_threads(threads)
+    clock = time.process_time if threads == 1 else time.perf_counter
+    config = create_n2v_config(
+        experiment_name="speed",
+        data_type="array",
+        axes="YX",
+        patch_size=[64, 64],
+        batch_size=4,
+        num_epochs=1,
+        trainer_params={"limit_train_batches": steps},
+    )
+    image = np.random.default_rng(0).normal(100, 30, (side, side)).astype(np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        tool = CAREamist(config, work_dir=folder, enable_progress_bar=False)
+        begun = clock()
+        tool.train(train_data=image)
+        trained = clock()
+        tool.predict(image)
+        predicted = clock() - trained
+    print(f"CAREamics N2V: {(trained - begun) / steps:.3f} s per training step, start included")
+    print(f"CAREamics N2V: {side**2 / 1e6 / predicted:.3g} megapixels/s predicted")
 
 
 def careamics(image: Image, minutes: float, **settings: object) -> Image:

@@ -1,14 +1,13 @@
 """How fast is it, against the method written down plainly, on the same machine in the same run?
 
-    python benchmarks/speed.py [--device auto] [--runs 7] [--peers PEERS/bin/python]
+    python benchmarks/speed.py [--device auto] [--threads 1] [--runs 7] [--peers PEERS/bin/python]
     python benchmarks/speed.py --curve
-    python benchmarks/speed.py --first DATA [--minutes 0.5]
 
 The plain reference (`tests/core/naive.py`) computes in float32, shares nothing between shifts and
 keeps the gradient in f^, as published. Runs of all ways alternate; the table shows their medians,
-and the peak memory of each way in a process of its own. `--curve` trains both for 200 steps on the
-same crops; `--first` asks when an image of DATA is denoised as well as `--reach` dB. Peers run in
-an environment of their own, see `peers.py`.
+and the peak memory of each way in a process of its own. With `--threads 1`, a CPU's times are
+those of the processor: other programs that run meanwhile do not count. `--curve` trains both for
+200 steps on the same crops. Peers run in an environment of their own, see `peers.py`.
 """
 
 from __future__ import annotations
@@ -21,28 +20,23 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from quality import find_pairs
 from torch import Tensor, nn
 
-from napari_aprrd.axes import ArrayPlanes
-from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig, TrainConfig
+from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig, DistillConfig
 from napari_aprrd.core.denoiser import Architecture, Denoiser, Kind
 from napari_aprrd.core.devices import pick_device
 from napari_aprrd.core.losses import apr_loss, distillation_loss
 from napari_aprrd.core.patches import Normalisation
 from napari_aprrd.core.precision import Precision, autocast, pick_precision
-from napari_aprrd.core.progress import Progress, run
 from napari_aprrd.core.replace import replacer_maps
 from napari_aprrd.core.synthetic import noisy_cells
-from napari_aprrd.core.train import train
-from napari_aprrd.metrics import evaluate
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "core"))
 import naive
@@ -61,43 +55,45 @@ class Case(NamedTuple):
 def main() -> None:
     options = _options()
     device = pick_device(options.device)
-    print(json.dumps({"device": str(device), "cores": torch.get_num_threads()}), flush=True)
+    torch.set_num_threads(options.threads)
+    print(json.dumps({"device": str(device), "threads": torch.get_num_threads()}), flush=True)
     if options.curve:
         curves(device)
-    elif options.first:
-        first(options)
     else:
-        table(device, options.runs)
+        table(device, options.runs, options.only)
     if options.peers:
         script = Path(__file__).with_name("peers.py")
-        subprocess.run([options.peers, script, "speed"], check=True)
+        subprocess.run([options.peers, script, "speed", str(torch.get_num_threads())], check=True)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--only", nargs="*", help=", ".join(make.__name__ for make in CASES))
     parser.add_argument("--peers", help="Python of the peers.")
     parser.add_argument("--curve", action="store_true", help="Compare the losses of 200 steps.")
-    parser.add_argument("--first", type=Path, metavar="DATA", help="Time to a good result.")
-    parser.add_argument("--image", default="widefield_bpae_r", help="Name of the image.")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=0.5)
-    parser.add_argument("--reach", type=float, default=34.5, help="dB after an affine fit.")
     return parser.parse_args()
 
 
-def table(device: torch.device, runs: int) -> None:
+def table(device: torch.device, runs: int, only: Sequence[str] | None) -> None:
+    cases = [make for make in CASES if not only or make.__name__ in only]
+    # First, while this process is small: a new one inherits the peak of its parent.
+    mb = {
+        (make, way): _in_fresh_process(make, way, device)
+        for make in cases
+        for way in make(device).ways
+    }
     print("| what | way | seconds | times faster | per second | MB more |")
     print(f"|{' --- |' * 6}")
-    for make in CASES:
+    for make in cases:
         case = make(device)
         seconds = medians(case.ways, runs, device)
         plain = next(iter(seconds.values()))
         for way, s in seconds.items():
             speed = f"{case.amount / s:.3g} {case.unit}"
-            mb = _in_fresh_process(make, way, device)
-            cells = [case.what, way, f"{s:.3f}", f"{plain / s:.1f}", speed, f"{mb:.0f}"]
+            cells = [case.what, way, f"{s:.3f}", f"{plain / s:.1f}", speed, f"{mb[make, way]:.0f}"]
             print(f"| {' | '.join(cells)} |", flush=True)
 
 
@@ -105,13 +101,15 @@ def medians(
     ways: dict[str, Callable[[], Any]], runs: int, device: torch.device
 ) -> dict[str, float]:
     """Seconds of each way; their runs alternate, and a first one is not counted."""
+    alone = device.type == "cpu" and torch.get_num_threads() == 1
+    clock = time.process_time if alone else time.perf_counter
     times: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(1 + runs):
         for way, run in ways.items():
-            begun = time.perf_counter()
+            begun = clock()
             run()
             synchronise(device)
-            times[way].append(time.perf_counter() - begun)
+            times[way].append(clock() - begun)
     return {way: statistics.median(seconds[1:]) for way, seconds in times.items()}
 
 
@@ -144,11 +142,11 @@ def _memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def denoiser(kind: Kind, device: torch.device, channels: int = CHANNELS) -> Denoiser:
-    """The paper's size, random weights, the same each time."""
-    size = Architecture(kind=kind, channels=channels, width=WIDTH, depth=DEPTH)
-    normalisation = Normalisation((100.0,) * channels, (30.0,) * channels)
-    return Denoiser.fresh(size, normalisation, seed=0).to(str(device))
+def denoiser(kind: Kind, device: torch.device, **size: int) -> Denoiser:
+    """Random weights, the same each time; the paper's size unless another is given."""
+    size = {"channels": CHANNELS, "width": WIDTH, "depth": DEPTH, **size}
+    normalisation = Normalisation((100.0,) * size["channels"], (30.0,) * size["channels"])
+    return Denoiser.fresh(Architecture(kind=kind, **size), normalisation, 0).to(str(device))
 
 
 def plain_copy(network: nn.Module) -> dict[str, nn.Parameter]:
@@ -165,7 +163,7 @@ def batch(device: torch.device, seed: int = 0) -> tuple[Tensor, Tensor]:
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
     places = rng.integers(0, 256 - PATCH, (BATCH, CHANNELS, 2))
     crops = [[image[r : r + PATCH, c : c + PATCH] for r, c in three] for three in places]
-    values = torch.from_numpy((np.array(crops, np.float32) - image.mean()) / image.std())
+    values = torch.from_numpy((np.array(crops) - image.mean()) / image.std()).float()
     maps = replacer_maps(BATCH, PATCH, PATCH, generator=generator)
     return values.to(device), maps.to(device)
 
@@ -252,14 +250,16 @@ def targets(device: torch.device, side: int = 512) -> Case:
 
 
 def student(device: torch.device, side: int = 2048) -> Case:
-    model = denoiser("student-1.00M", device, channels=1)
+    size = DistillConfig()  # as students are by default
+    model = denoiser("student-1.00M", device, channels=1, width=size.width, depth=size.depth)
     state, image = plain_copy(model.network), _image(1, side)
 
     @torch.no_grad()
     def plain() -> None:
         naive.unet(state, _padded(model.normalisation.apply(image), device)).cpu()
 
-    ways = {"plain, whole": plain, "tiled": lambda: model.predict(image)}
+    config = DenoiseConfig(device=str(device))
+    ways = {"plain, whole": plain, "tiled": lambda: model.predict(image, config)}
     return Case(f"student, {side} x {side}", "megapixels", side**2 / 1e6, ways)
 
 
@@ -286,29 +286,6 @@ def curves(device: torch.device, steps: int = 200) -> None:
     print(f"| steps | {' | '.join(ways)} |\n|{' --- |' * (1 + len(ways))}")
     for number, row in enumerate(blocks, start=1):
         print(f"| {20 * number} | {' | '.join(f'{value:.4f}' for value in row)} |")
-
-
-def first(options: argparse.Namespace) -> None:
-    """When the averaged weights reach a quality; looking at them does not count."""
-    (pair,) = find_pairs(options.first, [options.image])
-    planes = ArrayPlanes(pair.noisy, pair.axes)
-    image = planes.read(0, *(slice(0, n) for n in planes.sizes[0]))
-    config = TrainConfig(minutes=options.minutes, device=options.device, seed=options.seed)
-    looked, reached = 0.0, None
-    print("| seconds | steps | dB |\n| --- | --- | --- |")
-
-    def look(progress: Progress) -> None:
-        nonlocal looked, reached
-        if progress.snapshot is None or progress.seconds < looked + 1:
-            return
-        looked = progress.seconds
-        quality = evaluate(progress.snapshot().predict(image)[0], pair.reference).psnr_fitted
-        print(f"| {looked:.1f} | {progress.step} | {quality:.2f} |", flush=True)
-        if reached is None and quality >= options.reach:
-            reached = looked
-
-    run(train(planes, config), look)
-    print(f"{options.reach} dB after {reached} s.")
 
 
 CASES = (training_step, distillation_step, targets, student)

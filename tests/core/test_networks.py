@@ -97,6 +97,19 @@ def test_the_students_equal_their_plain_definitions(depth: int, size: tuple[int,
     torch.testing.assert_close(before(image), naive.student_102(before.state_dict(), image))
 
 
+@pytest.mark.parametrize("kind", ["student-1.00M", "student-1.02M"])
+@torch.no_grad()
+def test_the_fast_float32_students_equal_their_plain_definitions(kind: Kind) -> None:
+    student = random_denoiser(kind, channels=3, width=8, depth=3).network
+    plain = naive.unet if kind == "student-1.00M" else naive.student_102
+    for size in SIZES:
+        image = torch.rand(2, 3, *size)
+        expected = plain(student.state_dict(), image)
+        torch.testing.assert_close(student(image), expected, atol=1e-5, rtol=1e-5)
+        image = image.contiguous(memory_format=torch.channels_last)
+        torch.testing.assert_close(student(image), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_the_students_differ_in_their_last_activation() -> None:
     image = torch.rand(1, 1, 16, 16)
     for kind, may_be_negative in [("student-1.00M", 0.1), ("student-1.02M", 1.0)]:

@@ -8,13 +8,14 @@ those of the published checkpoints, so that these load as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .looking_up import conv_looking_up, join_upsampled, turn_back, with_zeros_on_top
+from .upsampled import conv_upsampled, pays
 
 SLOPE = 0.1  # of every LeakyReLU
 StudentKind = Literal["1.00M", "1.02M"]
@@ -48,6 +49,13 @@ class Conv(nn.Module):
             return conv_looking_up(x, self.conv.weight, self.conv.bias, SLOPE)  # type: ignore[arg-type]
         return F.leaky_relu_(self.conv(x), SLOPE)
 
+    def upsampled(self, x: Tensor, skip: Tensor) -> Tensor:
+        """The same of x with its sides doubled, joined by the skip."""
+        if pays(x):
+            y = conv_upsampled(x, skip, self.conv.weight, self.conv.bias)  # type: ignore[arg-type]
+            return F.leaky_relu_(y, SLOPE)
+        return self(torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1))  # type: ignore[no-any-return]
+
 
 class Encoder(nn.Module):
     """One convolution w -> w and, except at the bottleneck, the 2x2 max pool."""
@@ -77,10 +85,10 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, ., H / 2, W / 2) and (B, ., H, W) -> (B, outputs, H, W)."""
         if self.conv1.looks_up:
-            x = join_upsampled(x, skip)
+            x = self.conv1(join_upsampled(x, skip))
         else:
-            x = torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1)
-        output: Tensor = self.conv2(self.conv1(x))
+            x = self.conv1.upsampled(x, skip)
+        output: Tensor = self.conv2(x)
         return output
 
 
@@ -227,8 +235,8 @@ class StudentSkipsBeforePools(nn.Module):
             x = F.max_pool2d(x, 2)
         x = self.get_submodule(f"enc{self.depth + 1}")(x)
         for level in range(self.depth, 0, -1):
-            x = torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skips.pop()), dim=1)
-            x = self.get_submodule(f"dec{level}_1")(self.get_submodule(f"dec{level}_2")(x))
+            x = cast(Conv, self.get_submodule(f"dec{level}_2")).upsampled(x, skips.pop())
+            x = self.get_submodule(f"dec{level}_1")(x)
         output: Tensor = x
         return output
 

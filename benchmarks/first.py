@@ -1,0 +1,58 @@
+"""After how many seconds of training is an image denoised well?
+
+    python benchmarks/first.py DATA [--image widefield_bpae_r] [--minutes 0.5] [--reach 34.5]
+
+DATA as in `quality.py`. Twenty times while a teacher trains, its averaged weights denoise the
+image; that does not count as time. PSNR is after an affine fit to the reference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from quality import find_pairs
+
+from napari_aprrd.axes import ArrayPlanes
+from napari_aprrd.core.config import TrainConfig
+from napari_aprrd.core.progress import Progress, run
+from napari_aprrd.core.train import train
+from napari_aprrd.metrics import evaluate
+
+LOOKS = 20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--image", default="widefield_bpae_r")
+    parser.add_argument("--minutes", type=float, default=0.5)
+    parser.add_argument("--reach", type=float, default=34.5, help="dB after an affine fit.")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    (pair,) = find_pairs(options.data, [options.image])
+    planes = ArrayPlanes(pair.noisy, pair.axes)
+    image = planes.read(0, *(slice(0, n) for n in planes.sizes[0]))
+    every, looked, reached = 60 * options.minutes / LOOKS, 0.0, ""
+    print("| seconds | of the processors | steps | dB |\n| --- | --- | --- | --- |")
+    begun = time.process_time()
+
+    def look(progress: Progress) -> None:
+        nonlocal begun, looked, reached
+        if progress.snapshot is None or progress.seconds < looked + every:
+            return
+        looked, worked = progress.seconds, time.process_time() - begun
+        output = progress.snapshot().predict(image)
+        quality = evaluate(output[0], pair.reference).psnr_fitted
+        print(f"| {looked:.1f} | {worked:.1f} | {progress.step} | {quality:.2f} |", flush=True)
+        if quality >= options.reach and not reached:
+            reached = f" after {looked:.1f} s, {progress.step} steps"
+        begun = time.process_time() - worked
+
+    run(train(planes, TrainConfig(minutes=options.minutes, seed=options.seed)), look)
+    print(f"{options.reach:g} dB{reached or ': not reached'}.")
+
+
+if __name__ == "__main__":
+    main()
