@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -59,8 +60,7 @@ def _killed_again_and_again(work: Work, folder: Path, times: int, survived: Note
         step_of(into)  # a checkpoint is whole, or not there
         if (into / "out.npy").exists() or (into / "out.aprrd").exists():
             assert result(into) == whole  # so is an output
-            for path in into.iterdir():
-                path.unlink()
+            shutil.rmtree(into)
     assert finish(work, into) == whole
     left = {path.name for path in into.iterdir()}
     assert left <= {"out.aprrd", "out.checkpoint", "out.npy"}  # nothing half-written stays
