@@ -69,6 +69,7 @@ _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
             "hold_out": 0.0,
             "average": 0.0,
             "adapt": False,
+            "start": "scratch",
             "precision": "float32",
         },
     },
@@ -85,6 +86,7 @@ _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
             "hold_out": 0.0,
             "average": 0.0,
             "adapt": False,
+            "start": "scratch",
             "precision": "float32",
         },
     },
@@ -165,6 +167,11 @@ class _Schedule(Config):
         le=1,
         description="Share of the schedule over which the weights are averaged. 0: the last ones.",
         json_schema_extra={"step": 0.01},
+    )
+    start: Literal["starter", "scratch"] = Field(
+        "starter",
+        description="Weights to start from: 'starter' ones that know images and noise in general "
+        "(for networks of the default size; no colours), or from 'scratch'.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from . import starter
 from .adapt import adapt_distillation
 from .calibration import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
@@ -119,7 +120,11 @@ def _fresh_student(
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
     precision = pick_precision(pick_device(config.device), config.precision)
     settled = DistillConfig.of(config, precision=precision)
-    student.record = {**teacher.record, "distill": describe(planes, settled)}
+    begun = "starter" if starter.begin(student, config) else "scratch"
+    student.record = {
+        **teacher.record,
+        "distill": {**describe(planes, settled), "start": begun},
+    }
     return student
 
 

@@ -9,6 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from . import starter
 from .adapt import adapt_training, channels_are_separate, target_shifts
 from .calibration import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
@@ -126,6 +127,7 @@ def _fresh_teacher(
     teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
     precision = pick_precision(pick_device(config.device), config.precision)
     teacher.record = {"train": describe(planes, TrainConfig.of(config, precision=precision))}
+    teacher.record["train"]["start"] = "starter" if starter.begin(teacher, config) else "scratch"
     if noise is not None:
         teacher.record["noise"] = noise.model_dump(mode="json")
     return teacher

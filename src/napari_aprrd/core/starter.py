@@ -1,0 +1,61 @@
+"""Weights to start from: networks that know images and noise, but not those of the user.
+
+How they were made: `starter/make.py` in the repository.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from safetensors.torch import load_file
+from torch import nn
+
+from .config import DistillConfig, TrainConfig
+from .denoiser import Architecture, Denoiser
+from .networks import PerChannel
+
+Name = Literal["teacher", "student"]
+
+_SIZE = {"channels": 1, "width": TrainConfig().width, "depth": TrainConfig().depth}
+FITTING: dict[Name, Architecture] = {
+    "teacher": Architecture(kind="blind-spot", **_SIZE),
+    "student": Architecture(kind="student-1.00M", **_SIZE),
+}
+
+
+def path_of(name: Name) -> Path:
+    """The file of the weights, which comes with the package."""
+    return Path(__file__).parent / "starter" / f"{name}.safetensors"
+
+
+def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
+    """Give a fresh denoiser the starting weights, if they are wanted and fit.
+
+    They are for networks of one channel of the default size, or for several of these, one for
+    each channel.
+
+    Returns
+    -------
+    bool
+        Whether it was done.
+    """
+    name: Name = "teacher" if denoiser.is_teacher else "student"
+    if config.start != "starter" or not _fits(denoiser, FITTING[name]):
+        return False
+    weights = load_file(path_of(name))
+    for network in _networks(denoiser.network):
+        network.load_state_dict(weights)
+    return True
+
+
+def _fits(denoiser: Denoiser, wanted: Architecture) -> bool:
+    found = denoiser.architecture
+    if not isinstance(found, Architecture):
+        return False
+    alone = {"channels": 1, "separate": False} if found.separate else {}
+    return Architecture.of(found, **alone) == wanted
+
+
+def _networks(network: nn.Module) -> list[nn.Module]:
+    return list(network.networks) if isinstance(network, PerChannel) else [network]
