@@ -39,7 +39,7 @@ def main(folder: Path = IMAGES) -> None:
     draw("before_after", before_and_after, 2)
     draw("noise", noise_of_each_kind(), 5)
     draw("replacer", [(name, image[part]) for name, image in replaced(y)], 6)
-    draw("blind_spot", [seen_from_the_middle(shift) for shift in (5, 3, 1, 0)], 8)
+    draw("blind_spot", [seen_from_the_middle(shift) for shift in (0, 1, 3, 5)], 8)
     draw("recharge", [(name, image[part]) for name, image in recharged(teacher, y)], 5)
 
 
