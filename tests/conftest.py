@@ -42,15 +42,13 @@ def _napari_renders_at_once() -> Iterator[None]:
         settings.get_settings().experimental.async_ = False
 
 
-@pytest.fixture(scope="module")
-def few_steps() -> Iterator[None]:
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Presets of two steps of tiny networks, and small samples, for what has no settings."""
     small = {"steps": 2, "batch": 1, "patch": 32, "width": 4, "depth": 2}
     cells = functools.partial(synthetic.noisy_cells, (1, 152, 152))
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (synthetic, _sample_data):
-            patch.setattr(module, "noisy_cells", cells)
-        for presets in (config._TRAIN_PRESETS, config._DISTILL_PRESETS):
-            for name in ("fast", "balanced"):
-                patch.setitem(presets, name, small)
-        yield
+    for module in (synthetic, _sample_data):
+        monkeypatch.setattr(module, "noisy_cells", cells)
+    for presets in (config._TRAIN_PRESETS, config._DISTILL_PRESETS):
+        for name in ("fast", "balanced"):
+            monkeypatch.setitem(presets, name, small)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import shlex
@@ -59,18 +60,12 @@ def _split(words: list[str]) -> list[list[str]]:
 @pytest.mark.parametrize("page", _named([p for p in PAGES if _blocks(p, "python")]))
 @pytest.mark.usefixtures("few_steps", "no_cluster")
 def test_python_of_a_page_runs_from_top_to_bottom(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models: dict[str, Any]
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    names = {**models, **_what_readers_have()}
+    names = {**_models(), **_what_readers_have()}
     for block in _blocks(page, "python"):
         exec(compile(re.sub(r"minutes=[\d.]+", "steps=2", block), str(page), "exec"), names)
-
-
-@pytest.fixture(scope="module")
-def models(few_steps: None) -> dict[str, Any]:
-    teacher = aprrd.train_apr(_noisy(64, 72), progress=False)
-    return {"teacher": teacher, "student": aprrd.distill_rd(teacher, _noisy(64, 72))}
 
 
 @pytest.fixture
@@ -84,6 +79,13 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _noisy(*shape: int) -> Any:
     return np.random.default_rng(0).normal(100, 10, shape).astype(np.uint16)
+
+
+@functools.cache
+def _models() -> dict[str, Any]:
+    teacher = aprrd.train_apr(_noisy(64, 72), progress=False)
+    student = aprrd.distill_rd(teacher, _noisy(64, 72), progress=False)
+    return {"teacher": teacher, "student": student}
 
 
 def _what_readers_have() -> dict[str, Any]:
