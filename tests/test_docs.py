@@ -155,13 +155,13 @@ def test_the_figures_are_drawn_by_the_code(tmp_path: Path) -> None:
     drawn = {path.name for path in tmp_path.iterdir()}
     assert drawn
     assert all(f"images/{name}" in explained for name in drawn)
-    seen = {s: figures.seen_from_the_middle(s)[1] for s in (0, 1, 3)}
-    middle = seen[0].shape[0] // 2
-    assert seen[0][middle, middle]
-    for shift in (1, 3):  # exactly the blind spot is hidden
+    hidden = {s: figures.hidden_from_the_middle(s)[1] for s in (0, 1, 3)}
+    middle = hidden[0].shape[0] // 2
+    assert not hidden[0].any()
+    for shift in (1, 3):
         reach = slice(middle - shift + 1, middle + shift)
-        assert not seen[shift][reach, reach].any()
-        assert seen[shift][middle, middle - shift]
+        assert hidden[shift][reach, reach].all()
+        assert not hidden[shift][middle, middle - shift]
 
 
 def _hook() -> Any:
