@@ -28,12 +28,13 @@ def main() -> None:
     viewer.layers.selection = {source}
     _, train = viewer.window.add_plugin_dock_widget("napari-aprrd", "Train APR")
     wait(lambda: "About" in train.estimate.text(), 30)
-    shoot(viewer, "train_idle")
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        shoot(viewer, f"train_{theme}")
     train.start.click()
     wait(lambda: train.panel.bar.value() > 0.6 * train.form.config().steps, 300)
     shoot(viewer, "train_preview")
     wait(lambda: train.panel.run is None, 600)
-    shoot(viewer, "trained")
     train.next.click()
     distill = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DistillWidget))
     wait(lambda: "About" in distill.estimate.text(), 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from napari_aprrd import _sample_data
+from napari_aprrd.core import config, synthetic
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -45,3 +49,15 @@ def _napari_renders_at_once() -> Iterator[None]:
     yield
     if settings := sys.modules.get("napari.settings"):
         settings.get_settings().experimental.async_ = False
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presets of two steps of tiny networks, and small samples, for what has no settings."""
+    small = {"steps": 2, "batch": 1, "patch": 32, "width": 4, "depth": 2}
+    cells = functools.partial(synthetic.noisy_cells, (1, 152, 152))
+    for module in (synthetic, _sample_data):
+        monkeypatch.setattr(module, "noisy_cells", cells)
+    for presets in (config._TRAIN_PRESETS, config._DISTILL_PRESETS):
+        for name in ("fast", "balanced"):
+            monkeypatch.setitem(presets, name, small)

@@ -1,75 +1,71 @@
-"""The examples run, and do what they say."""
+"""The scripts in `examples`, with few steps."""
 
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from core.makers import noisy_image
+import tifffile
+import zarr
+from napari.components import ViewerModel
 
 import napari_aprrd as aprrd
+from napari_aprrd._sample_data import correlated_noise
+from napari_aprrd.io import Picture, read_picture, write_picture
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-TINY: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "progress": False}
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
-
-@pytest.fixture(scope="module")
-def custom_bsn() -> dict[str, Any]:
-    return runpy.run_path(str(EXAMPLES / "custom_bsn.py"))
+pytestmark = pytest.mark.usefixtures("few_steps")
 
 
-def teacher_of(example: dict[str, Any], image: Any) -> aprrd.Denoiser:
-    network = example["DilatedNetwork"]
-    architecture = aprrd.OwnArchitecture(
-        make=lambda: network(width=4), channels=1, reach=network().reach
-    )
-    return aprrd.train_apr(image, architecture=architecture, shift=2, replace=True, **TINY)
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *arguments: str, **names: Any) -> None:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        runpy.run_path(str(EXAMPLES / name), names, "__main__")
+
+    return run
 
 
-@pytest.mark.parametrize("shift", [1, 2, 5])
-def test_the_dilated_network_is_blind_to_its_window(custom_bsn, shift: int) -> None:
-    network = custom_bsn["DilatedNetwork"]()
-    image = torch.rand(1, 1, 96, 96, requires_grad=True)
-    network(image, shift)[0, 0, 48, 48].backward()
-    seen = image.grad[0, 0] != 0
-    hidden = slice(48 - shift + 1, 48 + shift)
-    assert not seen[hidden, hidden].any()
-    rows, columns = seen.nonzero().T - 48
-    assert max(rows.abs().max(), columns.abs().max()) == network.reach(shift)
-    assert seen.sum() > 8
+def _noisy(*shape: int) -> Any:
+    return np.random.default_rng(0).normal(100, 10, shape).astype(np.uint16)
 
 
-def test_a_custom_network_is_trained_distilled_and_denoises(custom_bsn, tmp_path: Path) -> None:
-    image = noisy_image(1, 72, 80)[0]
-    teacher = teacher_of(custom_bsn, image)
-    assert isinstance(teacher.network, custom_bsn["DilatedNetwork"])
-    student = aprrd.distill_rd(teacher, image, recharge=True, width=4, depth=2, **TINY)
-    student.save(tmp_path / "student.aprrd")
-    for model in (teacher, student, aprrd.load(tmp_path / "student.aprrd")):
-        assert np.isfinite(aprrd.denoise(image, model, progress=False)).all()
-    assert student.record["train"]["steps"] == 3
+def test_a_session_in_the_console(run: Any) -> None:
+    viewer = ViewerModel()
+    for data, attributes, _ in correlated_noise():
+        viewer.add_image(data, **attributes)
+    run("console_session.py", viewer=viewer)
+    assert "cells, correlated noise denoised" in viewer.layers
+    assert not aprrd.load("cells.aprrd").is_teacher
 
 
-def test_tiles_of_a_custom_network_leave_no_seams(custom_bsn) -> None:
-    image = noisy_image(1, 150, 150)[0]
-    teacher = teacher_of(custom_bsn, image)
-    whole, tiled = (aprrd.denoise(image, teacher, tile=t, progress=False) for t in (1024, 64))
-    np.testing.assert_allclose(whole, tiled, rtol=1e-4)
+def test_a_folder(run: Any) -> None:
+    Path("noisy").mkdir()
+    shapes = {"a.tif": (40, 48), "b.tif": (56, 40)}
+    for name, shape in shapes.items():
+        tifffile.imwrite(Path("noisy", name), _noisy(*shape))
+    run("batch_folder.py", "noisy", "clean")
+    assert {p.name: tifffile.imread(p).shape for p in Path("clean").iterdir()} == shapes
 
 
-def test_a_custom_network_is_not_saved(custom_bsn, tmp_path: Path) -> None:
-    teacher = teacher_of(custom_bsn, noisy_image(1, 72, 80)[0])
-    with pytest.raises(aprrd.UserError, match="save its student"):
-        teacher.save(tmp_path / "teacher.aprrd")
-    assert not any(tmp_path.iterdir())
+@pytest.mark.filterwarnings("default")  # of Dask's, when its workers end
+def test_a_zarr_on_dask(run: Any) -> None:
+    write_picture("stack.zarr", Picture(_noisy(3, 40, 48), "ZYX"))
+    run("ome_zarr_on_dask.py", "stack.zarr", "clean.zarr")
+    out, source = zarr.open_group("clean.zarr", mode="r")["0"], read_picture(Path("stack.zarr"))
+    assert out.shape == source.data.shape
+    assert (np.asarray(out[:]) != 0).all()
 
 
-def test_the_custom_example_runs(custom_bsn, capsys: pytest.CaptureFixture[str]) -> None:
-    custom_bsn["main"](steps=2, distill_steps=2)
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if " dB" in line] == [
-        *["noisy", "APR", "RD"]
-    ]
+def test_the_comparison_with_noise2void(run: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run("compare_with_noise2void.py")
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["white", "blobby"]
+    assert all(np.isfinite(list(map(float, row[1:]))).all() for row in rows)

@@ -59,11 +59,11 @@ class NoisePanel(QWidget):
         self.report = report
         self.text.setText(" ".join(report.advice))
         self.plot.clear()
-        for lags, colour, name in (
-            (report.correlation["x"], ALONG_X, "along x"),
-            (report.correlation["y"], ALONG_Y, "along y"),
+        for lags, colour, width, name in (  # equal curves: the wide one is seen below
+            (report.correlation["x"], ALONG_X, 5, "along x"),
+            (report.correlation["y"], ALONG_Y, 2, "along y"),
         ):
-            pen = pg.mkPen(colour, width=2)
+            pen = pg.mkPen(colour, width=width)
             values = [1.0, *lags]
             self.plot.plot(range(len(values)), values, pen=pen, symbol="o", symbolSize=5,
                            symbolBrush=colour, symbolPen=None, name=name)  # fmt: skip

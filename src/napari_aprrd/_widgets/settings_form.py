@@ -49,8 +49,11 @@ class SettingsForm(Generic[C]):
         scroll.setWidgetResizable(True)
         scroll.setMinimumHeight(220)
         advanced = QCollapsible("Advanced")
+        advanced.toggleButton().setToolTip("Show or hide all settings.")
         advanced.layout().setContentsMargins(0, 0, 0, 0)
         advanced.addWidget(scroll)
+        scroll.setEnabled(False)  # folded away, it is no stop for the tab key
+        advanced.toggled.connect(scroll.setEnabled)
         return advanced
 
     def show_preset(self, preset: Any) -> None:
