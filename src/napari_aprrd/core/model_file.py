@@ -146,13 +146,17 @@ def read_header(path: Path, text: str | None) -> Header:
     """
     if text is None:
         raise UserError(f"{path} is a safetensors file, but no napari-aprrd model.")
+    damaged = f"{path} is damaged: its header cannot be read."
     try:
         raw = json.loads(text)
-        if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
-            raise UserError(f"{path} was written by a newer napari-aprrd; update this one.")
-        header = Header.model_validate(raw)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged: its header cannot be read.") from error
+        raise UserError(damaged) from error
+    if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
+        raise UserError(f"{path} was written by a newer napari-aprrd; update this one.")
+    try:
+        header = Header.model_validate(raw)
+    except ValueError as error:
+        raise UserError(damaged) from error
     c = header.architecture.channels
     parts = [header.normalisation.offset, header.normalisation.scale]
     if header.calibration is not None:

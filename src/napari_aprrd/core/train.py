@@ -73,7 +73,10 @@ def train(
     """
     kept = checkpoint or Checkpoint()
     job = partial(_train, planes, team=team, architecture=architecture, checkpoint=kept)
-    return (yield from despite_lost_device(job, config or TrainConfig()))
+    config = config or TrainConfig()
+    if team.size > 1:  # its processes would not all go back to the same step
+        return (yield from job(config))
+    return (yield from despite_lost_device(job, config))
 
 
 def _train(

@@ -1,0 +1,69 @@
+"""Weights to start from: where they fit, and that they help."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_aprrd.core import starter
+from napari_aprrd.core.config import DistillConfig, TrainConfig
+from napari_aprrd.core.denoiser import Architecture, Denoiser
+from napari_aprrd.core.distill import distill
+from napari_aprrd.core.patches import MemoryPlanes, Normalisation
+from napari_aprrd.core.progress import run
+from napari_aprrd.core.synthetic import noisy_cells
+from napari_aprrd.core.train import train
+from napari_aprrd.metrics import evaluate
+
+from .makers import noisy_planes, random_denoiser, same_weights
+
+FEW = {"steps": 2, "batch": 1, "hold_out": 0, "device": "cpu"}
+
+
+@pytest.mark.parametrize("kind", ["white", "blobby", "line-x"])
+def test_a_few_steps_are_enough_for_a_first_look(kind: str) -> None:
+    noisy, truth = noisy_cells((128, 128), kind=kind, seed=5)
+    planes = MemoryPlanes([noisy[None].astype(np.float32)])
+
+    def quality(start: str) -> float:
+        teacher = run(train(planes, TrainConfig(**FEW, start=start)), None)
+        return evaluate(teacher.predict(planes.images[0])[0], truth).psnr_fitted
+
+    assert quality("starter") > quality("scratch") + 3
+    assert quality("starter") > evaluate(noisy, truth).psnr_fitted + 3
+
+
+def test_students_start_from_theirs() -> None:
+    planes, teacher = noisy_planes(), random_denoiser(width=4)
+    student = run(distill(teacher, planes, DistillConfig(**FEW)), None)
+    assert student.record["distill"]["start"] == "starter"
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings"),
+    [
+        *(({"width": 8}, {}), ({"depth": 2}, {}), ({"channels": 3}, {})),
+        *(({"kind": "student-1.02M"}, {}), ({}, {"start": "scratch"}), ({}, {"preset": "paper"})),
+    ],
+)
+def test_networks_of_other_sizes_start_from_scratch(
+    changes: dict[str, int], settings: dict[str, str]
+) -> None:
+    architecture = Architecture.of(starter.FITTING["teacher"], **changes)
+    c = architecture.channels
+    denoiser = Denoiser.fresh(architecture, Normalisation((0.0,) * c, (1.0,) * c), seed=0)
+    before = denoiser.copy()
+    assert not starter.begin(denoiser, TrainConfig(**settings))
+    assert same_weights(before, denoiser)
+
+
+def test_each_of_several_networks_starts_from_them() -> None:
+    architecture = Architecture.of(starter.FITTING["teacher"], channels=2, separate=True)
+    denoiser = Denoiser.fresh(architecture, Normalisation((0.0,) * 2, (1.0,) * 2), seed=0)
+    assert starter.begin(denoiser, TrainConfig())
+    first, second = (network.state_dict() for network in denoiser.network.networks)
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_the_weights_are_small() -> None:
+    assert sum(starter.path_of(name).stat().st_size for name in starter.FITTING) < 3e6
