@@ -70,11 +70,16 @@ def crops(monkeypatch: Patch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("crops")
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_estimate_of_training_is_about_right(channels: int) -> None:
+@pytest.mark.parametrize(
+    ("channels", "colours", "networks"), [(1, False, 1), (3, True, 1), (3, False, 3)]
+)
+def test_the_estimate_of_training_is_about_right(
+    channels: int, colours: bool, networks: int
+) -> None:
     config = TrainConfig(**SMALL, steps=400, batch=4, patch=64)
     work = 400 * 4 * 2 * 4  # the loss computes each crop twice, the network four views of it
-    assert 0.5 < train_seconds(config, channels) / work < 2
+    seconds = train_seconds(config, channels, colours=colours)
+    assert 0.5 < seconds / (work * networks) < 2
 
 
 @pytest.mark.usefixtures("crops")

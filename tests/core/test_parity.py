@@ -78,7 +78,7 @@ def test_the_naive_reference_is_the_published_network_too(bsn: Denoiser, bsn_cas
 def test_the_student_of_1_00m(parity: Path) -> None:
     student = import_checkpoint(parity / "student_1.00M_sidd_medium.pth")
     assert student.architecture.model_dump() == {
-        **{"kind": "student-1.00M", "channels": 3, "width": 48, "depth": 5}
+        **{"kind": "student-1.00M", "channels": 3, "width": 48, "depth": 5, "separate": False}
     }
     case = np.load(parity / "student_1.00M_case.npz")
     with torch.no_grad():
@@ -118,7 +118,7 @@ def test_the_student_of_1_02m(tmp_path: Path) -> None:
     torch.save({"model_state_dict": state}, tmp_path / "student.pth")
     student = import_checkpoint(tmp_path / "student.pth")
     assert student.architecture.model_dump() == {
-        **{"kind": "student-1.02M", "channels": 3, "width": 48, "depth": 5}
+        **{"kind": "student-1.02M", "channels": 3, "width": 48, "depth": 5, "separate": False}
     }
     restored = student.network.state_dict()
     assert list(restored) == list(state)

@@ -56,12 +56,14 @@ class TrainWidget(JobWidget[TrainConfig]):
 
     def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
         """A few steps on noise."""
-        channels = self.picker.planes().channels if self.picker.layers.value else 1
+        planes = self.picker.planes() if self.picker.layers.value else None
+        channels, colours = (planes.channels, planes.colours) if planes else (1, False)
 
         def measure() -> tuple[str, float]:
             from ..core.estimate import describe_device, train_seconds
 
-            return describe_device(config.device), train_seconds(config, channels)
+            seconds = train_seconds(config, channels, colours=colours)
+            return describe_device(config.device), seconds
 
         return measure
 

@@ -20,9 +20,9 @@ _SIDE = 64  # pixels of the trial's crops
 _SECONDS = 0.7  # after which a trial ends
 
 
-def train_seconds(config: TrainConfig, channels: int) -> float:
+def train_seconds(config: TrainConfig, channels: int, *, colours: bool = False) -> float:
     """Estimate the seconds of APR training from a few small steps on this very machine."""
-    return _seconds(train(_noise(channels, config.depth), _trial(config)), config)
+    return _seconds(train(_noise(channels, config.depth, colours), _trial(config)), config)
 
 
 def distill_seconds(teacher: Denoiser, config: DistillConfig) -> float:
@@ -70,7 +70,7 @@ def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float
     return float(per_step * config.steps * config.batch * (config.patch / side) ** 2)
 
 
-def _noise(channels: int, depth: int) -> MemoryPlanes:
+def _noise(channels: int, depth: int, colours: bool = False) -> MemoryPlanes:
     side = max(_SIDE, 2**depth)
     noise = np.random.default_rng(0).random((channels, side, side), np.float32)
-    return MemoryPlanes([noise])
+    return MemoryPlanes([noise], colours)
