@@ -17,7 +17,7 @@ from .networks import PerChannel
 
 Name = Literal["teacher", "student"]
 
-_SIZE = {"channels": 1, "width": TrainConfig().width, "depth": TrainConfig().depth}
+_SIZE = {"channels": 1, "width": 16, "depth": 3}  # of the networks in the files
 FITTING: dict[Name, Architecture] = {
     "teacher": Architecture(kind="blind-spot", **_SIZE),
     "student": Architecture(kind="student-1.00M", **_SIZE),
