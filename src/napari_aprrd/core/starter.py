@@ -17,6 +17,7 @@ from .networks import PerChannel
 
 Name = Literal["teacher", "student"]
 
+LEARNING_RATE = 1e-3  # of a teacher: at a higher one it forgets what it knew. Measured.
 _SIZE = {"channels": 1, "width": 16, "depth": 3}  # of the networks in the files
 FITTING: dict[Name, Architecture] = {
     "teacher": Architecture(kind="blind-spot", **_SIZE),

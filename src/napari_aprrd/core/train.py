@@ -128,9 +128,12 @@ def _fresh_teacher(
     normalisation = Normalisation.measure(planes, seed=config.seed)
     config, noise = yield from _look_at_noise(planes, config, clock)
     teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
+    begun = "starter" if starter.begin(teacher, config) else "scratch"
+    if begun == "starter" and "learning_rate" not in config.given():
+        config = TrainConfig.of(config, learning_rate=starter.LEARNING_RATE)
     precision = pick_precision(pick_device(config.device), config.precision)
     teacher.record = {"train": describe(planes, TrainConfig.of(config, precision=precision))}
-    teacher.record["train"]["start"] = "starter" if starter.begin(teacher, config) else "scratch"
+    teacher.record["train"]["start"] = begun
     if noise is not None:
         teacher.record["noise"] = noise.model_dump(mode="json")
     return teacher
