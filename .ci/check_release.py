@@ -13,7 +13,8 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parent.parent
-PLUGIN = {"napari.yaml", "icon.svg", "py.typed", "__init__.py", "core/config.py"}
+STARTER = {"core/starter/teacher.safetensors", "core/starter/student.safetensors"}
+PLUGIN = {"napari.yaml", "icon.svg", "py.typed", "__init__.py", "core/config.py", *STARTER}
 SOURCES = {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt", "mkdocs.yml"}
 OURS = {".py", ".md", ".yaml", ".yml", ".toml", ".svg", ".txt", ".typed", ".cff", ".js", ".png", ""}
 LARGEST = 5e6  # bytes of a whole archive: no data of others has come in
@@ -42,7 +43,7 @@ def _run(*command: str) -> None:
 def _check(path: Path, names: list[str], wanted: set[str]) -> None:
     missing = wanted - set(names)
     assert not missing, f"{path.name} lacks {sorted(missing)}."
-    inside = [name for name in names if ".dist-info/" not in name]
+    inside = [name for name in names if ".dist-info/" not in name and name not in wanted]
     foreign = [name for name in inside if PurePosixPath(name).suffix not in OURS]
     assert not foreign, f"{path.name} holds {foreign}."
     assert path.stat().st_size < LARGEST, f"{path.name} is larger than {LARGEST / 1e6:.0f} MB."
