@@ -34,7 +34,7 @@ from napari_aprrd.metrics import evaluate
 TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
 PROGRAM = [sys.executable, "-c", "from napari_aprrd.cli import main; main()"]
 DEADLINE = 60.0  # seconds
-DETAILS = ("preset", "minutes", "seed", "device")
+DETAILS = ("preset", "minutes", "seed", "start", "device")
 COMMANDS: dict[str, Sequence[str]] = {
     "benchmark": ["root", "out", "model", *TrainConfig.model_fields, *DistillConfig.model_fields],
     "demo": ["out"],

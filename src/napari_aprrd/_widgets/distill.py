@@ -60,9 +60,12 @@ class DistillWidget(JobWidget[DistillConfig]):
         from ..core.distill import distill
         from ..core.model_file import load
 
-        teacher = load(teacher_of(path)) if path.exists() else self.teacher()
         planes = self.picker.planes()
-        teacher.save(teacher_of(path))
+        if path.exists():
+            teacher = load(teacher_of(path))
+        else:
+            teacher = self.teacher()
+            teacher.save(teacher_of(path))
         return distill(teacher, planes, config, Checkpoint(path))
 
     def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:

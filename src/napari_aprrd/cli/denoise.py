@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ..io import Picture
 
 # Of `denoise`, these are the training's; it has the rest to itself.
-_DETAILS = [n for n in TrainConfig.model_fields if n not in ("preset", "minutes", "seed", "device")]
+_OFFERED = ("preset", "minutes", "seed", "start", "device")
+_DETAILS = [name for name in TrainConfig.model_fields if name not in _OFFERED]
 _TEACHERS_SHARE = 0.65  # of the time, where a teacher is trained and distilled in one go
 
 
