@@ -60,11 +60,10 @@ class DistillWidget(JobWidget[DistillConfig]):
         from ..core.distill import distill
         from ..core.model_file import load
 
+        resumed = path.exists()
+        teacher = load(teacher_of(path)) if resumed else self.teacher()
         planes = self.picker.planes()
-        if path.exists():
-            teacher = load(teacher_of(path))
-        else:
-            teacher = self.teacher()
+        if not resumed:
             teacher.save(teacher_of(path))
         return distill(teacher, planes, config, Checkpoint(path))
 
