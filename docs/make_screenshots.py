@@ -13,7 +13,8 @@ from typing import Any
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_aprrd._widgets import DistillWidget
+from napari_aprrd import _commands
+from napari_aprrd._widgets import DistillWidget, TrustWidget
 
 IMAGES = Path(__file__).parent / "images"
 SAMPLE = "cells, correlated noise"
@@ -49,6 +50,15 @@ def main() -> None:
     viewer.reset_view()
     wait(lambda: False, 1)
     shoot(viewer, "denoised")
+    viewer.layers.selection = {viewer.layers[f"{SAMPLE} denoised"]}
+    _commands.check_result(viewer)
+    trust = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, TrustWidget))
+    wait(lambda: trust.report is not None, 60)
+    trust.maps["residual"].click()
+    trust.uncertainty.click()
+    viewer.reset_view()
+    wait(lambda: False, 5)
+    shoot(viewer, "trust")
     viewer.close()
     wait(lambda: False, 2)
 

@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
 from napari_aprrd import _layers, cli
+from napari_aprrd._models import session
 from napari_aprrd._widgets import TrustWidget
 from napari_aprrd.axes import ArrayPlanes
+from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.trust import look
 from napari_aprrd.io import Picture, write_picture
-from napari_aprrd.trust import film, lazy_map, trust_report
+from napari_aprrd.trust import film, lazy_map, lazy_spread, trust_report
 
 
 def pair(shape: tuple[int, ...] = (2, 96, 96)) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
@@ -75,6 +77,23 @@ def test_of_colours_a_map_takes_the_mean() -> None:
     assert found.shape == (2, 30, 36)
     both = (image[..., :3].astype("f4").mean(-1) for image in (noisy, noisy // 2))
     np.testing.assert_allclose(found.compute(), np.subtract(*both), atol=1e-3)
+
+
+def test_uncertainty_is_the_spread_over_the_shifts_of_each_plane() -> None:
+    teacher, noisy = random_denoiser(), noisy_image(2, 40, 48)
+    spread = lazy_spread(da.from_array(noisy, chunks=(1, 20, 48)), "TYX", teacher)
+    assert (spread.shape, spread.dtype) == (noisy.shape, np.float32)
+    outputs = [
+        teacher.predict(noisy[1][None].astype("f4"), DenoiseConfig(shifts=(s,), calibrate=False))[0]
+        for s in teacher.shifts
+    ]
+    np.testing.assert_allclose(spread[1].compute(), np.std(outputs, 0), rtol=1e-2, atol=1e-3)
+    colours = np.random.default_rng(0).integers(0, 255, (32, 36, 4)).astype(np.uint8)
+    assert lazy_spread(colours, "YXS", random_denoiser(channels=3)).compute().shape == (32, 36)
+    with pytest.raises(aprrd.UserError, match="not a student"):
+        lazy_spread(noisy, "TYX", random_denoiser("student-1.00M"))
+    with pytest.raises(aprrd.UserError, match="channel"):
+        lazy_spread(noisy, "CYX", teacher)
 
 
 def test_the_command_line_writes_a_page_that_stands_alone(tmp_path: Path) -> None:
@@ -149,6 +168,22 @@ def test_the_widget_adds_the_maps_in_place(qtbot: Any, viewer: ViewerModel) -> N
         "cells denoised: removed structure",
         "cells denoised: noise left",
     }
+
+
+def test_the_widget_shows_uncertainty_once_there_is_a_teacher(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    for name in session:
+        session.remove(name)
+    widget = _check(qtbot, viewer)
+    session.add("student", random_denoiser("student-1.00M"))
+    widget.uncertainty.click()
+    assert "needs the teacher" in str(notification_manager.records[-1].message)
+    session.add("teacher", random_denoiser())
+    widget.uncertainty.click()
+    layer = viewer.layers["cells denoised: uncertainty"]
+    assert layer.data[1].compute().std() > 0
+    assert tuple(layer.scale) == (1, 2, 2)
 
 
 @pytest.mark.parametrize("gone", ["cells", "cells denoised"])

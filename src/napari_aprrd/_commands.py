@@ -81,11 +81,11 @@ def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
     planes, config = _layers.layer_planes(layer), DenoiseConfig()
     lazy = lazy_denoise(planes.data, planes.axes, model, config)
     record = of_output(model, planes, config, identify(planes.data))
-    _render_in_the_background()
+    render_in_the_background()
     _layers.add_above(viewer, _layers.denoised_layer(layer, lazy, record), layer)
 
 
-def _render_in_the_background() -> None:
+def render_in_the_background() -> None:
     """Let napari compute what is looked at in a thread, so that its window never stands still."""
     from napari.settings import get_settings
 

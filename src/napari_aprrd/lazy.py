@@ -17,7 +17,7 @@ from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
 from .core.tiles import Span
 
-_one_at_a_time = threading.Lock()  # one block has all cores
+one_at_a_time = threading.Lock()  # one block has all cores
 
 
 def is_lazy(data: Any) -> bool:
@@ -124,7 +124,7 @@ def _denoise_block(
 
     kept = window.cropped(*moved(tile[0].kept, tile[1].kept))
     out = kept.new_output(dtype)
-    with _one_at_a_time:
+    with one_at_a_time:
         denoiser.to(config.device)
         clean = denoiser.predict_tile(
             lambda rows, columns: window.read(0, *moved(rows, columns)), size, tile, config

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import dask
 import dask.array as da
 import numpy as np
 
@@ -15,8 +18,10 @@ from .axes import ArrayPlanes
 from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .core.files import write_atomically
-from .core.trust import Look, TrustReport, examine, look
+from .core.patches import fill_invalid
+from .core.trust import Look, TrustReport, examine, look, spread_map
 from .io import Picture, read_picture
+from .lazy import one_at_a_time
 from .report_page import page
 
 Map = Literal["residual", "removed", "left"]
@@ -131,31 +136,83 @@ def lazy_map(noisy: Any, clean: Any, axes: str, kind: Map) -> Any:
     dask.array.Array
         Shape of the image without samples, float32.
     """
-    chunks = tuple(-1 if letter in "YXS" else 1 for letter in axes)
-    both = [
-        (data if hasattr(data, "dask") else da.from_array(data, chunks=chunks)).rechunk(chunks)
-        for data in (noisy, clean)
-    ]
+    both = (_in_planes(data, axes, "YXS") for data in (noisy, clean))
+    return _mapped(_map_block, *both, kind, axes=axes)
+
+
+def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
+    """How uncertain each denoised pixel is: a teacher's spread over its shifts.
+
+    The outputs at different shifts see different neighbours; where they disagree, the noisy image
+    says little about the pixel. Each plane is computed when it is looked at.
+
+    Parameters
+    ----------
+    noisy : array
+    axes : str
+        One letter for each dimension; of RGB samples the mean is taken.
+    teacher : Denoiser
+        Of the image's channels, with two shifts or more.
+
+    Returns
+    -------
+    dask.array.Array
+        Standard deviation in the units of the image; its shape without samples, float32.
+
+    Raises
+    ------
+    UserError
+        If the model is no such teacher.
+    """
+    if not teacher.is_teacher or len(teacher.shifts) < 2:
+        raise UserError("Uncertainty needs a teacher with two shifts or more, not a student.")
+    source = ArrayPlanes(noisy, axes)
+    teacher.check_channels(source.channels)
+    planes = _in_planes(noisy, axes, f"YX{source.channel_axis}")
+    model = dask.delayed(teacher, name=f"teacher-{uuid.uuid4().hex}", traverse=False)
+    return _mapped(_spread_block, planes, model, axes=axes)
+
+
+def _in_planes(data: Any, axes: str, whole: str) -> Any:
+    """A dask array of chunks that are whole along some axes and of length 1 along the others."""
+    chunks = tuple(-1 if letter in whole else 1 for letter in axes)
+    return (data if hasattr(data, "dask") else da.from_array(data, chunks=chunks)).rechunk(chunks)
+
+
+def _mapped(function: Any, *parts: Any, axes: str) -> Any:
     return da.map_blocks(
-        _map_block,
-        *both,
-        axes,
-        kind,
+        partial(function, axes=axes),
+        *parts,
         dtype=np.float32,
         meta=np.empty(0, np.float32),
         drop_axis=[axes.index("S")] if "S" in axes else [],
     )
 
 
-def _map_block(noisy: Any, clean: Any, axes: str, kind: Map) -> Any:
+def _spread_block(noisy: Any, teacher: Denoiser, *, axes: str) -> Any:
+    """The spread of one plane with all its channels, or of the mean of its samples."""
+    planes = ArrayPlanes(noisy, axes)
+    image = fill_invalid(planes.read(0, slice(None), slice(None)))
+    out = np.zeros(noisy.shape, np.float32)
+    with one_at_a_time:
+        spread = spread_map(image, teacher)
+    planes.write(out, 0, (slice(None), slice(None)), spread)
+    return _mean_of_samples(out, axes)
+
+
+def _map_block(noisy: Any, clean: Any, kind: Map, *, axes: str) -> Any:
     """The map of one plane of one channel, or of the mean of its samples."""
-    if "S" in axes:
-        samples = (*(slice(None) for _ in axes[: axes.index("S")]), slice(3))
-        noisy, clean = (
-            image[samples].mean(axes.index("S"), dtype=np.float32) for image in (noisy, clean)
-        )
+    noisy, clean = (_mean_of_samples(image, axes) for image in (noisy, clean))
     sides = [
         n for letter, n in zip(axes.replace("S", ""), noisy.shape, strict=True) if letter in "YX"
     ]
     before, after = (image.reshape(sides).astype(np.float32) for image in (noisy, clean))
     return getattr(look(before, after), kind).reshape(noisy.shape)
+
+
+def _mean_of_samples(image: Any, axes: str) -> Any:
+    """The image without its RGB samples, if it has any; alpha does not count."""
+    if "S" not in axes:
+        return image
+    samples = (*(slice(None) for _ in axes[: axes.index("S")]), slice(3))
+    return image[samples].mean(axes.index("S"), dtype=np.float32)

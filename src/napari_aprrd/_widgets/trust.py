@@ -11,7 +11,9 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from .. import _layers
+from .._commands import render_in_the_background
 from .._jobs import Failure, Task
+from .._models import session
 from ..core.errors import UserError
 from .noise_panel import ALONG_X, ALONG_Y
 
@@ -50,6 +52,10 @@ class TrustWidget(QWidget):
             _new_plot("variance", "size of detail (pixels)"),
         ]
         self.maps = {kind: QPushButton(title) for kind, (title, _) in _MAPS.items()}
+        self.uncertainty = QPushButton("Uncertainty")
+        self.uncertainty.setToolTip(
+            "Bright where a teacher's outputs at its shifts disagree: the standard deviation."
+        )
         self._arrange()
         self._show_details(False)
 
@@ -63,6 +69,8 @@ class TrustWidget(QWidget):
             button.setToolTip(_MAPS[kind][1])
             button.clicked.connect(partial(self.add_map, kind))
             row.addWidget(button)
+        self.uncertainty.clicked.connect(self.add_uncertainty)
+        row.addWidget(self.uncertainty)
         layout.addLayout(row)
         for plot in self.plots:
             layout.addWidget(plot)
@@ -148,8 +156,33 @@ class TrustWidget(QWidget):
         }[kind]
         _layers.add_above(self.viewer, layer, result)
 
+    def add_uncertainty(self, *_: object) -> None:
+        """Add the newest fitting teacher's spread over its shifts above the denoised layer."""
+        from ..trust import lazy_spread
+
+        if self._pair is None:
+            return
+        source, result = self._pair
+        channels = _layers.layer_planes(source).channels
+        fitting = [n for n in session.teachers() if session[n].channels == channels]
+        try:
+            if not fitting:
+                raise UserError(
+                    "Uncertainty needs the teacher: train one (Train APR), or load it there."
+                )
+            axes, data = _layers.layer_axes(result), _layers.layer_array(source)
+            spread = lazy_spread(data, axes, session[fitting[-1]])
+        except UserError as error:
+            show_error(str(error))
+            return
+        layer = _layers.map_layer(result, spread, f"{result.name}: uncertainty")
+        sigma = self.report.noise.sigma if self.report else 1.0
+        layer.contrast_limits, layer.colormap = (0.0, sigma), "magma"
+        render_in_the_background()
+        _layers.add_above(self.viewer, layer, result)
+
     def _show_details(self, shown: bool) -> None:
-        for widget in (*self.plots, *self.maps.values(), self.add):
+        for widget in (*self.plots, *self.maps.values(), self.uncertainty, self.add):
             widget.setVisible(shown)
 
 
