@@ -31,7 +31,7 @@ class Scene(NamedTuple):
     noisy: Image  # (T, Y, X)
     truth: Image
     good: Image
-    new: Image  # by an under-trained model
+    new: Image  # by a model that learnt next to nothing
 
 
 class Case(NamedTuple):
@@ -85,7 +85,7 @@ def _scene(name: str, options: argparse.Namespace) -> Scene | None:
     quiet: dict[str, Any] = {"axes": "TYX", "progress": False}
     teacher = aprrd.train_apr(noisy, steps=options.steps, **quiet)
     student = aprrd.distill_rd(teacher, noisy, steps=4 * options.steps, **quiet)
-    models = (student, aprrd.train_apr(noisy, steps=NEW, **quiet))
+    models = (student, aprrd.train_apr(noisy, steps=NEW, start="scratch", **quiet))
     made = (aprrd.denoise(noisy, model, dtype="float32", **quiet) for model in models)
     return Scene(noisy.astype(np.float32), truth.astype(np.float32), *made)
 

@@ -11,7 +11,14 @@ import pytest
 import zarr
 from numpy.typing import NDArray
 
-from napari_aprrd.axes import ArrayPlanes, JoinedPlanes, check_array, convert, infer_axes
+from napari_aprrd.axes import (
+    ArrayPlanes,
+    JoinedPlanes,
+    check_array,
+    convert,
+    describe_axes,
+    infer_axes,
+)
 from napari_aprrd.core.errors import UserError
 
 LENGTHS = {"I": 2, "T": 3, "Z": 4, "C": 2, "Y": 7, "X": 5, "S": 3}
@@ -173,6 +180,63 @@ def test_a_written_window_leaves_the_rest_alone(axes: str) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("axes", ORDERS)
+def test_a_place_is_a_window_of_one_plane_with_all_dimensions(axes: str) -> None:
+    data = of_axes(axes)
+    planes = ArrayPlanes(data, axes)
+    for plane in range(len(planes.sizes)):
+        window = ArrayPlanes(data[planes.place(plane, *WINDOW)], axes)
+        assert window.sizes == [(5, 3)]
+        whole = window.read(0, slice(0, 5), slice(0, 3))
+        np.testing.assert_array_equal(whole, planes.read(plane, *WINDOW))
+
+
+@pytest.mark.parametrize("axes", ORDERS)
+def test_cropped_planes_are_windows_of_all_planes(axes: str) -> None:
+    planes = ArrayPlanes(of_axes(axes), axes)
+    cropped = planes.cropped(*WINDOW)
+    assert cropped.sizes == [(5, 3)] * len(planes.sizes)
+    for plane in range(len(planes.sizes)):
+        window = cropped.read(plane, slice(0, 5), slice(0, 3))
+        np.testing.assert_array_equal(window, planes.read(plane, *WINDOW))
+
+
+@pytest.mark.parametrize(
+    ("axes", "chunks"),
+    [
+        ("YX", (6, 5)),
+        ("TYX", (1, 6, 5)),
+        ("XYZCT", (5, 6, 1, 2, 1)),
+        ("YXS", (6, 5, 3)),
+        ("TCYXS", (1, 1, 6, 5, 3)),
+    ],
+)
+def test_a_chunk_is_a_window_of_a_plane_with_its_channels(
+    axes: str, chunks: tuple[int, ...]
+) -> None:
+    assert ArrayPlanes(of_axes(axes), axes).chunks(6) == chunks
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "sentence"),
+    [
+        ((7, 5), "YX", "Read as YX: 7 x 5 pixels."),
+        ((5, 7), "XY", "Read as XY: 7 x 5 pixels."),
+        ((3, 7, 5), "TYX", "Read as TYX: 3 time points, 7 x 5 pixels."),
+        ((7, 5, 3), "YXS", "Read as YXS: 3 colours, 7 x 5 pixels."),
+        (
+            (1, 2, 1, 1, 7, 5),
+            "ITZCYX",
+            "Read as ITZCYX: 1 image, 2 time points, 1 slice, 1 channel, 7 x 5 pixels.",
+        ),
+    ],
+)
+def test_a_sentence_says_how_an_image_is_read(
+    shape: tuple[int, ...], axes: str, sentence: str
+) -> None:
+    assert describe_axes(shape, axes) == sentence
+
+
 @pytest.mark.parametrize("axes", ["YXS", "SYX", "TYXS", "XSY"])
 def test_alpha_is_no_channel_and_is_kept(axes: str) -> None:
     shape = [4 if letter == "S" else LENGTHS[letter] for letter in axes]
@@ -204,6 +268,7 @@ def test_four_channels_that_are_no_samples_are_four() -> None:
         ("u4", [-1.0, 4294967040.0, 4294967296.0, 1e12], [0, 4294967040, 2**32 - 1, 2**32 - 1]),
         ("i4", [-3e9, 2147483520.0, 3e9], [-(2**31), 2147483520, 2**31 - 1]),
         ("f2", [-1.5, 0.1, 65504.0], [-1.5, np.float16(0.1), 65504.0]),
+        ("f2", [-1e9, 1e9, np.inf, np.nan], [-65504.0, 65504.0, np.inf, np.nan]),
         ("f8", [-1.5, 3e38], [-1.5, float(np.float32(3e38))]),
     ],
 )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_aprrd.core.losses import apr_loss, distillation_loss
-from napari_aprrd.core.replace import replacer_maps
+from napari_aprrd.core.replace import replace_pixels, replacer_maps
 
 from . import naive
 from .makers import random_denoiser
@@ -116,6 +116,13 @@ def test_pixels_off_the_mask_have_no_say(case: AprCase, norm: Norm) -> None:
     torch.testing.assert_close(
         apr_loss(case.f, case.noisy, case.maps, norm=norm, mask=every), whole
     )
+    with torch.no_grad():
+        one = torch.zeros_like(mask)
+        one[1, 0, 3, 5] = True
+        h1, h2 = replace_pixels(case.noisy, case.maps)
+        there = ((case.f(h1) - h2)[1, :, 3, 5].abs() ** POWER[norm]).mean()
+        found = apr_loss(case.f, case.noisy, case.maps, regularization=0, norm=norm, mask=one)
+        torch.testing.assert_close(found, there)
     targets = torch.rand(2, 6, 2, 8, 8, generator=torch.Generator().manual_seed(2)).double()
     changed = torch.where(mask[:, None], targets, 9.0)
     ours = (distillation_loss(case.noisy, t, norm=norm, mask=mask) for t in (targets, changed))
