@@ -51,6 +51,15 @@ def _napari_renders_at_once() -> Iterator[None]:
         settings.get_settings().experimental.async_ = False
 
 
+@pytest.fixture(autouse=True)
+def _no_models_are_left() -> Iterator[None]:
+    """A model of one test is not there for the next."""
+    yield
+    if models := sys.modules.get("napari_aprrd._models"):
+        for name in models.session:
+            models.session.remove(name)
+
+
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Presets of two steps of tiny networks, and small samples, for what has no settings."""

@@ -173,8 +173,6 @@ def test_the_widget_adds_the_maps_in_place(qtbot: Any, viewer: ViewerModel) -> N
 def test_the_widget_shows_uncertainty_once_there_is_a_teacher(
     qtbot: Any, viewer: ViewerModel
 ) -> None:
-    for name in session:
-        session.remove(name)
     widget = _check(qtbot, viewer)
     session.add("student", random_denoiser("student-1.00M"))
     widget.uncertainty.click()

@@ -12,7 +12,6 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
-from napari_aprrd._models import session
 from napari_aprrd._widgets import DistillWidget, TrainWidget, TrustWidget
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorials" / "correlated-noise.md"
@@ -20,10 +19,8 @@ OURS = "APR-RD denoising"
 
 
 @pytest.fixture(autouse=True)
-def no_models_left(interrupted: Path) -> Iterator[None]:
+def no_notifications_left(interrupted: Path) -> Iterator[None]:
     yield
-    for name in session:
-        session.remove(name)
     notification_manager.records.clear()
 
 

@@ -23,10 +23,8 @@ SMALL = {"steps": 3, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
 
 @pytest.fixture(autouse=True)
-def no_models_left(interrupted: Path) -> Iterator[None]:
+def no_notifications_left(interrupted: Path) -> Iterator[None]:
     yield
-    for name in session:
-        session.remove(name)
     notification_manager.records.clear()
 
 

@@ -29,8 +29,6 @@ SMALL = {"steps": 4, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 @pytest.fixture(autouse=True)
 def clean(qtbot: Any, interrupted: Path) -> Iterator[None]:
     yield
-    for name in session:
-        session.remove(name)
     notification_manager.records.clear()
     qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
 
