@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from napari_aprrd.core.denoiser import Architecture, Denoiser, Kind
 from napari_aprrd.core.patches import MemoryPlanes, Normalisation
@@ -35,6 +36,26 @@ def random_denoiser(
             if name.endswith("bias"):
                 torch.nn.init.normal_(parameter, std=0.1)
     return Denoiser(network, architecture, Normalisation((0.0,) * channels, (1.0,) * channels))
+
+
+class Distorted(nn.Module):
+    """Blurs, then compresses by a gain and adds an offset: what L1 does to skewed noise."""
+
+    def __init__(self, gain: float, offset: float) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(gain))
+        self.offset = offset
+
+    def forward(self, image: Tensor) -> Tensor:
+        blurred = nn.functional.avg_pool2d(image, 5, 1, 2, count_include_pad=False)
+        return self.gain * blurred + self.offset
+
+
+def distorted_denoiser(gain: float, offset: float) -> Denoiser:
+    denoiser = random_denoiser("student-1.00M", channels=2)
+    denoiser.network = Distorted(gain, offset)
+    denoiser.normalisation = Normalisation((100.0, 90.0), (60.0, 40.0))
+    return denoiser
 
 
 def noisy_image(*shape: int, seed: int = 0, noise: float = 10.0) -> NDArray[np.float32]:

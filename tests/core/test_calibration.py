@@ -4,37 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from scipy.ndimage import gaussian_filter
-from torch import Tensor, nn
 
 from napari_aprrd.core.calibration import WINDOWS, Calibration, calibrate
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.patches import MemoryPlanes, Normalisation, some_windows
+from napari_aprrd.core.patches import MemoryPlanes, some_windows
 from napari_aprrd.core.progress import Clock
 
-from .makers import drive, noisy_image, noisy_planes, random_denoiser
-
-
-class Distorted(nn.Module):
-    """Blurs, then compresses by a gain and adds an offset: what L1 does to skewed noise."""
-
-    def __init__(self, gain: float, offset: float) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.tensor(gain))
-        self.offset = offset
-
-    def forward(self, image: Tensor) -> Tensor:
-        blurred = nn.functional.avg_pool2d(image, 5, 1, 2, count_include_pad=False)
-        return self.gain * blurred + self.offset
-
-
-def distorted_denoiser(gain: float, offset: float) -> Denoiser:
-    denoiser = random_denoiser("student-1.00M", channels=2)
-    denoiser.network = Distorted(gain, offset)
-    denoiser.normalisation = Normalisation((100.0, 90.0), (60.0, 40.0))
-    return denoiser
+from .makers import distorted_denoiser, drive, noisy_image, noisy_planes
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.6, 0.2), (1.5, -0.4), (1.0, 0.0)])

@@ -5,34 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
 
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.patches import Normalisation
 
 from .makers import KINDS, Kind, noisy_image, random_denoiser, same_weights
-
-
-class Distorted(nn.Module):
-    """Blurs, then compresses by a gain and adds an offset: what L1 does to skewed noise."""
-
-    def __init__(self, gain: float, offset: float) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.tensor(gain))
-        self.offset = offset
-
-    def forward(self, image: Tensor) -> Tensor:
-        blurred = nn.functional.avg_pool2d(image, 5, 1, 2, count_include_pad=False)
-        return self.gain * blurred + self.offset
-
-
-def distorted_denoiser(gain: float, offset: float) -> Denoiser:
-    denoiser = random_denoiser("student-1.00M", channels=2)
-    denoiser.network = Distorted(gain, offset)
-    denoiser.normalisation = Normalisation((100.0, 90.0), (60.0, 40.0))
-    return denoiser
 
 
 @pytest.mark.parametrize("size", [(64, 64), (37, 51), (5, 100), (1, 1), (1, 40), (17, 2)])
