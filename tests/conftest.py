@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import torch
 
 from napari_aprrd import _sample_data
 from napari_aprrd.core import config, synthetic
+from napari_aprrd.core.progress import Progress
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -58,6 +61,28 @@ def _no_models_are_left() -> Iterator[None]:
     if models := sys.modules.get("napari_aprrd._models"):
         for name in models.session:
             models.session.remove(name)
+
+
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Press Ctrl-C when a stage of the command line's work reports for the first time."""
+
+    def press(stage: str) -> None:
+        pressed: list[str] = []
+
+        @contextmanager
+        def listener(*_: object) -> Iterator[Callable[[Progress], None]]:
+            def listen(progress: Progress) -> None:
+                if progress.stage == stage and not pressed:
+                    pressed.append(stage)
+                    signal.raise_signal(signal.SIGINT)
+
+            yield listen
+
+        for module in ("show", "batch"):
+            monkeypatch.setattr(f"napari_aprrd.{module}.listener", listener)
+
+    return press
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from napari_aprrd import api, cli
+from napari_aprrd.core import config as core_config
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.model_file import load
@@ -303,6 +304,45 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     succeed(*arguments)
     assert trained == [1]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "out.npy"]
+
+
+@pytest.mark.parametrize("stage", ["Train APR", "Distill (RD)", "Denoise"])
+def test_the_same_command_goes_on_after_ctrl_c(
+    tmp_path: Path, ctrl_c: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    small = {"steps": 200, "batch": 1, "patch": 32, "width": 4, "depth": 2}
+    for presets in (core_config._TRAIN_PRESETS, core_config._DISTILL_PRESETS):
+        monkeypatch.setitem(presets, "balanced", small)
+    np.save(tmp_path / "a.npy", noisy(3, 72, 72))
+    arguments = ("denoise", tmp_path / "a.npy", "-o", tmp_path / "out.npy")
+    ctrl_c(stage)
+    result = call(*arguments)
+    assert result.exit_code == 130
+    assert_one_sentence(result.stderr, "start the same command again")
+    assert not (tmp_path / "out.npy").exists()
+    succeed(*arguments)
+    assert read_picture(tmp_path / "out.npy").data.shape == (3, 72, 72)
+
+
+def test_ctrl_c_keeps_what_was_distilled(
+    tmp_path: Path, stack: Path, teacher: Path, ctrl_c: Callable[[str], None]
+) -> None:
+    ctrl_c("Distill (RD)")
+    out = tmp_path / "out.aprrd"
+    result = call("distill", teacher, stack, "-o", out, *TINY, "--steps", "500")
+    assert result.exit_code == 130
+    assert_one_sentence(result.stderr, f"so far is in {out}; to go on, add --resume")
+    assert load(out).record["distill"]["stopped"]
+
+
+def test_reports_are_written_of_what_was_denoised(tmp_path: Path, student: Path) -> None:
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", noisy(72, 72))
+    (tmp_path / "b.npy").write_bytes(b"no image")
+    out = tmp_path / "out"
+    names = (tmp_path / "a.npy", tmp_path / "b.npy")
+    assert call("denoise", *names, "-o", out, "--model", student, "--report").exit_code == 2
+    assert {p.name for p in out.glob("*.html")} == {"a.report.html"}
 
 
 @pytest.mark.parametrize("command", ["train", "distill"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,24 @@ def test_pairs_are_scored_with_a_model(name: str, tmp_path: Path) -> None:
     scores = json.loads((tmp_path / "out" / "scores.json").read_text())
     assert list(scores) == ["noisy", "model"]
     assert f"{scores['noisy']['ssim']:.4f}" in said
+
+
+def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, ctrl_c: Callable[[str], None]) -> None:
+    ctrl_c("Train APR")
+    out = tmp_path / "out"
+    arguments = ["benchmark", "sidd", "--root", str(layouts.sidd(tmp_path / "sidd"))]
+    result = CliRunner().invoke(app, [*arguments, "-o", str(out), *SHORT, "--steps", "500"])
+    assert result.exit_code == 130
+    assert f"what was learnt so far is in {out}" in result.stderr
+    assert load(out / "apr.aprrd").record["train"]["stopped"]
+
+
+def test_an_output_that_is_no_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    arguments = ["benchmark", "sidd", "--root", str(layouts.sidd(tmp_path / "sidd"))]
+    result = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "file" / "out")])
+    assert result.exit_code == 2
+    assert "Cannot make the folder" in result.stderr
 
 
 def test_missing_files_end_with_a_sentence(tmp_path: Path) -> None:
