@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(tifffile, "imwrite", fail)
     with pytest.raises(UserError, match="No space left on device"):
-        write_picture(path, old.with_data(old.data + 1))
+        write_picture(path, replace(old, data=old.data + 1))
     monkeypatch.undo()
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
     assert_same(read_picture(path), old)

@@ -71,10 +71,6 @@ class Picture:
         """
         return file_stamp(self.path, self.planes) if self.path is not None else ""
 
-    def with_data(self, data: Any) -> Picture:
-        """The same picture with other pixels."""
-        return replace(self, data=data)
-
 
 def file_stamp(path: Path, planes: str) -> str:
     """Tells whether a file, and the choice of its planes, are still the same."""

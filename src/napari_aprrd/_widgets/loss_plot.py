@@ -8,9 +8,9 @@ import pyqtgraph as pg
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from ..core.progress import Progress
+from .plots import BLUE, ORANGE, still_plot
 
-TRAINING = (86, 180, 233)  # sky blue and orange: told apart with any colour vision
-HELD_OUT = (230, 159, 0)
+TRAINING, HELD_OUT = BLUE, ORANGE
 SMOOTHING = 0.9  # of the running mean: the loss of single batches jumps
 
 
@@ -36,13 +36,8 @@ class LossPlot(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._plot = pg.PlotWidget(background=None, axisItems={"left": _LogAxis("left")})
+        self._plot = still_plot("loss", "step", axisItems={"left": _LogAxis("left")})
         self._plot.setLogMode(y=True)
-        self._plot.setLabel("left", "loss")
-        self._plot.setLabel("bottom", "step")
-        self._plot.setMouseEnabled(x=False, y=False)
-        self._plot.hideButtons()
-        self._plot.setMenuEnabled(False)
         # A title and no legend, which would lie on the curves.
         names = _coloured("training", TRAINING), _coloured("• held out", HELD_OUT)
         self._plot.setTitle(" ".join(names))

@@ -12,11 +12,12 @@ from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 from .._jobs import Failure, Task
 from ..core.errors import UserError
 from ..core.patches import Planes
+from .plots import BLUE, ORANGE, still_plot, with_legend
 
 if TYPE_CHECKING:
     from ..core.noise import NoiseReport
 
-ALONG_X, ALONG_Y = (86, 180, 233), (230, 159, 0)  # told apart with any colour vision
+ALONG_X, ALONG_Y = BLUE, ORANGE
 
 
 class NoisePanel(QWidget):
@@ -41,7 +42,9 @@ class NoisePanel(QWidget):
         self.button.clicked.connect(self._on_clicked)
         self.text = QLabel()
         self.text.setWordWrap(True)
-        self.plot = _new_plot()
+        self.plot = with_legend(still_plot("correlation", "distance (pixels)"))
+        self.plot.setYRange(-0.1, 1)
+        self.plot.setFixedHeight(130)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for widget in (self.button, self.text, self.plot):
@@ -94,16 +97,3 @@ def _inspect(planes: Planes) -> NoiseReport:
     from ..core.noise import inspect
 
     return inspect(planes)
-
-
-def _new_plot() -> Any:
-    plot = pg.PlotWidget(background=None)
-    plot.setLabel("left", "correlation")
-    plot.setLabel("bottom", "distance (pixels)")
-    plot.setYRange(-0.1, 1)
-    plot.setMouseEnabled(x=False, y=False)
-    plot.hideButtons()
-    plot.setMenuEnabled(False)
-    plot.addLegend(offset=(-5, 5), labelTextSize="8pt")
-    plot.setFixedHeight(130)
-    return plot

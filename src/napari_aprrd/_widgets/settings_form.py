@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, get_args, get_origin
 from magicgui.widgets import Container, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
+from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import QScrollArea
 from superqt import QCollapsible
 
@@ -49,7 +50,13 @@ class SettingsForm(Generic[C]):
         scroll.setWidgetResizable(True)
         scroll.setMinimumHeight(220)
         advanced = QCollapsible("Advanced")
-        advanced.toggleButton().setToolTip("Show or hide all settings.")
+        button = advanced.toggleButton()
+        button.setToolTip("Show or hide all settings.")
+        palette = button.palette()
+        palette.setColor(QPalette.ColorRole.WindowText, QColor("gray"))  # seen in both themes
+        button.setPalette(palette)
+        advanced.setCollapsedIcon("▶")
+        advanced.setExpandedIcon("▼")
         advanced.layout().setContentsMargins(0, 0, 0, 0)
         advanced.addWidget(scroll)
         scroll.setEnabled(False)  # folded away, it is no stop for the tab key

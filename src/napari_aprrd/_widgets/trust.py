@@ -16,6 +16,7 @@ from .._jobs import Failure, Task
 from .._models import session
 from ..core.errors import UserError
 from .noise_panel import ALONG_X, ALONG_Y
+from .plots import GREY, still_plot, with_legend
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ..core.trust import TrustReport
     from ..trust import Map
 
-GREY = (150, 150, 150)
 _MARKS = {"good": ("✓", "#3fb68b"), "look": ("!", "#e69f00"), "bad": ("✗", "#e0533d")}
 _MAPS: dict[Map, tuple[str, str]] = {
     "residual": ("Residual", "Input minus output: should look like noise, without structure."),
@@ -46,11 +46,14 @@ class TrustWidget(QWidget):
         self.button.clicked.connect(self.check)
         self.text = QLabel("Select a denoised layer.")
         self.text.setWordWrap(True)
-        self.plots = [
-            _new_plot("correlation", "distance (pixels)"),
-            _new_plot("mean residual", "intensity of the output"),
-            _new_plot("variance", "size of detail (pixels)"),
-        ]
+        labels = {
+            "correlation": "distance (pixels)",
+            "mean residual": "intensity of the output",
+            "variance": "size of detail (pixels)",
+        }
+        self.plots = [with_legend(still_plot(*label), columns=2) for label in labels.items()]
+        for plot in self.plots:
+            plot.setFixedHeight(150)
         self.maps = {kind: QPushButton(title) for kind, (title, _) in _MAPS.items()}
         self.uncertainty = QPushButton("Uncertainty")
         self.uncertainty.setToolTip(
@@ -199,15 +202,3 @@ def _draw(
 
     style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
     plot.plot(list(x), list(y), pen=pg.mkPen(colour, width=2, style=style), name=name or None)
-
-
-def _new_plot(left: str, bottom: str) -> Any:
-    plot = pg.PlotWidget(background=None)
-    plot.setLabel("left", left)
-    plot.setLabel("bottom", bottom)
-    plot.setMouseEnabled(x=False, y=False)
-    plot.hideButtons()
-    plot.setMenuEnabled(False)
-    plot.addLegend(offset=(-5, 5), labelTextSize="8pt", colCount=2)
-    plot.setFixedHeight(150)
-    return plot
