@@ -177,6 +177,21 @@ def test_a_camera_s_own_image_is_neither_compressed_nor_filtered(kind: Kind) -> 
     assert (report.jpeg, report.smoothed) == (False, False)
 
 
+@pytest.mark.parametrize(("noise", "weak"), [(0.3, True), (10.0, False)])
+def test_noise_that_is_weak_against_the_detail_is_seen(noise: float, weak: bool) -> None:
+    y, x = np.indices((256, 256))
+    clean = 60 + 0.3 * y + 20 * np.sin(x / 2) * np.cos(y / 3) * (x > 100)
+    report = report_on(clean + np.random.default_rng(0).normal(0, noise, clean.shape))
+    assert any("compare closely" in sentence for sentence in report.advice) == weak
+    assert report.detail == pytest.approx(_detail(clean, noise), abs=0.15)
+
+
+def _detail(clean: NDArray[np.float64], noise: float) -> float:
+    """Of the squared differences of neighbours, the share of the clean image."""
+    detail = sum(float((np.diff(clean, axis=axis) ** 2).mean()) for axis in (0, 1))
+    return detail / (detail + 4 * noise**2)
+
+
 def test_an_image_that_was_filtered_is_seen() -> None:
     noisy, _ = noisy_cells((256, 256), kind="white")
     report = report_on(ndimage.gaussian_filter(noisy, 1.5))

@@ -22,6 +22,7 @@ _PILE = 0.002  # share of the pixels at the very end of the range that is no cha
 _SMOOTH = 0.72  # correlation at lag 1, both ways, that no camera leaves
 _JPEG_BLOCK = 8  # pixels
 _BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
+_DETAILED = 0.9  # share of the differences of neighbours from which on detail is at risk
 _PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
 # Pixels from the reach of the noise to the training shift: the stronger the noise is against the
 # brightest detail, the more its faint tails cost, and the less lost detail does. Measured.
@@ -48,6 +49,9 @@ class NoiseReport(Config):
     relative: float = Field(description="sigma / range of the image (1st to 99th percentile).")
     to_peak: float = Field(
         description="sigma / range of the image with its brightest spots (to the 99.9th)."
+    )
+    detail: float = Field(
+        0.0, description="Share of the variance of neighbours' differences that is no noise."
     )
     clipped_low: float = Field(description="Share of the pixels that pile up at the lowest value.")
     clipped_high: float = Field(description="Share that pile up at the highest value.")
@@ -115,7 +119,8 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     correlation = _correlation(covariance)
     read, shot = _variance_model(brightness, variance)
     bottom, top, peak = map(float, np.percentile(pixels, [1, 99, 99.9]))
-    sigma = float(np.sqrt(np.median(np.interp(means, brightness, variance))))
+    everywhere = np.interp(means, brightness, variance)
+    sigma = float(np.sqrt(np.median(everywhere)))
     report = NoiseReport(
         sigma=sigma,
         read=read,
@@ -126,6 +131,7 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         between_planes=_between_planes(planes, places),
         relative=sigma / (top - bottom) if top > bottom else 0.0,
         to_peak=sigma / (peak - bottom) if peak > bottom else 0.0,
+        detail=_detail(windows, float(everywhere.mean()), correlation),
         clipped_low=_pile(pixels, low),
         clipped_high=_pile(pixels, high),
         stripes=_stripes(windows),
@@ -185,6 +191,17 @@ def _reach(correlations: tuple[float, ...]) -> int:
     while reach < LAGS and correlations[reach] > _CORRELATED:
         reach += 1
     return reach
+
+
+def _detail(
+    windows: list[Image], variance: float, correlation: dict[str, tuple[float, ...]]
+) -> float:
+    """Share of the mean squared difference of neighbours that noise does not explain."""
+    valid = [np.where(np.isfinite(window), window, np.nan) for window in windows]
+    along = [np.concatenate([np.diff(w, axis=a).ravel() for w in valid]) for a in (0, 1)]
+    found = sum(float(np.nansum(steps**2)) / max(np.isfinite(steps).sum(), 1) for steps in along)
+    noise = 2 * variance * (2 - correlation["x"][0] - correlation["y"][0])
+    return float(np.clip(1 - noise / max(found, 1e-12), 0, 1))
 
 
 def _pile(pixels: NDArray[np.float32], end: float) -> float:
@@ -281,6 +298,11 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
     for share, end in ((report.clipped_low, "lowest"), (report.clipped_high, "highest")):
         if share:
             told.append(f"{100 * share:.2g} % of the pixels are clipped at the {end} value.")
+    if report.detail > _DETAILED:
+        told.append(
+            f"It is weak: {int(100 * report.detail)} % of what neighbouring pixels differ by is "
+            "detail. Denoising may cost more than it gains: compare closely."
+        )
     if report.stripes:
         told.append(f"There are long {report.stripes} stripes: no blind spot can remove them.")
     if report.jpeg:
