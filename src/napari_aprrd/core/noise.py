@@ -9,27 +9,21 @@ from pydantic import Field
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .config import Config
 from .errors import UserError
+from .flaws import SIDE, between_planes, is_jpeg, pile, stripes
 from .patches import Image, Planes, some_windows
 
-SIDE = 16  # pixels: of the blocks
 WINDOW, WINDOWS = 256, 16
 _FLAT = 0.05  # share of the blocks of a brightness that is taken for flat
 _BINS = 8  # of brightness
 _CORRELATED = 0.12  # below this, a lag's correlation may be chance
 _HARDLY = 0.2  # below this, a blind spot of one pixel hides nearly all of a pixel's noise
-_STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
-_PILE = 0.002  # share of the pixels at the very end of the range that is no chance
 _SMOOTH = 0.72  # correlation at lag 1, both ways, that no camera leaves
-_JPEG_BLOCK = 8  # pixels
-_BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
 _DETAILED = 0.9  # share of the differences of neighbours from which on detail is at risk
 _PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
 # Pixels from the reach of the noise to the training shift: the stronger the noise is against the
 # brightest detail, the more its faint tails cost, and the less lost detail does. Measured.
 _TO_PEAK, _BEYOND = (0.02, 0.065, 0.093), (0, 2, 4)
 _WHITE_SHIFT = 2
-
-Place = tuple[int, slice, slice]  # plane, rows, columns
 
 
 class NoiseReport(Config):
@@ -128,14 +122,14 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         correlation=correlation,
         reach_x=_reach(correlation["x"]),
         reach_y=_reach(correlation["y"]),
-        between_planes=_between_planes(planes, places),
+        between_planes=between_planes(planes, places),
         relative=sigma / (top - bottom) if top > bottom else 0.0,
         to_peak=sigma / (peak - bottom) if peak > bottom else 0.0,
         detail=_detail(windows, float(everywhere.mean()), correlation),
-        clipped_low=_pile(pixels, low),
-        clipped_high=_pile(pixels, high),
-        stripes=_stripes(windows),
-        jpeg=_is_jpeg(windows),
+        clipped_low=pile(pixels, low),
+        clipped_high=pile(pixels, high),
+        stripes=stripes(windows),
+        jpeg=is_jpeg(windows),
         smoothed=min(correlation["x"][0], correlation["y"][0]) > _SMOOTH,
     )
     return NoiseReport.of(report, advice=_advice(report))
@@ -202,82 +196,6 @@ def _detail(
     found = sum(float(np.nansum(steps**2)) / max(np.isfinite(steps).sum(), 1) for steps in along)
     noise = 2 * variance * (2 - correlation["x"][0] - correlation["y"][0])
     return float(np.clip(1 - noise / max(found, 1e-12), 0, 1))
-
-
-def _pile(pixels: NDArray[np.float32], end: float) -> float:
-    share = float((pixels == end).mean())
-    return share if share > _PILE else 0.0
-
-
-def _between_planes(planes: Planes, places: list[Place]) -> float | None:
-    """Correlation of the fine grain of windows with that of the next plane at the same place.
-
-    The median of the blocks' correlations: structure, which is the same too, is in the minority.
-    """
-    found = []
-    for plane, rows, columns in places:
-        if plane + 1 >= len(planes.sizes) or planes.sizes[plane] != planes.sizes[plane + 1]:
-            continue
-        here, there = (planes.read(p, rows, columns)[0] for p in (plane, plane + 1))
-        if min(here.shape) < SIDE or not (np.isfinite(here).all() and np.isfinite(there).all()):
-            continue
-        a, b = (_tiles(_grain(image)) for image in (here, there))
-        scale = a.std((1, 2)) * b.std((1, 2))
-        found.append((a * b).mean((1, 2))[scale > 0] / scale[scale > 0])
-    together = np.concatenate(found) if found else np.empty(0)
-    return float(np.median(together)) if together.size else None
-
-
-def _grain(image: Image) -> Array:
-    """Second differences along both axes: hardly any structure is left."""
-    return np.diff(np.diff(image.astype(np.float64), 2, axis=0), 2, axis=1)
-
-
-def _tiles(image: Array) -> Array:
-    """Tiles (N, t, t) of an image, less their means; t is nearly `SIDE`."""
-    side = SIDE - 2
-    h, w = (n // side for n in image.shape)
-    rows = image[: h * side, : w * side].reshape(h, side, w, side)
-    tiles = rows.swapaxes(1, 2).reshape(-1, side, side)
-    return np.asarray(tiles - tiles.mean((1, 2), keepdims=True))
-
-
-def _stripes(windows: list[Image]) -> str:
-    """Whether lines, from edge to edge of a window, are lighter or darker than the next ones."""
-    found: dict[str, list[float]] = {"horizontal": [], "vertical": []}
-    for window in windows:
-        if min(window.shape) < 4 * SIDE or not np.isfinite(window).all():
-            continue
-        for name, lines in (("horizontal", window), ("vertical", window.T)):
-            second = lines[:-2] - 2 * lines[1:-1] + lines[2:]  # (lines, pixels)
-            halves = np.array_split(second, 2, axis=1)
-            means = [half.mean(axis=1) for half in halves]
-            chance = float((second.var(axis=1) / second.shape[1]).mean())
-            found[name].append(float((means[0] * means[1]).mean()) / max(chance, 1e-12))
-    scores = {name: float(np.median(values)) for name, values in found.items() if values}
-    name = max(scores, key=lambda n: scores[n], default="")
-    return name if name and scores[name] > _STRIPED else ""
-
-
-def _is_jpeg(windows: list[Image]) -> bool:
-    """Whether neighbours differ more at every eighth row and column than between them."""
-    scores = []
-    for window in windows:
-        if min(window.shape) < 4 * _JPEG_BLOCK or not np.isfinite(window).all():
-            continue
-        scores.append(min(_blockiness(window), _blockiness(window.T)))
-    return bool(scores) and float(np.median(scores)) > _BLOCKY
-
-
-def _blockiness(image: Image) -> float:
-    """By how many standard errors the steps at one phase of the columns stand out."""
-    steps = np.abs(np.diff(image.astype(np.float64), axis=1))
-    excess = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
-    whole = excess.shape[1] // _JPEG_BLOCK * _JPEG_BLOCK
-    phases = excess[:, :whole].reshape(len(image), -1, _JPEG_BLOCK)
-    error = excess.std() / np.sqrt(phases.shape[0] * phases.shape[1])
-    means = np.roll(phases.mean((0, 1)), -int(phases.mean((0, 1)).argmax()))
-    return float((means[0] - means[2:-1].mean()) / max(error, 1e-12))
 
 
 def _advice(report: NoiseReport) -> tuple[str, ...]:
