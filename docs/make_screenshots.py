@@ -5,6 +5,7 @@ Run from the repository's folder, with a display: python docs/make_screenshots.p
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_aprrd import _commands
+from napari_aprrd import _commands, _interrupted
 from napari_aprrd._widgets import DistillWidget, TrustWidget
 
 IMAGES = Path(__file__).parent / "images"
@@ -22,6 +23,7 @@ SAMPLE = "cells, correlated noise"
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
+    _interrupted.FOLDER = Path(tempfile.mkdtemp())  # no offer to resume what is there already
     viewer = napari.Viewer()
     viewer.window._qt_window.resize(1280, 900)
     viewer.open_sample("napari-aprrd", "correlated_noise")

@@ -14,6 +14,8 @@ def still_plot(left: str, bottom: str, **options: Any) -> Any:
     plot = pg.PlotWidget(background=None, **options)
     plot.setLabel("left", left)
     plot.setLabel("bottom", bottom)
+    for axis in ("left", "bottom"):
+        plot.getAxis(axis).enableAutoSIPrefix(False)  # else labels read "loss (x0.001)"
     plot.setMouseEnabled(x=False, y=False)
     plot.hideButtons()
     plot.setMenuEnabled(False)

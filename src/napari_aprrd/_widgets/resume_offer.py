@@ -80,7 +80,12 @@ class ResumeOffer(QWidget):
         path, about = self.found
         when = time.strftime("%d %B, %H:%M", time.localtime(path.stat().st_mtime))
         steps = about.numbers["step"]
-        self.text.setText(f"Interrupted after {steps} steps ({about.percent} %), {when}.")
+        done = f"{steps} steps ({about.percent} %), {when}."
+        self.text.setText(
+            f"Finished but not saved: {done}"
+            if about.percent == 100
+            else f"Interrupted after {done}"
+        )
         megabytes = _interrupted.used_bytes() / 1e6
         self.button.setToolTip(
             "Go on with the work on these layers that was interrupted, with its settings.\n"
