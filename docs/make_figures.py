@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from skimage import data
 
 import napari_aprrd as aprrd
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig
@@ -37,10 +38,20 @@ def main(folder: Path = IMAGES) -> None:
 
     before_and_after = [("noisy", y), ("napari-aprrd", clean[0]), ("truth", truth[0])]
     draw("before_after", before_and_after, 2)
+    draw("real_noise", denoised_galaxies(), 3)
     draw("noise", noise_of_each_kind(), 5)
     draw("replacer", [(name, image[part]) for name, image in replaced(y)], 6)
     draw("blind_spot", [hidden_from_the_middle(shift) for shift in (0, 1, 3, 5)], 8)
     draw("recharge", [(name, image[part]) for name, image in recharged(teacher, y)], 5)
+
+
+def denoised_galaxies() -> Panels:
+    """A part of the Hubble Deep Field, which comes with scikit-image: real noise, no truth."""
+    noisy = data.hubble_deep_field()[..., 0]
+    student = aprrd.distill_rd(aprrd.train_apr(noisy), noisy)
+    part, both = np.s_[500:660, 160:320], (noisy, aprrd.denoise(noisy, student))
+    faint = (np.sqrt(np.clip(image[part].astype(np.float32), 5, 90) - 5) for image in both)
+    return list(zip(("noisy", "napari-aprrd"), faint, strict=True))
 
 
 def noise_of_each_kind(side: int = 256, shown: int = 56) -> Panels:
