@@ -93,14 +93,14 @@ def test_its_steps_lead_from_the_sample_to_the_checked_result(
         kind = DistillWidget if "Next: Distill (RD)" in done else TrainWidget
         match step:
             case "Train APR" | "Distill (RD)":
-                qtbot.waitUntil(lambda kind=kind: is_training(kind), timeout=60_000)
+                qtbot.waitUntil(lambda kind=kind: is_training(kind), timeout=120_000)
             case "Stop and keep":
-                qtbot.waitUntil(lambda kind=kind: has_finished(kind), timeout=60_000)
+                qtbot.waitUntil(lambda kind=kind: has_finished(kind), timeout=120_000)
             case "Next: Denoise layer":
                 name = "cells, correlated noise denoised"
-                qtbot.waitUntil(lambda name=name: name in viewer.layers, timeout=60_000)
+                qtbot.waitUntil(lambda name=name: name in viewer.layers, timeout=120_000)
             case "Layers > Filter > Check result":
-                qtbot.waitUntil(lambda: widget(TrustWidget).report is not None, timeout=60_000)
+                qtbot.waitUntil(lambda: widget(TrustWidget).report is not None, timeout=120_000)
             case "Residual" | "Uncertainty":
                 qtbot.waitUntil(lambda name=step: is_drawn(name.lower()), timeout=30_000)
     assert done[0] == f"File > Open Sample > {OURS} > Cells, correlated noise"
