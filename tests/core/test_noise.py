@@ -181,7 +181,9 @@ def test_a_camera_s_own_image_is_neither_compressed_nor_filtered(kind: Kind) -> 
 def test_noise_that_is_weak_against_the_detail_is_seen(noise: float, weak: bool) -> None:
     y, x = np.indices((256, 256))
     clean = 60 + 0.3 * y + 20 * np.sin(x / 2) * np.cos(y / 3) * (x > 100)
-    report = report_on(clean + np.random.default_rng(0).normal(0, noise, clean.shape))
+    noisy = clean + np.random.default_rng(0).normal(0, noise, clean.shape)
+    report = report_on(noisy)
+    assert report_on(1e-8 * noisy).detail == pytest.approx(report.detail, abs=1e-3)
     assert any("compare closely" in sentence for sentence in report.advice) == weak
     assert report.detail == pytest.approx(_detail(clean, noise), abs=0.15)
 

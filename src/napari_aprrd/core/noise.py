@@ -195,7 +195,7 @@ def _detail(
     along = [np.concatenate([np.diff(w, axis=a).ravel() for w in valid]) for a in (0, 1)]
     found = sum(float(np.nansum(steps**2)) / max(np.isfinite(steps).sum(), 1) for steps in along)
     noise = 2 * variance * (2 - correlation["x"][0] - correlation["y"][0])
-    return float(np.clip(1 - noise / max(found, 1e-12), 0, 1))
+    return float(np.clip(1 - noise / found, 0, 1)) if found > 0 else 0.0
 
 
 def _advice(report: NoiseReport) -> tuple[str, ...]:
@@ -218,8 +218,8 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
             told.append(f"{100 * share:.2g} % of the pixels are clipped at the {end} value.")
     if report.detail > _DETAILED:
         told.append(
-            f"It is weak: {int(100 * report.detail)} % of what neighbouring pixels differ by is "
-            "detail. Denoising may cost more than it gains: compare closely."
+            f"The noise is weak: {int(100 * report.detail)} % of what neighbouring pixels differ by "
+            "is detail. Denoising may cost more than it gains: compare closely."
         )
     if report.stripes:
         told.append(f"There are long {report.stripes} stripes: no blind spot can remove them.")
