@@ -218,8 +218,8 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
             told.append(f"{100 * share:.2g} % of the pixels are clipped at the {end} value.")
     if report.detail > _DETAILED:
         told.append(
-            f"The noise is weak: {int(100 * report.detail)} % of what neighbouring pixels differ by "
-            "is detail. Denoising may cost more than it gains: compare closely."
+            f"The noise is weak: {int(100 * report.detail)} % of what neighbouring pixels differ "
+            "by is detail. Denoising may cost more than it gains: compare closely."
         )
     if report.stripes:
         told.append(f"There are long {report.stripes} stripes: no blind spot can remove them.")
