@@ -6,21 +6,18 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .config import ALL_SHIFTS, DenoiseConfig, DistillConfig, TrainConfig
 from .noise import NoiseReport
-from .patches import Planes, some_windows
+from .patches import Image, Planes, some_windows
 from .progress import Clock, Progress, Signal, report
+from .sure import squared_errors
 
 if TYPE_CHECKING:
     from .denoiser import Denoiser
 
-Array = NDArray[np.float64]
-
 # Measured: see docs/experiments.md.
 _STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
-_NEARLY = 1.012  # times the least error: shift 0, which is not judged, adds noise that more remove
 _WINDOW, _WINDOWS = 256, 8
 _WORDS = {"replace": "no pixels replaced, since there is hardly a correlation to break"}
 
@@ -68,10 +65,10 @@ def target_shifts(
 ) -> Generator[Progress, Signal | None, tuple[int, ...]]:
     """Find the shifts whose outputs are worth a mean.
 
-    Small shifts keep detail, large ones remove more noise. Where noise is (nearly) white, outputs
-    at shifts 1, 2, ... are independent of the noise at their pixel, so that the squared difference
-    of their mean from the noisy image says, up to a constant, how far it is from the clean one.
-    Where noise is correlated it does not, and all shifts up to the one of training are taken.
+    Small shifts keep detail, large ones remove more noise. Where noise is (nearly) white, the
+    error of the mean over shifts 0..k is estimated for each k, and the best k >= 1 is taken.
+    Where it is correlated, its faint tails, which no report sees, decide; all shifts up to the
+    one of training are taken.
 
     Parameters
     ----------
@@ -85,27 +82,18 @@ def target_shifts(
     """
     if not noise.hardly_correlated:
         return tuple(range(shift + 1))
-    errors = np.zeros(len(ALL_SHIFTS) - 1)
+    normalise = teacher.normalisation
+    errors = np.zeros(len(ALL_SHIFTS))
     windows = some_windows(planes, _WINDOW, _WINDOWS)
     for done, (plane, rows, columns) in enumerate(windows, start=1):
-        noisy = planes.read(plane, rows, columns)
-        outputs = teacher.targets(noisy, ALL_SHIFTS[1:], DenoiseConfig())
-        means = outputs.cumsum(axis=0) / np.arange(1, len(ALL_SHIFTS))[:, None, None, None]
-        errors += np.nansum((means - teacher.normalisation.apply(noisy)) ** 2, axis=(1, 2, 3))
+        noisy = normalise.apply(planes.read(plane, rows, columns))
+
+        def outputs(values: Image) -> Image:
+            return teacher.targets(normalise.undo(values), ALL_SHIFTS, DenoiseConfig())
+
+        errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
-    return best_target_shifts(errors)
-
-
-def best_target_shifts(errors: Array) -> tuple[int, ...]:
-    """0..k for the largest k that is nearly as good as the best.
-
-    Parameters
-    ----------
-    errors : ndarray, shape (K,)
-        Squared error of the mean over shifts 1..k, for k = 1..K.
-    """
-    nearly_best = np.flatnonzero(errors <= errors.min() * _NEARLY)
-    return ALL_SHIFTS[: int(nearly_best[-1]) + 2]
+    return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]
 
 
 def adapt_distillation(config: DistillConfig, shifts: tuple[int, ...]) -> tuple[DistillConfig, str]:
