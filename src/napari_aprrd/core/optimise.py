@@ -18,6 +18,7 @@ from .memory import is_out_of_memory
 from .precision import autocast, pick_precision
 from .progress import STOP, Clock, Progress, Signal, report
 from .state import LOOK_EVERY, State
+from .threads import Threads
 
 
 def optimise(
@@ -50,9 +51,13 @@ def optimise(
     device = next(state.network.parameters()).device
     mixed = autocast(device, pick_precision(device, config.precision))
     notes = [checkpoint.begin(state, clock)]
+    # Of a fixed number of steps, the same weights are promised; of a time budget, the best.
+    threads = Threads(may_change=config.minutes is not None and team.size == 1)
     try:
         while not state.ended:
+            begun = clock.seconds
             notes.append(_step(state, config, mixed))
+            threads.took(clock.seconds - begun)
             due, keep = _move_on(state, config, clock, checkpoint)
             look = _look(state, mixed)
             if not (look or due or keep or any(notes) or state.ended):
@@ -86,6 +91,8 @@ def optimise(
     except GeneratorExit:  # cancelled, or the window was closed
         checkpoint.keep(denoiser, state, clock)
         raise
+    finally:
+        threads.restore()
     best.restore(denoiser.network)
     return {
         "steps": state.step,
