@@ -23,21 +23,21 @@ def with_zeros_on_top(x: Tensor) -> Tensor:
     return F.pad(x, (0, 0, 1, 0))
 
 
-def conv_looking_up(x: Tensor, weight: Tensor, bias: Tensor, slope: float) -> Tensor:
-    """3x3 convolution that sees no row below, and LeakyReLU.
+def activate(x: Tensor, slope: float) -> Tensor:
+    """LeakyReLU of a convolved map, moved down by a row, with zeros on top.
 
     Parameters
     ----------
     x : Tensor, shape (B, C, 1 + H, W)
-    weight, bias : Tensor, shapes (K, C, 3, 3) and (K,)
+        A convolution of a map with zeros on top, padded by 1. Its last row is of no use.
     slope : float
-        Of the LeakyReLU.
 
     Returns
     -------
-    Tensor, shape (B, K, 1 + H, W)
+    Tensor, shape (B, C, 1 + H, W)
+        Of each pixel, what a convolution that sees no row below it gives.
     """
-    result: Tensor = _ConvLookingUp.apply(x, weight, bias, slope)  # type: ignore[no-untyped-call]
+    result: Tensor = _Activate.apply(x, slope)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -84,33 +84,26 @@ def turn_back(features: list[Tensor], size: tuple[int, int], shift: int) -> Tens
     return joined.view(batch, *size, 4 * c).permute(0, 3, 1, 2)
 
 
-class _ConvLookingUp(torch.autograd.Function):
+class _Activate(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, slope: float) -> Tensor:
-        weight = weight.to(x.dtype)
-        y = F.conv2d(x, weight, bias.to(x.dtype), padding=1)  # the last row sees too little
-        output = torch.empty_like(y)
+    def forward(ctx: Any, x: Tensor, slope: float) -> Tensor:
+        output = torch.empty_like(x)
         output[:, :, 0].zero_()
-        _aten.leaky_relu.out(y[:, :, :-1], slope, out=output[:, :, 1:])
-        ctx.save_for_backward(x, weight, output)
-        ctx.slope, ctx.dtype = slope, bias.dtype
+        _aten.leaky_relu.out(x[:, :, :-1], slope, out=output[:, :, 1:])
+        ctx.save_for_backward(output)
+        ctx.slope = slope
         return output
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, output = ctx.saved_tensors
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (output,) = ctx.saved_tensors
         gradient = torch.empty_like(output)
         gradient[:, :, -1].zero_()
         rows, above = gradients[0][:, :, 1:], gradient[:, :, :-1]
         _aten.leaky_relu_backward.grad_input(
             rows, output[:, :, 1:], ctx.slope, True, grad_input=above
         )
-        needed, k = [ctx.needs_input_grad[0], True, True], weight.shape[0]
-        one, none = [1, 1], [0, 0]
-        of_x, of_weight, of_bias = _aten.convolution_backward(
-            gradient, x, weight, [k], one, one, one, False, none, 1, needed
-        )
-        return of_x, of_weight.to(ctx.dtype), of_bias.to(ctx.dtype), None
+        return gradient, None
 
 
 class _JoinUpsampled(torch.autograd.Function):

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .looking_up import conv_looking_up, join_upsampled, turn_back, with_zeros_on_top
+from .looking_up import activate, join_upsampled, turn_back, with_zeros_on_top
 from .upsampled import conv_upsampled, pays
 
 SLOPE = 0.1  # of every LeakyReLU
@@ -45,16 +45,19 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) -> (B, outputs, H, W); looking up, maps as in `looking_up`."""
-        if self.looks_up:
-            return conv_looking_up(x, self.conv.weight, self.conv.bias, SLOPE)  # type: ignore[arg-type]
-        return F.leaky_relu_(self.conv(x), SLOPE)
+        return self._activated(self.conv(x))
 
     def upsampled(self, x: Tensor, skip: Tensor) -> Tensor:
         """The same of x with its sides doubled, joined by the skip."""
         if pays(x):
-            y = conv_upsampled(x, skip, self.conv.weight, self.conv.bias)  # type: ignore[arg-type]
-            return F.leaky_relu_(y, SLOPE)
+            weight, bias = self.conv.weight, cast(Tensor, self.conv.bias)
+            return self._activated(conv_upsampled(x, skip, weight, bias, looks_up=self.looks_up))
+        if self.looks_up:
+            return self(join_upsampled(x, skip))  # type: ignore[no-any-return]
         return self(torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1))  # type: ignore[no-any-return]
+
+    def _activated(self, x: Tensor) -> Tensor:
+        return activate(x, SLOPE) if self.looks_up else F.leaky_relu_(x, SLOPE)
 
 
 class Encoder(nn.Module):
@@ -84,11 +87,7 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, ., H / 2, W / 2) and (B, ., H, W) -> (B, outputs, H, W)."""
-        if self.conv1.looks_up:
-            x = self.conv1(join_upsampled(x, skip))
-        else:
-            x = self.conv1.upsampled(x, skip)
-        output: Tensor = self.conv2(x)
+        output: Tensor = self.conv2(self.conv1.upsampled(x, skip))
         return output
 
 

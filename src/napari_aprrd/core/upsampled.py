@@ -8,40 +8,97 @@ convolution of joined maps is the sum of the convolutions of each: nothing has t
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_aten = torch.ops.aten
+
 # In an even row, the window's first row sees one pixel, the other two the next; in an odd row,
 # the first two see one pixel. (place, pixel, row of the window); the same for columns.
 _SEES = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
+_SEES_ABOVE = _SEES.flip(0)  # of a window whose last row is the pixel's own
 
 
 def pays(x: Tensor) -> bool:
     """Whether this is faster here: measured in float32 on CPUs; it is not in bfloat16."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_grad_enabled()
+    return x.device.type == "cpu" and x.dtype == torch.float32
 
 
-def conv_upsampled(x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def conv_upsampled(
+    x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, *, looks_up: bool = False
+) -> Tensor:
     """3x3 convolution, padded by 1, of x with its sides doubled (nearest) and joined by the skip.
 
     Parameters
     ----------
-    x : Tensor, shape (B, C, H / 2, W / 2)
-    skip : Tensor, shape (B, S, H, W)
+    x : Tensor, shape (B, C, H / 2, W / 2), float32
+    skip : Tensor, shape (B, S, H, W), float32
     weight, bias : Tensor, shapes (K, C + S, 3, 3) and (K,)
+    looks_up : bool
+        Maps have a row of zeros on top, (B, C, 1 + H / 2, W / 2) and (B, S, 1 + H, W), as in
+        `looking_up`; the last row of the output is then of no use.
 
     Returns
     -------
-    Tensor, shape (B, K, H, W)
+    Tensor, shape (B, K, H, W), or (B, K, 1 + H, W)
     """
-    (batch, c, h, w), k = x.shape, weight.shape[0]
-    output = F.conv2d(skip, weight[:, c:], bias, padding=1)
-    small = torch.einsum("air,bjs,kcrs->abkcij", _SEES, _SEES, weight[:, :c]).flatten(0, 2)
-    places = F.conv2d(x, small, padding=1)  # (B, 4 K, 1 + H / 2, 1 + W / 2)
-    places = places.permute(0, 2, 3, 1).view(batch, 1 + h, 1 + w, 2, 2, k)
-    pixels = output.permute(0, 2, 3, 1)
-    for a, b in itertools.product((0, 1), (0, 1)):  # even and odd rows, columns
-        pixels[:, a::2, b::2] += places[:, a : a + h, b : b + w, a, b]
-    return output
+    result: Tensor = _ConvUpsampled.apply(x, skip, weight, bias, looks_up)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _ConvUpsampled(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, looks_up: bool
+    ) -> Tensor:
+        c, rows = x.shape[1], _SEES_ABOVE if looks_up else _SEES
+        of_skip = weight[:, c:].contiguous(memory_format=torch.channels_last)
+        small = torch.einsum("air,bjs,kcrs->abkcij", rows, _SEES, weight[:, :c])
+        small = small.flatten(0, 2).contiguous(memory_format=torch.channels_last)
+        places = F.conv2d(x, small, padding=(0 if looks_up else 1, 1))
+        output = F.conv2d(skip, of_skip, bias, padding=1)
+        for pixels, place in _interleaved(output, places, looks_up):
+            pixels += place
+        ctx.save_for_backward(x, skip, small, of_skip)
+        ctx.looks_up, ctx.places = looks_up, places.shape
+        return output
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,), (x, skip, small, of_skip) = gradients, ctx.saved_tensors
+        (batch, four_k, h, w), rows = ctx.places, _SEES_ABOVE if ctx.looks_up else _SEES
+        places = gradient.new_zeros(batch, h, w, four_k).permute(0, 3, 1, 2)
+        for pixels, place in _interleaved(gradient, places, ctx.looks_up):
+            place.copy_(pixels)
+        one, none, padding = [1, 1], [0, 0], [0 if ctx.looks_up else 1, 1]
+        needed = [ctx.needs_input_grad[0], True, False]
+        of_x, of_small, _ = _aten.convolution_backward(
+            places, x, small, None, one, padding, one, False, none, 1, needed
+        )
+        needed = [ctx.needs_input_grad[1], True, True]
+        of_skip, of_weight, of_bias = _aten.convolution_backward(
+            gradient, skip, of_skip, [four_k // 4], one, one, one, False, none, 1, needed
+        )
+        of_small = of_small.view(2, 2, four_k // 4, -1, 2, 2)
+        of_large = torch.einsum("air,bjs,abkcij->kcrs", rows, _SEES, of_small)
+        return of_x, of_skip, torch.cat((of_large, of_weight), dim=1), of_bias, None
+
+
+def _interleaved(pixels: Tensor, places: Tensor, looks_up: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    """For even and odd rows and columns: their pixels, and their places.
+
+    Pixels are (B, K, H, W), places (B, 4 K, 1 + H / 2, 1 + W / 2); looking up, (B, K, 1 + H, W) and
+    (B, 4 K, H / 2, 1 + W / 2).
+    """
+    batch, _, rows, columns = places.shape
+    places = places.permute(0, 2, 3, 1).view(batch, rows, columns, 2, 2, -1)
+    places = places.permute(0, 5, 1, 2, 3, 4)  # (B, K, rows, columns, 2, 2)
+    height, width = (pixels.shape[2] - looks_up) // 2, columns - 1
+    for a, b in itertools.product((0, 1), (0, 1)):
+        top = 0 if looks_up else a
+        place = places[:, :, top : top + height, b : b + width, a, b]
+        yield pixels[:, :, a : 2 * height : 2, b::2], place
