@@ -290,7 +290,8 @@ def test_a_model_that_was_never_saved_outlives_a_crash(
     session.remove("cells APR")
     monkeypatch.setattr(_interrupted, "_in_session", set())  # napari was started again
     trained.reset_choices()
-    assert "(100 %)" in _offered(qtbot, trained)
+    assert _offered(qtbot, trained).startswith("Finished but not saved: ")
+    assert "(100 %)" in trained.offer.text.text()
     trained.offer.button.click()
     qtbot.waitUntil(lambda: list(session) == ["cells APR"], timeout=10_000)
     assert same_weights(session["cells APR"], made)
