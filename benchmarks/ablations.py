@@ -35,6 +35,7 @@ from napari_aprrd.core.progress import run
 from napari_aprrd.core.train import train
 from napari_aprrd.metrics import evaluate, to_uint8
 
+_PLAIN: dict[str, Any] = {"adapt": False, "start": "scratch"}  # as the paper does
 SHIFTS = tuple(range(8))
 LAMBDAS = (0, 1, 2, 8, 16, 32)  # and 4, which is "APR"
 TEACHERS: dict[str, dict[str, Any]] = {
@@ -139,7 +140,7 @@ def _planar(images: NDArray[Any], side: int) -> NDArray[np.float32]:
 
 def _teacher(pairs: Pairs, name: str, seed: int, steps: int, kept: Path) -> dict[str, Any]:
     """Train; scores at each shift, and of the mean over the paper's six."""
-    config = TrainConfig.of(adapt=False, steps=steps, seed=seed, batch=2, **TEACHERS[name])
+    config = TrainConfig.of(**_PLAIN, steps=steps, seed=seed, batch=2, **TEACHERS[name])
     planes = MemoryPlanes(list(pairs.noisy))
     job = train_neighbour2neighbour if name == "Neighbour2Neighbour" else train
     teacher = run(job(planes, config))
@@ -156,7 +157,7 @@ def _in_grey(teacher: Denoiser, outputs: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def _student(pairs: Pairs, name: str, seed: int, steps: int, kept: Path) -> dict[str, Any]:
-    config = DistillConfig.of(adapt=False, steps=steps, seed=seed, **STUDENTS[name])
+    config = DistillConfig.of(**_PLAIN, steps=steps, seed=seed, **STUDENTS[name])
     student = run(distill(load(kept), MemoryPlanes(list(pairs.noisy)), config))
     raw = DenoiseConfig(calibrate=False)  # the paper has no calibration
     outputs = np.stack([student.predict(y, raw) for y in pairs.noisy])

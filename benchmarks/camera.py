@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import peers
+import skimage.data
 import tifffile
 from numpy.typing import NDArray
 
@@ -21,6 +22,7 @@ from napari_aprrd.metrics import to_uint8
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]
 _STUDENTS_STEPS = 4  # for each step of the teacher
+OTHERS = ("astronaut", "chelsea", "coffee", "rocket")  # photographs that scikit-image has
 
 
 def camera_methods(options: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
@@ -32,7 +34,8 @@ def camera_methods(options: argparse.Namespace) -> dict[str, Callable[[], dict[s
         "noisy": lambda y: y,
         "non-local means": partial(_each, peers.nlm),
         "published student (SIDD)": partial(_published, options.published),
-        "APR-RD, automatic settings": partial(_learnt, options.camera_steps),
+        "APR-RD, automatic settings": partial(_learnt, options.camera_steps, ()),
+        "APR-RD, and from 4 of scikit-image": partial(_learnt, options.camera_steps, OTHERS),
         "BM3D": partial(_each, peers.bm3d),
     }
     missing = {"BM3D"} if find_spec("bm3d") is None else set()
@@ -52,12 +55,13 @@ def _published(checkpoint: Path, noisy: NDArray[Any]) -> Any:
     return aprrd.denoise(noisy, import_checkpoint(checkpoint), axes="IYXS", progress=False)
 
 
-def _learnt(steps: int, noisy: NDArray[Any]) -> Any:
-    """One model for all photographs, from their noisy pixels alone."""
-    shared: dict[str, Any] = {"axes": "IYXS", "progress": False}
-    teacher = aprrd.train_apr(noisy, steps=steps, **shared)
-    student = aprrd.distill_rd(teacher, noisy, steps=_STUDENTS_STEPS * steps, **shared)
-    return aprrd.denoise(noisy, student, **shared)
+def _learnt(steps: int, others: tuple[str, ...], noisy: NDArray[Any]) -> Any:
+    """One model for all photographs, from their noisy pixels and those of others alone."""
+    images = [*noisy, *(getattr(skimage.data, name)() for name in others)]
+    shared: dict[str, Any] = {"axes": "YXS", "progress": False}
+    teacher = aprrd.train_apr(images, steps=steps, **shared)
+    student = aprrd.distill_rd(teacher, images, steps=_STUDENTS_STEPS * steps, **shared)
+    return aprrd.denoise(noisy, student, axes="IYXS", progress=False)
 
 
 def _judge(method: Method, noisy: NDArray[Any], reference: NDArray[Any]) -> dict[str, Any]:
