@@ -197,7 +197,7 @@ def training_step(device: torch.device) -> Case:
     steps = {
         "plain": plain_training(device),
         "float32": training(device, "float32"),
-        "auto": training(device, pick_precision(device, "auto")),
+        "auto": training(device, pick_precision(device, "auto", blind_spot=True)),
     }
     ways = {way: (lambda step=step: step(values, maps)) for way, step in steps.items()}
     return Case("APR training step", "steps", 1, ways)
@@ -226,7 +226,7 @@ def distillation_step(device: torch.device) -> Case:
     ways = {
         "plain": lambda: naive.distillation_step(state, plainly, values, targets),
         "float32": fast("float32"),
-        "auto": fast(pick_precision(device, "auto")),
+        "auto": fast(pick_precision(device, "auto", blind_spot=False)),
     }
     return Case("distillation step", "steps", 1, ways)
 
@@ -244,7 +244,7 @@ def targets(device: torch.device, side: int = 512) -> Case:
     def fast(precision: Precision) -> Callable[[], Any]:
         return lambda: teacher.targets(image, ALL_SHIFTS, DenoiseConfig(), precision)
 
-    auto = pick_precision(device, "auto")
+    auto = pick_precision(device, "auto", blind_spot=True)
     ways = {"plain": plain, "float32": fast("float32"), "auto": fast(auto)}
     return Case(f"targets T, six shifts, {side} x {side}", "megapixels", side**2 / 1e6, ways)
 
@@ -279,7 +279,7 @@ def curves(device: torch.device, steps: int = 200) -> None:
         "plain, as published": plain_training(device),
         "plain, no gradient in f^": plain_training(device, detach=True),
         "float32": training(device, "float32"),
-        "auto": training(device, pick_precision(device, "auto")),
+        "auto": training(device, pick_precision(device, "auto", blind_spot=True)),
     }
     losses = [[step(*batch(device, s)) for step in ways.values()] for s in range(steps)]
     blocks = np.array(losses, np.float64).reshape(-1, 20, len(ways)).mean(axis=1)

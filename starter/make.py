@@ -54,7 +54,8 @@ def main() -> None:
     fresh = [Denoiser.fresh(architecture, Normalisation((0.0,), (1.0,)), 0) for _ in range(2)]
     network, average = (denoiser.network for denoiser in fresh)
     optimizer = torch.optim.Adam(network.parameters())
-    mixed = autocast(torch.device("cpu"), pick_precision(torch.device("cpu"), "auto"))
+    device, teaches = torch.device("cpu"), fresh[0].is_teacher
+    mixed = autocast(device, pick_precision(device, "auto", blind_spot=teaches))
     rng, scenes, recent = np.random.default_rng(0), drawn() + photographed(), []
     for step in range(options.steps):
         fraction = step / options.steps

@@ -118,7 +118,8 @@ def _fresh_student(
         separate=teacher.architecture.separate,
     )
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
-    precision = pick_precision(pick_device(config.device), config.precision)
+    device = pick_device(config.device)
+    precision = pick_precision(device, config.precision, blind_spot=False)
     settled = DistillConfig.of(config, precision=precision)
     begun = "starter" if starter.begin(student, config) else "scratch"
     student.record = {
@@ -243,7 +244,7 @@ def _all_targets(
     record says how many, so that a resumed distillation has the same.
     """
     device = next(teacher.network.parameters()).device
-    precision = pick_precision(device, config.precision)
+    precision = pick_precision(device, config.precision, blind_spot=False)  # as the student's
     begun, joined, total = clock.seconds, [], len(planes.sizes)
     budget = math.inf if config.minutes is None else 60 * config.minutes * TARGETS_SHARE
     order = np.random.default_rng(config.seed).permutation(total)[: record.get("targets")]

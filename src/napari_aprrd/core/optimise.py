@@ -49,7 +49,8 @@ def optimise(
     state = State.fresh(denoiser.network, lesson)
     team, best = lesson.team, state.best
     device = next(state.network.parameters()).device
-    mixed = autocast(device, pick_precision(device, config.precision))
+    precision = pick_precision(device, config.precision, blind_spot=denoiser.is_teacher)
+    mixed = autocast(device, precision)
     notes = [checkpoint.begin(state, clock)]
     # Of a fixed number of steps, the same weights are promised; of a time budget, the best.
     threads = Threads(may_change=config.minutes is not None and team.size == 1)

@@ -8,10 +8,10 @@ from typing import Literal
 
 import torch
 
-from .networks import Student
+from .networks import BlindSpotNetwork, Student
 
 Precision = Literal["float32", "bfloat16"]
-_WORTH = 1.2  # times faster; below that, float32 is the better choice
+_WORTH = 1.1  # times faster; below that, float32 is the better choice
 _RUNS = 3
 
 
@@ -23,35 +23,48 @@ def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     )
 
 
-def pick_precision(device: torch.device, precision: Precision | Literal["auto"]) -> Precision:
-    """Return the precision asked for; for "auto" the faster one, by a short trial."""
-    return _faster(device) if precision == "auto" else precision
+def pick_precision(
+    device: torch.device, precision: Precision | Literal["auto"], *, blind_spot: bool
+) -> Precision:
+    """Return the precision asked for; for "auto" the faster one, by a short trial.
+
+    Parameters
+    ----------
+    device : torch.device
+    precision : {"auto", "float32", "bfloat16"}
+    blind_spot : bool
+        Whether it is for a blind-spot network, not for a student.
+    """
+    return _faster(device, blind_spot) if precision == "auto" else precision
 
 
 @functools.cache
-def _faster(device: torch.device) -> Precision:
+def _faster(device: torch.device, blind_spot: bool) -> Precision:
     if device.type == "cuda" and not torch.cuda.is_bf16_supported():
         return "float32"
     try:
         return (
             "bfloat16"
-            if _WORTH * _seconds(device, "bfloat16") < _seconds(device, "float32")
+            if _WORTH * _seconds(device, "bfloat16", blind_spot)
+            < _seconds(device, "float32", blind_spot)
             else "float32"
         )
     except RuntimeError:  # there is no such kernel here
         return "float32"
 
 
-def _seconds(device: torch.device, precision: Precision) -> float:
+def _seconds(device: torch.device, precision: Precision, blind_spot: bool) -> float:
     """Shortest time of a pass forth and back through a small network."""
     with torch.random.fork_rng(devices=[]):
-        network = Student(width=32, depth=2).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        image = torch.zeros(4, 1, 64, 64, device=device)
+        network = BlindSpotNetwork(width=16, depth=2) if blind_spot else Student(width=32, depth=2)
+        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        image = torch.zeros(2 if blind_spot else 4, 1, 64, 64, device=device)
     times = []
     for _ in range(1 + _RUNS):
         begun = time.perf_counter()
         with autocast(device, precision):
-            loss = network(image).float().square().mean()
+            output = network(image, 1) if blind_spot else network(image)
+            loss = output.float().square().mean()
         loss.backward()
         loss.item()  # waits for the device
         times.append(time.perf_counter() - begun)

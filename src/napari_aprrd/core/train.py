@@ -131,7 +131,8 @@ def _fresh_teacher(
     begun = "starter" if starter.begin(teacher, config) else "scratch"
     if begun == "starter" and "learning_rate" not in config.given():
         config = TrainConfig.of(config, learning_rate=starter.LEARNING_RATE)
-    precision = pick_precision(pick_device(config.device), config.precision)
+    device = pick_device(config.device)
+    precision = pick_precision(device, config.precision, blind_spot=True)
     teacher.record = {"train": describe(planes, TrainConfig.of(config, precision=precision))}
     teacher.record["train"]["start"] = begun
     if noise is not None:
