@@ -56,17 +56,18 @@ def speed(threads: int, steps: int = 20, side: int = 2048) -> None:
     """Print CAREamics's Noise2Void: a training step of 4 x 64 x 64, and predicting a plane."""
     import torch
     from careamics import CAREamist
-    from careamics.config.factories.n2v_factory import create_n2v_config
+    from careamics.config.factories.n2v_factory import create_advanced_n2v_config
 
     torch.set_num_threads(threads)
     clock = time.process_time if threads == 1 else time.perf_counter
-    config = create_n2v_config(
+    config = create_advanced_n2v_config(
         experiment_name="speed",
         data_type="array",
         axes="YX",
         patch_size=[64, 64],
         batch_size=4,
         num_epochs=1,
+        num_workers=0,
         trainer_params={"limit_train_batches": steps},
     )
     image = np.random.default_rng(0).normal(100, 30, (side, side)).astype(np.float32)
