@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_aprrd.core.checkpoint import Checkpoint
 from napari_aprrd.core.config import TrainConfig
 from napari_aprrd.core.denoiser import Architecture, Denoiser
+from napari_aprrd.core.lesson import Batch, Lesson
 from napari_aprrd.core.losses import mean_norm
 from napari_aprrd.core.optimise import optimise
 from napari_aprrd.core.patches import Normalisation, Planes
@@ -57,24 +59,55 @@ def _correlation(a: Tensor, b: Tensor, distance: int) -> float:
     return float((along_x + along_y) / 2 / (a.std() * b.std()))
 
 
-def neighbours(image: Tensor, generator: torch.Generator) -> list[Tensor]:
-    """Neighbour2Neighbour's G: both images from the same choice of two adjacent pixels.
+def neighbours(image: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Neighbour2Neighbour's G: two images of half the size, each of one pixel per 2 x 2 cell.
 
-    T. Huang et al., "Neighbor2Neighbor", CVPR 2021. (K, B, C, H, W) -> per image g1, g2 of half
-    the size.
+    T. Huang et al., "Neighbor2Neighbor", CVPR 2021.
+
+    Parameters
+    ----------
+    image : Tensor, shape (B, C, H, W)
+    chosen : Tensor, shape (B, H / 2, W / 2)
+        For each cell, which two of its pixels: 0 to 7.
     """
-    k, b, c, h, w = image.shape
-    # The four pixels of each 2 x 2 cell; two that touch, in random order.
-    cells = F.pixel_unshuffle(image.flatten(0, 1), 2).view(k, b, c, 4, h // 2, w // 2)
-    touching = torch.tensor([[0, 1], [0, 2], [1, 3], [2, 3], [1, 0], [2, 0], [3, 1], [3, 2]])
-    drawn = touching[torch.randint(8, (b, h // 2, w // 2), generator=generator)]  # (B, ., ., 2)
-    index = drawn.permute(3, 0, 1, 2)[:, None, :, None, None].expand(2, k, b, c, 1, -1, -1)
-    return [cells.gather(3, i)[:, :, :, 0] for i in index]
+    b, c, h, w = image.shape
+    cells = F.pixel_unshuffle(image, 2).view(b, c, 4, h // 2, w // 2)
+    pair = _TOUCHING.to(image.device)[chosen].permute(3, 0, 1, 2)  # (2, B, ., .)
+    index = pair[:, :, None, None].expand(2, b, c, 1, -1, -1)
+    first, second = (cells.gather(2, i)[:, :, 0] for i in index)
+    return first, second
+
+
+# Two pixels of a 2 x 2 cell that touch, in either order.
+_TOUCHING = torch.tensor([[0, 1], [0, 2], [1, 3], [2, 3], [1, 0], [2, 0], [3, 1], [3, 2]])
+
+
+class _Neighbours(Lesson):
+    """Neighbour2Neighbour's loss."""
+
+    stage = "Neighbour2Neighbour"
+
+    def __init__(self, sampler: CropSampler, config: TrainConfig) -> None:
+        super().__init__(sampler, config.seed)
+        self._config = config
+
+    def draw(self) -> Batch:
+        crops, half = self.sampler.draw(), self._config.patch // 2
+        chosen = torch.randint(8, (len(crops.values), half, half), generator=self.generator)
+        return Batch(crops.values, crops.valid, chosen)
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        y, _, chosen = batch.to(network)
+        with torch.no_grad():
+            denoised = network(y, self._config.shift)
+        (g1, g2), (of_1, of_2) = neighbours(y, chosen), neighbours(denoised, chosen)
+        difference = network(g1, self._config.shift) - g2
+        residual = difference - (of_1 - of_2)
+        return mean_norm(difference) + self._config.regularization * mean_norm(residual)
 
 
 def train_neighbour2neighbour(planes: Planes, config: TrainConfig) -> Job[Denoiser]:
     """Train the same network with Neighbour2Neighbour's sampler and loss instead of APR's."""
-    clock = Clock()
     normalisation = Normalisation.measure(planes, seed=config.seed)
     sampler = CropSampler(
         planes, normalisation, batch=config.batch, patch=config.patch, seed=config.seed, hold_out=0
@@ -83,17 +116,7 @@ def train_neighbour2neighbour(planes: Planes, config: TrainConfig) -> Job[Denois
         kind="blind-spot", channels=planes.channels, width=config.width, depth=config.depth
     )
     teacher = Denoiser.fresh(architecture, normalisation, config.seed)
-    generator = torch.Generator().manual_seed(config.seed)
-
-    def loss(network: nn.Module) -> Tensor:
-        y = sampler.draw().values
-        with torch.no_grad():
-            denoised = network(y, config.shift)
-        g1, g2 = neighbours(torch.stack([y, denoised]), generator)
-        difference = network(g1[0], config.shift) - g2[0]
-        residual = difference - (g1[1] - g2[1])
-        return mean_norm(difference) + config.regularization * mean_norm(residual)
-
-    done = yield from optimise("Neighbour2Neighbour", teacher, loss, None, config, clock)
+    lesson, checkpoint = _Neighbours(sampler, config), Checkpoint()
+    done = yield from optimise(teacher, lesson, config, Clock(), checkpoint)
     teacher.record = {"train": {**describe(planes, config), **done}}
     return teacher

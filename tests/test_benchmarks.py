@@ -1,0 +1,51 @@
+"""What the benchmarks compare with runs, and is what it says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from napari_aprrd.core.config import TrainConfig
+from napari_aprrd.core.patches import MemoryPlanes
+from napari_aprrd.core.progress import run
+from napari_aprrd.core.synthetic import noisy_cells
+
+
+@pytest.fixture
+def samplers(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(sys, "path", [str(Path(__file__).parents[1] / "benchmarks"), *sys.path])
+    import samplers
+
+    return samplers
+
+
+def test_neighbour2neighbour_takes_two_touching_pixels_of_each_cell(samplers: Any) -> None:
+    image = torch.arange(2 * 3 * 8 * 6.0).view(2, 3, 8, 6)
+    chosen = torch.randint(8, (2, 4, 3), generator=torch.Generator().manual_seed(0))
+    first, second = samplers.neighbours(image, chosen)
+    steps = (first - second).abs()
+    assert torch.isin(steps, torch.tensor([1.0, 6.0])).all()  # beside, or a row below
+    corners = image[:, :, ::2, ::2]
+    for pixels in (first, second):
+        assert torch.isin(pixels - corners, torch.tensor([0.0, 1.0, 6.0, 7.0])).all()
+    assert (steps[:, :1] == steps).all()  # the same choice for all channels
+
+
+def test_neighbour2neighbour_learns(samplers: Any) -> None:
+    noisy, _ = noisy_cells((64, 64), kind="white")
+    config = TrainConfig.of(
+        steps=40, learning_rate=1e-2, batch=2, patch=32, width=4, depth=2, adapt=False
+    )
+    losses: list[float] = []
+
+    def listen(progress: Any) -> None:
+        losses.append(progress.loss)
+
+    job = samplers.train_neighbour2neighbour(MemoryPlanes([noisy[None]]), config)
+    teacher = run(job, listen)
+    assert teacher.record["train"]["steps"] == 40
+    assert losses[-1] < 0.8 * losses[0]
