@@ -97,7 +97,9 @@ class Blurs:
 
     normalisation = Normalisation((0.0,), (1.0,))
 
-    def targets(self, image: Image, shifts: tuple[int, ...], config: DenoiseConfig) -> Image:
+    def targets(
+        self, image: Image, shifts: tuple[int, ...], config: DenoiseConfig, precision: str
+    ) -> Image:
         return np.stack([ndimage.convolve(image, _ring(s)) for s in shifts])
 
 
@@ -114,14 +116,20 @@ def test_smooth_images_get_large_shifts_and_detailed_ones_small(wave: float, las
     y, x = np.mgrid[:128, :128] * wave
     image = np.sin(x) + np.sin(y) + np.random.default_rng(0).normal(0, 0.3, x.shape)
     planes = MemoryPlanes([image[None].astype("f4")])
-    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(), 2, Clock()))
+    shifts, _ = drive(
+        target_shifts(cast(Denoiser, Blurs()), planes, noise(), TrainConfig(), Clock())
+    )
     assert shifts == tuple(range(last + 1))
 
 
 @pytest.mark.parametrize("shift", [4, 6])
 def test_correlated_noise_gets_all_shifts_up_to_that_of_training(shift: int) -> None:
     planes = MemoryPlanes([np.zeros((1, 64, 64), np.float32)])
-    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(2, 2), shift, Clock()))
+    shifts, _ = drive(
+        target_shifts(
+            cast(Denoiser, Blurs()), planes, noise(2, 2), TrainConfig(shift=shift), Clock()
+        )
+    )
     assert shifts == tuple(range(shift + 1))
 
 

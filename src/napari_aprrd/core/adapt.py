@@ -10,6 +10,7 @@ import numpy as np
 from .config import ALL_SHIFTS, DenoiseConfig, DistillConfig, TrainConfig
 from .noise import NoiseReport
 from .patches import Image, Planes, some_windows
+from .precision import Precision
 from .progress import Clock, Progress, Signal, report
 from .sure import squared_errors
 
@@ -61,7 +62,7 @@ def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
 
 
 def target_shifts(
-    teacher: Denoiser, planes: Planes, noise: NoiseReport, shift: int, clock: Clock
+    teacher: Denoiser, planes: Planes, noise: NoiseReport, config: TrainConfig, clock: Clock
 ) -> Generator[Progress, Signal | None, tuple[int, ...]]:
     """Find the shifts whose outputs are worth a mean.
 
@@ -76,20 +77,22 @@ def target_shifts(
     planes : Planes
         What it was trained on; a few windows are looked at.
     noise : NoiseReport
-    shift : int
-        The teacher's shift in training.
+    config : TrainConfig
+        Of the training; its precision is settled.
     clock : Clock
     """
     if not noise.hardly_correlated:
-        return tuple(range(shift + 1))
+        return tuple(range(config.shift + 1))
     normalise = teacher.normalisation
+    precision: Precision = "bfloat16" if config.precision == "bfloat16" else "float32"
     errors = np.zeros(len(ALL_SHIFTS))
     windows = some_windows(planes, _WINDOW, _WINDOWS)
     for done, (plane, rows, columns) in enumerate(windows, start=1):
         noisy = normalise.apply(planes.read(plane, rows, columns))
 
         def outputs(values: Image) -> Image:
-            return teacher.targets(normalise.undo(values), ALL_SHIFTS, DenoiseConfig())
+            image = normalise.undo(values)
+            return teacher.targets(image, ALL_SHIFTS, DenoiseConfig(), precision)
 
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)

@@ -104,7 +104,7 @@ def _train(
     done["waiting"] = round(lesson.sampler.waited / max(done["seconds"], 1e-9), 3)
     teacher.record["train"].update(done)
     if noise is not None:
-        shifts = yield from target_shifts(teacher, planes, noise, config.shift, clock)
+        shifts = yield from target_shifts(teacher, planes, noise, config, clock)
         teacher.record["target_shifts"] = list(shifts)
     yield from calibrate(teacher, teacher, config.shift, planes, clock)
     teacher.record["train"]["seconds"] = round(clock.seconds, 1)
