@@ -46,8 +46,28 @@ def conv_upsampled(
     -------
     Tensor, shape (B, K, H, W), or (B, K, 1 + H, W)
     """
+    if not torch.is_grad_enabled():  # so that it can be exported
+        return _convolve(x, skip, *_split(x, weight, looks_up), bias, looks_up)
     result: Tensor = _ConvUpsampled.apply(x, skip, weight, bias, looks_up)  # type: ignore[no-untyped-call]
     return result
+
+
+def _split(x: Tensor, weight: Tensor, looks_up: bool) -> tuple[Tensor, Tensor]:
+    """Weights of the small map, (4 K, C, 2, 2), and of the skip, (K, S, 3, 3)."""
+    c, rows = x.shape[1], _SEES_ABOVE if looks_up else _SEES
+    small = torch.einsum("air,bjs,kcrs->abkcij", rows, _SEES, weight[:, :c]).flatten(0, 2)
+    last = torch.channels_last
+    return small.contiguous(memory_format=last), weight[:, c:].contiguous(memory_format=last)
+
+
+def _convolve(
+    x: Tensor, skip: Tensor, small: Tensor, of_skip: Tensor, bias: Tensor, looks_up: bool
+) -> Tensor:
+    places = F.conv2d(x, small, padding=(0 if looks_up else 1, 1))
+    output = F.conv2d(skip, of_skip, bias, padding=1)
+    for pixels, place in _interleaved(output, places, looks_up):
+        pixels += place
+    return output
 
 
 class _ConvUpsampled(torch.autograd.Function):
@@ -55,23 +75,17 @@ class _ConvUpsampled(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, looks_up: bool
     ) -> Tensor:
-        c, rows = x.shape[1], _SEES_ABOVE if looks_up else _SEES
-        of_skip = weight[:, c:].contiguous(memory_format=torch.channels_last)
-        small = torch.einsum("air,bjs,kcrs->abkcij", rows, _SEES, weight[:, :c])
-        small = small.flatten(0, 2).contiguous(memory_format=torch.channels_last)
-        places = F.conv2d(x, small, padding=(0 if looks_up else 1, 1))
-        output = F.conv2d(skip, of_skip, bias, padding=1)
-        for pixels, place in _interleaved(output, places, looks_up):
-            pixels += place
+        small, of_skip = _split(x, weight, looks_up)
         ctx.save_for_backward(x, skip, small, of_skip)
-        ctx.looks_up, ctx.places = looks_up, places.shape
-        return output
+        ctx.looks_up = looks_up
+        return _convolve(x, skip, small, of_skip, bias, looks_up)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,), (x, skip, small, of_skip) = gradients, ctx.saved_tensors
-        (batch, four_k, h, w), rows = ctx.places, _SEES_ABOVE if ctx.looks_up else _SEES
-        places = gradient.new_zeros(batch, h, w, four_k).permute(0, 3, 1, 2)
+        (batch, c, h, w), k = x.shape, len(of_skip)
+        h += -1 if ctx.looks_up else 1
+        places = gradient.new_zeros(batch, h, 1 + w, 4 * k).permute(0, 3, 1, 2)
         for pixels, place in _interleaved(gradient, places, ctx.looks_up):
             place.copy_(pixels)
         one, none, padding = [1, 1], [0, 0], [0 if ctx.looks_up else 1, 1]
@@ -81,9 +95,10 @@ class _ConvUpsampled(torch.autograd.Function):
         )
         needed = [ctx.needs_input_grad[1], True, True]
         of_skip, of_weight, of_bias = _aten.convolution_backward(
-            gradient, skip, of_skip, [four_k // 4], one, one, one, False, none, 1, needed
+            gradient, skip, of_skip, [k], one, one, one, False, none, 1, needed
         )
-        of_small = of_small.view(2, 2, four_k // 4, -1, 2, 2)
+        of_small = of_small.view(2, 2, k, c, 2, 2)
+        rows = _SEES_ABOVE if ctx.looks_up else _SEES
         of_large = torch.einsum("air,bjs,abkcij->kcrs", rows, _SEES, of_small)
         return of_x, of_skip, torch.cat((of_large, of_weight), dim=1), of_bias, None
 
@@ -97,7 +112,7 @@ def _interleaved(pixels: Tensor, places: Tensor, looks_up: bool) -> Iterator[tup
     batch, _, rows, columns = places.shape
     places = places.permute(0, 2, 3, 1).view(batch, rows, columns, 2, 2, -1)
     places = places.permute(0, 5, 1, 2, 3, 4)  # (B, K, rows, columns, 2, 2)
-    height, width = (pixels.shape[2] - looks_up) // 2, columns - 1
+    height, width = rows - (0 if looks_up else 1), columns - 1
     for a, b in itertools.product((0, 1), (0, 1)):
         top = 0 if looks_up else a
         place = places[:, :, top : top + height, b : b + width, a, b]
