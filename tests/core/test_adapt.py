@@ -137,13 +137,16 @@ def test_correlated_noise_gets_all_shifts_up_to_that_of_training(shift: int) -> 
 def test_the_student_learns_the_mean_of_the_targets(shifts: tuple[int, ...]) -> None:
     config, why = adapt_distillation(DistillConfig(), shifts)
     assert (config.shifts, config.recharge, config.loss) == (shifts, False, "l2")
+    assert config.give_back
     assert str(shifts)[1:-1] in why
     assert "no recharging" in why
+    assert "lost detail given back" in why
 
 
 def test_recharging_is_there_for_who_asks() -> None:
     config, why = adapt_distillation(DistillConfig(recharge=True), (0, 1, 2))
     assert config.recharge
+    assert not config.give_back
     assert "recharging" not in why
     given = DistillConfig(shifts=(0, 1, 2, 3, 4, 5), recharge=True, loss="l1")
     assert adapt_distillation(given, (0, 1, 2)) == (given, "")

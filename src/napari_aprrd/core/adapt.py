@@ -106,10 +106,13 @@ def adapt_distillation(config: DistillConfig, shifts: tuple[int, ...]) -> tuple[
     targets, which on all data that was tried costs more than it saves.
     """
     wanted: dict[str, Any] = {"shifts": shifts, "recharge": False, "loss": "l2"}
+    if not config.given().get("recharge"):  # which gives detail back in its own way
+        wanted["give_back"] = True
     changes = {name: value for name, value in wanted.items() if name not in config.given()}
     if not config.adapt or not changes:
         return config, ""
     chosen = [f"targets T at shifts {', '.join(map(str, shifts))}"] * ("shifts" in changes)
     chosen += ["no recharging"] * ("recharge" in changes)
     chosen += ["loss l2"] * ("loss" in changes)
+    chosen += ["lost detail given back"] * ("give_back" in changes)
     return DistillConfig.of(config, **changes), f"Chosen: {'; '.join(chosen)}."

@@ -273,6 +273,11 @@ class DistillConfig(_Schedule):
         True,
         description="Recharge the targets with noisy pixels (RD). Off: plain distillation (D).",
     )
+    give_back: bool = Field(
+        False,
+        description="Give detail back to the targets where they differ from the noisy image by "
+        "more than noise.",
+    )
     student: StudentKind = Field(
         "1.00M",
         description="Student C: '1.00M' takes its skips after the pools, '1.02M' before.",

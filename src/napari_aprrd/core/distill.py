@@ -20,6 +20,7 @@ from .config import DenoiseConfig, DistillConfig, TrainConfig
 from .denoiser import Architecture, Denoiser, Kind
 from .devices import pick_device
 from .errors import UserError
+from .give_back import give_back
 from .lesson import Batch, Lesson
 from .losses import distillation_loss
 from .networks import BlindSpot
@@ -226,9 +227,18 @@ def _pairs(
         spare = -values.shape[-1] % teacher.architecture.multiple
         with torch.no_grad():
             padded = F.pad(values, (0, spare, 0, spare), mode="reflect")
-            return values[centre], network.all_shifts(padded, config.shifts)[centre]
+            targets = network.all_shifts(padded, config.shifts)
+        if config.give_back:
+            targets = _given_back(targets, padded)
+        return values[centre], targets[centre]
 
     return _Pairs(sampler, split_and_compute, centre)
+
+
+def _given_back(targets: Tensor, noisy: Tensor) -> Tensor:
+    """`give_back` of the crops of a batch, (B, j, C, h, w) and (B, C, h, w)."""
+    crops = zip(targets.float().cpu().numpy(), noisy.cpu().numpy(), strict=True)
+    return torch.from_numpy(np.stack([give_back(*crop) for crop in crops])).to(targets)
 
 
 def _all_targets(
@@ -253,6 +263,8 @@ def _all_targets(
         image = planes.read(index, slice(0, height), slice(0, width))
         targets = teacher.targets(image, config.shifts, DenoiseConfig(), precision)
         noisy = teacher.normalisation.apply(image)
+        if config.give_back:
+            targets = give_back(targets, noisy)
         joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
         late = done < total and (clock.seconds - begun) * (done + 1) / done > budget
         enough = late and "targets" not in record

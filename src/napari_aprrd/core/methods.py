@@ -112,10 +112,15 @@ def _of_distillation(stage: Record | None) -> list[str]:
     config = stage["config"]
     way = "Recharged Distillation" if config["recharge"] else "distillation"
     shifts = ", ".join(map(str, config["shifts"]))
-    return [
+    text = (
         f"It was distilled into a student {_size(config)} by {way} "
         f"(targets at shifts {shifts}) {_schedule(stage)}."
-    ]
+    )
+    given_back = (
+        "Where the residual of the targets' mean varied more than twice as much as the noise, "
+        "the excess was given back to them."
+    )
+    return [text, given_back] if config.get("give_back") else [text]
 
 
 def _size(config: Record) -> str:

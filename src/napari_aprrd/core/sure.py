@@ -51,7 +51,7 @@ def squared_errors(
         return np.zeros(len(at_rest))
     finite = np.where(valid, noisy, np.nan)
     best = min(_means(at_rest[1:]), key=lambda blind: np.nanmean((blind - finite) ** 2))
-    deviation = np.sqrt(_variance(finite, best))
+    deviation = np.sqrt(noise_variance(finite, best))
     rng = np.random.default_rng(seed)
     more = deviation * np.stack([noise_field(image.shape, noise, rng) for image in noisy])
     answers = outputs((noisy + _MORE * more).astype(np.float32)) - at_rest
@@ -81,17 +81,29 @@ def noise_field(shape: tuple[int, ...], noise: NoiseReport, rng: np.random.Gener
     return np.asarray(np.fft.ifft2(white * np.sqrt(power / power.mean())).real)
 
 
-def _variance(noisy: Image, blind: Array) -> Array:
-    """Variance of the noise at each pixel (C, H, W), by brightness, measured where it is flat."""
-    variances = np.zeros_like(blind)
-    for variance, image, output in zip(variances, noisy, blind, strict=True):
-        steep = ndimage.gaussian_gradient_magnitude(output, 1).ravel()
-        squares, brightness = ((image - output) ** 2).ravel(), output.ravel()
+def noise_variance(noisy: Image, output: Array) -> Array:
+    """Variance of the noise at each pixel, by brightness, measured where the output is flat.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (C, H, W)
+        NaN has no say.
+    output : ndarray, shape (C, H, W)
+        Denoised.
+
+    Returns
+    -------
+    ndarray, shape (C, H, W)
+    """
+    variances = np.zeros_like(output)
+    for variance, image, smooth in zip(variances, noisy, output, strict=True):
+        steep = ndimage.gaussian_gradient_magnitude(smooth, 1).ravel()
+        squares, brightness = ((image - smooth) ** 2).ravel(), smooth.ravel()
         order = np.argsort(brightness)
         order = order[np.isfinite(squares[order])]
         groups = [group for group in np.array_split(order, _BRIGHTNESSES) if group.size]
         flat = [group[np.argsort(steep[group])][: 1 + int(_FLAT * len(group))] for group in groups]
         if flat:
             middles = [brightness[group].mean() for group in flat]
-            variance[:] = np.interp(output, middles, [squares[group].mean() for group in flat])
+            variance[:] = np.interp(smooth, middles, [squares[group].mean() for group in flat])
     return variances
