@@ -52,7 +52,14 @@ def noise(
 
 @pytest.mark.parametrize(
     ("reaches", "to_peak", "shift"),
-    [((0, 0), 0.1, 2), ((1, 1), 0.04, 2), ((2, 2), 0.07, 4), ((2, 2), 0.1, 6), ((3, 3), 0.01, 3)],
+    [
+        ((0, 0), 0.1, 2),
+        ((1, 1), 0.04, 2),
+        ((2, 2), 0.07, 4),
+        ((2, 2), 0.1, 6),
+        ((3, 3), 0.02, 3),
+        ((4, 4), 0.005, 2),
+    ],
 )
 def test_the_blind_spot_follows_reach_and_strength_of_the_noise(
     reaches: tuple[int, int], to_peak: float, shift: int

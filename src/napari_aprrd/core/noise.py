@@ -22,7 +22,7 @@ _DETAILED = 0.9  # share of the differences of neighbours from which on detail i
 _PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
 # Pixels from the reach of the noise to the training shift: the stronger the noise is against the
 # brightest detail, the more its faint tails cost, and the less lost detail does. Measured.
-_TO_PEAK, _BEYOND = (0.02, 0.065, 0.093), (0, 2, 4)
+_TO_PEAK, _BEYOND = (0.01, 0.02, 0.065, 0.093), (-2, 0, 2, 4)
 _WHITE_SHIFT = 2
 
 
