@@ -48,4 +48,4 @@ def test_neighbour2neighbour_learns(samplers: Any) -> None:
         ((model.predict(image, DenoiseConfig(shifts=(1,))) - truth) ** 2).mean()
         for model in (teacher, fresh)
     ]
-    assert errors[0] < 0.5 * errors[1]
+    assert errors[0] < 0.8 * errors[1]
