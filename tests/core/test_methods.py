@@ -37,6 +37,7 @@ def test_every_stage_is_told_with_its_settings_and_its_data(record: dict[str, An
         "standard deviation 9.",
         "Adjacent Pixel Replacer (window 3, lambda 4, shift 2)",
         "for 6 steps of 2 crops of 32 x 32 pixels",
+        "the excess was given back to them",
         "seed 3",
         "distilled into a student (4 features, 2 poolings)",
         "In all, 2 planes (0.008 megapixels) were denoised",

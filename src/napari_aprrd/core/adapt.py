@@ -83,17 +83,17 @@ def target_shifts(
     """
     if not noise.hardly_correlated:
         return tuple(range(config.shift + 1))
-    normalise = teacher.normalisation
+    normalisation = teacher.normalisation
     precision: Precision = "bfloat16" if config.precision == "bfloat16" else "float32"
     errors = np.zeros(len(ALL_SHIFTS))
+
+    def outputs(values: Image) -> Image:
+        image = normalisation.undo(values)
+        return teacher.targets(image, ALL_SHIFTS, DenoiseConfig(), precision)
+
     windows = some_windows(planes, _WINDOW, _WINDOWS)
-    for done, (plane, rows, columns) in enumerate(windows, start=1):
-        noisy = normalise.apply(planes.read(plane, rows, columns))
-
-        def outputs(values: Image) -> Image:
-            image = normalise.undo(values)
-            return teacher.targets(image, ALL_SHIFTS, DenoiseConfig(), precision)
-
+    for done, place in enumerate(windows, start=1):
+        noisy = normalisation.apply(planes.read(*place))
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
     return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]

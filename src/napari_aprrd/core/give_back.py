@@ -31,11 +31,11 @@ def give_back(targets: Image, noisy: Image) -> Image:
     -------
     ndarray, shape (j, C, H, W), float32
     """
-    mean = targets.mean(axis=0, dtype=np.float64)
+    mean = targets.mean(axis=0)
     finite = np.where(np.isfinite(noisy), noisy, np.nan)
     variance = noise_variance(finite, mean)
     residual = np.nan_to_num(finite - mean)
     squares = np.minimum(residual**2, _HOT**2 * variance)
     around = ndimage.gaussian_filter(squares, (0, _NEARBY, _NEARBY))
     lost = np.divide(_SURE * variance, around, out=np.ones_like(around), where=around > 0)
-    return np.asarray(targets + np.clip(1 - lost, 0, 1) * residual, np.float32)
+    return np.asarray(targets + np.float32(np.clip(1 - lost, 0, 1) * residual))

@@ -117,7 +117,7 @@ def _of_distillation(stage: Record | None) -> list[str]:
         f"(targets at shifts {shifts}) {_schedule(stage)}."
     )
     given_back = (
-        "Where the residual of the targets' mean varied more than twice as much as the noise, "
+        "Where the residual of the targets' mean varied clearly more than the noise does, "
         "the excess was given back to them."
     )
     return [text, given_back] if config.get("give_back") else [text]

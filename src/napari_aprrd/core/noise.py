@@ -21,7 +21,8 @@ _SMOOTH = 0.72  # correlation at lag 1, both ways, that no camera leaves
 _DETAILED = 0.9  # share of the differences of neighbours from which on detail is at risk
 _PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
 # Pixels from the reach of the noise to the training shift: the stronger the noise is against the
-# brightest detail, the more its faint tails cost, and the less lost detail does. Measured.
+# brightest detail, the more its faint tails cost, and the less lost detail does; weak noise gets
+# fewer pixels than it reaches. Measured.
 _TO_PEAK, _BEYOND = (0.01, 0.02, 0.065, 0.093), (-2, 0, 2, 4)
 _WHITE_SHIFT = 2
 

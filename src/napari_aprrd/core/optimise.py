@@ -53,7 +53,8 @@ def optimise(
     mixed = autocast(device, precision)
     notes = [checkpoint.begin(state, clock)]
     # Of a fixed number of steps, the same weights are promised; of a time budget, the best.
-    threads = Threads(may_change=config.minutes is not None and team.size == 1)
+    by_the_clock = config.minutes is not None and device.type == "cpu" and team.size == 1
+    threads = Threads(may_change=by_the_clock)
     try:
         while not state.ended:
             begun = clock.seconds

@@ -8,6 +8,7 @@ of the noise f lets through, which is seen in how f answers to a little more noi
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +82,11 @@ def noise_field(shape: tuple[int, ...], noise: NoiseReport, rng: np.random.Gener
     return np.asarray(np.fft.ifft2(white * np.sqrt(power / power.mean())).real)
 
 
-def noise_variance(noisy: Image, output: Array) -> Array:
+def noise_variance(noisy: Image, output: NDArray[Any]) -> NDArray[Any]:
     """Variance of the noise at each pixel, by brightness, measured where the output is flat.
+
+    It is a mean: the median deviation of `residual.NoiseCurve` is too small for skewed noise, of
+    few photons for example, which would then be taken for lost detail.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ def pays(x: Tensor) -> bool:
 
 
 def conv_upsampled(
-    x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, *, looks_up: bool = False
+    x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, *, looks_up: bool
 ) -> Tensor:
     """3x3 convolution, padded by 1, of x with its sides doubled (nearest) and joined by the skip.
 
