@@ -1,9 +1,11 @@
 """After how many seconds of training is an image denoised well?
 
     python benchmarks/first.py DATA [--image widefield_bpae_r] [--minutes 0.5] [--reach 34.5]
+    python benchmarks/first.py DATA --untrained
 
 DATA as in `quality.py`. Twenty times while a teacher trains, its averaged weights denoise the
-image; that does not count as time. PSNR is after an affine fit to the reference.
+image; that does not count as time. PSNR is after an affine fit to the reference. `--untrained`
+shows what the starting weights make of all images of one channel: the widget's first look.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ import argparse
 import time
 from pathlib import Path
 
+import numpy as np
 from quality import find_pairs
 
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import TrainConfig
 from napari_aprrd.core.progress import Progress, run
+from napari_aprrd.core.starter import first_look
 from napari_aprrd.core.train import train
 from napari_aprrd.metrics import evaluate
 
@@ -30,7 +34,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--reach", type=float, default=34.5, help="dB after an affine fit.")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--untrained", action="store_true")
     options = parser.parse_args()
+    if options.untrained:
+        untrained(options.data)
+        return
     (pair,) = find_pairs(options.data, [options.image])
     planes = ArrayPlanes(pair.noisy, pair.axes)
     image = planes.read(0, *(slice(0, n) for n in planes.sizes[0]))
@@ -52,6 +60,19 @@ def main() -> None:
 
     run(train(planes, TrainConfig(minutes=options.minutes, seed=options.seed)), look)
     print(f"{options.reach:g} dB{reached or ': not reached'}.")
+
+
+def untrained(data: Path) -> None:
+    """PSNR of the noisy images and of first looks at them."""
+    print("| image | noisy | first look | seconds |\n| --- | --- | --- | --- |")
+    for pair in find_pairs(data):
+        if pair.axes == "YX":
+            begun = time.perf_counter()
+            look = first_look(pair.noisy[None].astype(np.float32))[0]
+            seconds = time.perf_counter() - begun
+            noisy, first = (evaluate(image, pair.reference) for image in (pair.noisy, look))
+            cells = [pair.name, *(f"{s.psnr_fitted:.2f} / {s.psnr:.2f}" for s in (noisy, first))]
+            print(f"| {' | '.join(cells)} | {seconds:.1f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -437,3 +437,15 @@ def test_a_preview_covers_its_window_of_the_source(turned: dict[str, Any]) -> No
         expected = source.data_to_world((pixel[0] + 10, pixel[1] + 20))
         np.testing.assert_allclose(preview.data_to_world(pixel), expected)
     np.testing.assert_array_equal(preview.data, source.data[window])
+
+
+@pytest.mark.parametrize(("dtype", "top"), [("u1", 255), ("u2", 65535), ("f4", 1)])
+def test_a_picture_has_the_colours_of_the_layer(dtype: str, top: int) -> None:
+    plane = np.array([0, top / 2, top], "f4").reshape(1, 1, 3)
+    rgb = Image(np.zeros((1, 3, 3), dtype), rgb=True)
+    drawn = _layers.drawn(rgb, np.concatenate((plane, plane, 0 * plane)))
+    assert drawn.dtype == np.uint8
+    np.testing.assert_allclose(drawn[0], [[0, 0, 0], [127, 127, 0], [255, 255, 0]], atol=1)
+    red = Image(np.zeros((1, 3), dtype), colormap="red", contrast_limits=(0, top), gamma=0.5)
+    shown = _layers.drawn(red, plane)[0]
+    np.testing.assert_allclose(shown, [[0, 0, 0], [180, 0, 0], [255, 0, 0]], atol=1)

@@ -318,6 +318,19 @@ def shown(layer: Any, plane: Image) -> np.ndarray[Any, Any]:
     return np.moveaxis(values, 0, -1) if layer.rgb else values[0]
 
 
+def drawn(layer: Any, plane: Image) -> np.ndarray[Any, Any]:
+    """A plane (C, h, w) in the colours and contrast of the layer: (h, w, 3), uint8."""
+    values = shown(layer, plane)
+    if layer.rgb:
+        integers = np.issubdtype(values.dtype, np.integer)
+        colours = values[..., :3] / (np.iinfo(values.dtype).max if integers else 1)
+    else:
+        low, high = layer.contrast_limits
+        grey = ((values.astype(float) - low) / (high - low)).clip(0, 1) ** layer.gamma
+        colours = layer.colormap.map(grey.ravel()).reshape(*grey.shape, 4)[..., :3]
+    return np.asarray(255 * np.nan_to_num(colours).clip(0, 1)).astype(np.uint8)
+
+
 def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
     """Add a layer right above its source; on top where the source has gone."""
     names = {other.name for other in viewer.layers}

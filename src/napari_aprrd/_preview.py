@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import _layers
 from ._jobs import Preview, View
-from .core.patches import Planes
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-SIDE = 512  # pixels of the preview at most, from the middle of the plane
+SIDE = 512  # pixels of a view at most
 
 
 class LivePreview:
@@ -26,7 +25,6 @@ class LivePreview:
 
     def __init__(self, viewer: ViewerModel, layer: Any) -> None:
         self._viewer, self._source = viewer, layer
-        self._planes: Planes = _layers.layer_planes(layer)
         self._layer: Any = None
         self._dismissed = False
         self._view: View | None = None
@@ -59,11 +57,21 @@ class LivePreview:
             self._viewer.layers.remove(self._layer)
 
     def _look(self, event: object = None) -> None:
-        dims = self._viewer.dims
-        plane = _layers.current_plane(self._source, dims.point, dims.units)
-        height, width = self._planes.sizes[plane]
-        rows, columns = (_middle(n) for n in (height, width))
-        self._view = View(self._planes, plane, rows, columns)
+        self._view = view_of(self._viewer, self._source)
+
+
+def view_of(viewer: ViewerModel, layer: Any) -> View:
+    """The middle of the layer's plane on screen.
+
+    Raises
+    ------
+    UserError
+        If it is no image layer, or holds no numbers.
+    """
+    planes = _layers.layer_planes(layer)
+    plane = _layers.current_plane(layer, viewer.dims.point, viewer.dims.units)
+    rows, columns = (_middle(n) for n in planes.sizes[plane])
+    return View(planes, plane, rows, columns)
 
 
 def _middle(length: int) -> slice:

@@ -33,6 +33,26 @@ def test_a_few_steps_are_enough_for_a_first_look(kind: str) -> None:
     assert quality("starter") > evaluate(noisy, truth).psnr_fitted + 3
 
 
+@pytest.mark.parametrize("kind", ["white", "blobby", "line-x"])
+def test_a_first_look_needs_no_training(kind: str) -> None:
+    noisy, truth = noisy_cells((128, 128), kind=kind, seed=5)
+    image = noisy[None].astype(np.float32)
+    image[0, 7, 7] = np.nan
+    look = starter.first_look(image)[0]
+    assert np.isnan(look[7, 7])
+    assert np.isfinite(look).sum() == look.size - 1
+    look[7, 7] = truth[7, 7]
+    gained = evaluate(look, truth).psnr - evaluate(noisy, truth).psnr  # not fitted: units are right
+    assert gained > 5
+
+
+def test_a_first_look_takes_each_channel_by_itself() -> None:
+    one, two = (noisy_cells((64, 64), seed=seed)[0][None].astype(np.float32) for seed in (0, 1))
+    both = starter.first_look(np.concatenate((one, 3 * two + 50)))
+    np.testing.assert_allclose(both[:1], starter.first_look(one), rtol=1e-4)
+    np.testing.assert_allclose(both[1:], 3 * starter.first_look(two) + 50, rtol=1e-3)
+
+
 def test_students_start_from_theirs() -> None:
     planes, teacher = noisy_planes(), random_denoiser(width=4)
     student = run(distill(teacher, planes, DistillConfig(**FEW)), None)

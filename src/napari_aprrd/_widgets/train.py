@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from .. import _commands
 from ..core.config import TrainConfig
+from .first_look import FirstLook
 from .job_widget import JobWidget
 from .noise_panel import NoisePanel
 
@@ -36,16 +37,25 @@ class TrainWidget(JobWidget[TrainConfig]):
         self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
         super().__init__(napari_viewer)
         self.picker.changed.connect(self.noise.clear)
-        self.panel.idle.connect(self.noise.setVisible)  # make room for the run
+        self.picker.changed.connect(self._look)
+        for part in (self.look, self.noise):  # make room for the run
+            self.panel.idle.connect(part.setVisible)
         self.next.clicked.connect(lambda: _commands.open_widget(self.viewer, "Distill (RD)"))
         self.denoise.clicked.connect(lambda: _commands.denoise_layer(self.viewer))
         self.models.chooser.currentTextChanged.connect(self._on_model_chosen)
         self._on_model_chosen(self.models.name)
+        self._look()
 
     def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
-        """The noise report and the next steps."""
+        """A first look, the noise report and the next steps."""
+        self.look = FirstLook(self.viewer)
         self.noise = NoisePanel(lambda: self.picker.planes())
-        return [self.noise], [self.next, self.denoise]
+        return [self.look, self.noise], [self.next, self.denoise]
+
+    def reset_choices(self, event: object = None) -> None:
+        """Follow the viewer's list of layers."""
+        super().reset_choices(event)
+        self._look()
 
     def make_job(self, config: TrainConfig, path: Path) -> Job[Denoiser]:
         """Training on what is chosen."""
@@ -66,6 +76,10 @@ class TrainWidget(JobWidget[TrainConfig]):
             return describe_device(config.device), seconds
 
         return measure
+
+    def _look(self, *_: object) -> None:
+        layers = self.picker.layers.value
+        self.look.of(layers[0] if layers else None)
 
     def _on_model_chosen(self, name: Any) -> None:
         self.next.setEnabled(bool(name))

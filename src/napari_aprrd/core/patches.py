@@ -79,15 +79,7 @@ class Normalisation:
 
     @classmethod
     def measure(cls, planes: Planes, *, seed: int = 0, windows: int = 32) -> Normalisation:
-        """Measure mean and standard deviation on random windows of the planes.
-
-        Pixels beyond the 1st and 99th percentile count as these: a few hot ones have no say.
-
-        Raises
-        ------
-        UserError
-            If the images are constant or hold no finite pixel.
-        """
+        """Measure mean and standard deviation on random windows of the planes, see `of`."""
         rng, places = np.random.default_rng(seed), Places(planes.sizes)
         pixels = np.concatenate(
             [
@@ -96,9 +88,22 @@ class Normalisation:
             ],
             axis=1,
         )
+        return cls.of(pixels)
+
+    @classmethod
+    def of(cls, pixels: Image) -> Normalisation:
+        """Mean and standard deviation of pixels, (C, N).
+
+        Those beyond the 1st and 99th percentile count as these: a few hot ones have no say.
+
+        Raises
+        ------
+        UserError
+            If the images are constant or hold no finite pixel.
+        """
         if not np.isfinite(pixels).any(axis=1).all():
             raise UserError("The image has no finite pixels (all NaN or infinite).")
-        pixels[~np.isfinite(pixels)] = np.nan
+        pixels = np.where(np.isfinite(pixels), pixels, np.nan)
         low, high = np.nanpercentile(pixels, [1, 99], axis=1)
         sparse = high <= low  # bright spots on a constant background
         low = np.where(sparse, np.nanmin(pixels, axis=1), low)

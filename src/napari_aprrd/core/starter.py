@@ -11,9 +11,11 @@ from typing import Literal
 from safetensors.torch import load_file
 from torch import nn
 
+from .calibration import Calibration
 from .config import DistillConfig, TrainConfig
 from .denoiser import Architecture, Denoiser
 from .networks import PerChannel
+from .patches import Image, Normalisation
 
 Name = Literal["teacher", "student"]
 
@@ -48,6 +50,33 @@ def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
     for network in _networks(denoiser.network):
         network.load_state_dict(weights)
     return True
+
+
+def first_look(noisy: Image) -> Image:
+    """Denoise with the starting student as it is: seconds before training, and less good.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (C, H, W), float32
+
+    Returns
+    -------
+    ndarray, shape (C, H, W), float32
+        Each channel by itself, with the mean and contrast of the noisy one. Pixels that are
+        not finite stay as they are.
+
+    Raises
+    ------
+    UserError
+        If the image is constant or holds no finite pixel.
+    """
+    channels = len(noisy)
+    size = Architecture.of(FITTING["student"], channels=channels, separate=True)
+    student = Denoiser.fresh(size, Normalisation.of(noisy.reshape(channels, -1)), 0)
+    begin(student, DistillConfig())
+    output = student.predict(noisy)
+    before, after = (image.reshape(channels, -1) for image in (noisy, output))
+    return Calibration.measure(before, after).apply(output)
 
 
 def _fits(denoiser: Denoiser, wanted: Architecture) -> bool:
