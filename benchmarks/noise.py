@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 
 
 def main() -> None:
-    print("| image | truth, x | report, x | truth, y | report, y | error | at 32 px | flat places |")
+    print("| image | truth, x | report, x | truth, y | report, y | error | at 32 px | flat |")
     print(f"|{' --- |' * 8}")
     for pair in find_pairs(Path(sys.argv[1])):
         report = inspect_noise(pair.noisy, axes=pair.axes)
