@@ -12,6 +12,7 @@ from scipy import ndimage
 from napari_aprrd.core.adapt import (
     adapt_distillation,
     adapt_training,
+    channels_are_separate,
     target_shifts,
 )
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
@@ -182,3 +183,18 @@ def test_images_whose_noise_cannot_be_measured_are_still_learnt_from() -> None:
     assert "measure its noise" in reports[0].note
     assert "noise" not in teacher.record
     assert teacher.record["train"]["config"]["shift"] == TrainConfig().shift
+
+
+@pytest.mark.parametrize(
+    ("settings", "colours", "separate"),
+    [
+        *(({}, False, True), ({}, True, True)),
+        *(({"start": "scratch"}, True, False), ({"width": 24}, True, False)),
+        *(({"preset": "paper"}, True, False), ({"start": "scratch"}, False, True)),
+        *(({"channels": "together"}, True, False), ({"channels": "separate"}, True, True)),
+    ],
+)
+def test_colours_learn_together_only_from_random_weights(
+    settings: dict[str, Any], colours: bool, separate: bool
+) -> None:
+    assert channels_are_separate(TrainConfig.of(**settings), colours) is separate

@@ -263,11 +263,11 @@ def test_only_crops_of_large_images_are_read(kind: str, teacher: Denoiser) -> No
         *(("together", False, False), ("separate", True, True)),
     ],
 )
-def test_channels_have_networks_of_their_own_unless_they_are_colours(
+def test_channels_have_networks_of_their_own_unless_they_are_colours_from_scratch(
     setting: str, colours: bool, separate: bool, tmp_path: Path
 ) -> None:
     planes = MemoryPlanes([noisy_image(3, 64, 64)], colours=colours)
-    teacher, _ = drive(train(planes, TrainConfig.of(TRAIN, channels=setting)))
+    teacher, _ = drive(train(planes, TrainConfig.of(TRAIN, channels=setting, start="scratch")))
     student, _ = drive(distill(teacher, planes, DISTILL))
     for model in (teacher, student):
         assert model.architecture.separate is separate

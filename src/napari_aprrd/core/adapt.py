@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import starter
 from .config import ALL_SHIFTS, DenoiseConfig, DistillConfig, TrainConfig
 from .noise import NoiseReport
 from .patches import Image, Planes, some_windows
@@ -56,9 +57,13 @@ def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
     """Whether each channel gets a network of its own.
 
     Stains show different things: one network for all of them learns more slowly and may carry
-    structure from one channel into another. The colours of a picture show the same.
+    structure from one channel into another. The colours of a picture show the same, and from
+    random weights they learn better together; but the starting weights, which are for one channel,
+    are worth more.
     """
-    return config.channels == "separate" or (config.channels == "auto" and not colours)
+    if config.channels != "auto":
+        return config.channels == "separate"
+    return not colours or starter.fits(config)
 
 
 def target_shifts(

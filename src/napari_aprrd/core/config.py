@@ -236,7 +236,7 @@ class TrainConfig(_Schedule):
     channels: Channels = Field(
         "auto",
         description="One network for all channels 'together', or one for each, 'separate'. 'auto': "
-        "together for the colours of a picture, else separate.",
+        "separate, but for the colours of a picture that start from scratch.",
     )
     width: int = Field(
         16, ge=1, le=512, description="Features of the U-Net's encoders; the paper has 48."

@@ -32,6 +32,13 @@ def path_of(name: Name) -> Path:
     return Path(__file__).parent / "starter" / f"{name}.safetensors"
 
 
+def fits(config: TrainConfig) -> bool:
+    """Whether a teacher of one channel with these settings starts from the weights."""
+    wanted = FITTING["teacher"]
+    size = (config.width, config.depth)
+    return config.start == "starter" and size == (wanted.width, wanted.depth)
+
+
 def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
     """Give a fresh denoiser the starting weights, if they are wanted and fit.
 
