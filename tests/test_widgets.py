@@ -107,6 +107,21 @@ def test_a_first_look_is_of_the_chosen_layer_in_its_colours(
     assert not _messages()
 
 
+def test_a_first_look_is_taken_once(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    monkeypatch.setattr(
+        "napari_aprrd._widgets.first_look._before_and_after", lambda *_: looks.append(1)
+    )
+    widget = _widget(qtbot, TrainWidget, viewer)
+    qtbot.waitUntil(lambda: bool(looks), timeout=20_000)
+    viewer.add_points(name="other")
+    widget.picker.part.value = "Plane on screen"
+    qtbot.wait(600)
+    assert len(looks) == 1
+
+
 def test_training_gives_a_model_by_name_and_enables_the_next_step(trained: TrainWidget) -> None:
     assert list(session) == ["cells APR"]
     assert trained.models.name == "cells APR"

@@ -44,10 +44,11 @@ class FirstLook(QWidget):
         self._show(None)
 
     def of(self, layer: Any) -> None:
-        """Look at a layer; None: at nothing."""
-        if layer is not self._layer:
-            self._show(None)
+        """Look at a layer, once; None: at nothing."""
+        if layer is self._layer:  # whatever else has changed: a run adds layers, too
+            return
         self._layer = layer
+        self._show(None)
         self._latest.drop()
         if layer is None:
             return

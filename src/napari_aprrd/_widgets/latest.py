@@ -26,7 +26,7 @@ class Latest(QObject):
         self._on_result = on_done
         self._wanted: Callable[[], Any] | None = None
         self._task: Task | None = None
-        self._dropped = False
+        self._outdated = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(400)
@@ -34,23 +34,23 @@ class Latest(QObject):
 
     def do(self, function: Callable[[], Any]) -> None:
         """Run this one instead of those before it."""
-        self._wanted, self._dropped = function, True
+        self._wanted, self._outdated = function, True
         self._timer.start()
 
     def drop(self) -> None:
         """Run nothing; a result that comes yet is of no interest."""
-        self._wanted, self._dropped = None, True
+        self._wanted, self._outdated = None, True
         self._timer.stop()
 
     def _run(self) -> None:
         if self._task is not None or self._wanted is None:
             return  # the end of the one that runs starts the next
-        function, self._wanted, self._dropped = self._wanted, None, False
+        function, self._wanted, self._outdated = self._wanted, None, False
         self._task = Task(function, self._on_done, owner=self)
 
     def _on_done(self, result: Any) -> None:
         self._task = None
-        if not self._dropped:
+        if not self._outdated:
             self._on_result(result)
         elif self._wanted is not None:
             self._timer.start()

@@ -171,7 +171,7 @@ class _Schedule(Config):
     start: Literal["starter", "scratch"] = Field(
         "starter",
         description="Weights to start from: 'starter' ones that know images and noise in general "
-        "(for networks of the default size; no colours), from which a teacher learns at 1e-3 "
+        "(for networks of the default size, one channel each), from which a teacher learns at 1e-3 "
         "unless a rate is given; or from 'scratch'.",
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
