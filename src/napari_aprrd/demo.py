@@ -18,6 +18,7 @@ from .io import Picture, write_picture
 from .metrics import Scores, evaluate
 
 SHAPE = (4, 256, 256)  # TYX
+APR_MINUTES, RD_MINUTES = 0.55, 0.35  # so that it takes about a minute on any machine
 
 
 def run_demo(out: Path) -> dict[str, Scores]:
@@ -39,10 +40,10 @@ def run_demo(out: Path) -> dict[str, Scores]:
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
     noisy, truth = noisy_cells(SHAPE)
     begun = time.perf_counter()
-    teacher = train_apr(noisy, axes="TYX")
+    teacher = train_apr(noisy, axes="TYX", minutes=APR_MINUTES)
     apr = denoise(noisy, teacher, axes="TYX")
     seconds = {"APR": time.perf_counter() - begun}
-    student = distill_rd(teacher, noisy, axes="TYX")
+    student = distill_rd(teacher, noisy, axes="TYX", minutes=RD_MINUTES)
     rd = denoise(noisy, student, axes="TYX")
     seconds["RD"] = time.perf_counter() - begun
     images: dict[str, NDArray[Any]] = {"noisy": noisy, "APR": apr, "RD": rd}

@@ -47,6 +47,7 @@ def join_upsampled(x: Tensor, skip: Tensor) -> Tensor:
     Parameters
     ----------
     x : Tensor, shape (B, C, 1 + H / 2, W / 2)
+        Half of an odd H is rounded up, as the pool does.
     skip : Tensor, shape (B, K, 1 + H, W)
 
     Returns
@@ -67,7 +68,8 @@ def turn_back(features: list[Tensor], size: tuple[int, int], shift: int) -> Tens
     features : list of Tensor
         Of the image turned clockwise by 0, 90, 180, 270 degrees, one after the other along the
         batch: one tensor (4 B, C, 1 + H, W) of a square image, else four, (B, C, 1 + H, W) or
-        (B, C, 1 + W, H).
+        (B, C, 1 + W, H). The last `shift` rows of each, which are moved out of the image, may
+        be missing.
     size : (H, W)
         Of the image.
     shift : int
@@ -79,7 +81,8 @@ def turn_back(features: list[Tensor], size: tuple[int, int], shift: int) -> Tens
     batch, c = sum(len(f) for f in features) // 4, features[0].shape[1]
     flat = [f.permute(0, 2, 3, 1).reshape(-1, c) for f in features]
     pixels = flat[0] if len(flat) == 1 else torch.cat(flat)  # (4 B (H + 1) W, C)
-    place = (batch, *size, shift, pixels.device)
+    rows = tuple(features[turns % len(features)].shape[2] for turns in range(4))
+    place = (batch, *size, shift, rows, pixels.device)
     joined: Tensor = _Gather.apply(pixels, place)  # type: ignore[no-untyped-call]
     return joined.view(batch, *size, 4 * c).permute(0, 3, 1, 2)
 
@@ -111,14 +114,15 @@ class _JoinUpsampled(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, skip: Tensor) -> Tensor:
         ctx.shape = x.shape
         upsampled = F.interpolate(x, scale_factor=2.0, mode="nearest")
-        return torch.cat((upsampled[:, :, 1:], skip), dim=1)
+        return torch.cat((upsampled[:, :, 1 : 1 + skip.shape[2]], skip), dim=1)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         (gradient,), channels = gradients, ctx.shape[1]
         of_x = gradient.new_empty(ctx.shape).contiguous(memory_format=torch.channels_last)
         of_x[:, :, 0].zero_()
-        of_x[:, :, 1:] = F.avg_pool2d(gradient[:, :channels, 1:], 2, divisor_override=1)  # a sum
+        of_pixels = gradient[:, :channels, 1:]
+        of_x[:, :, 1:] = F.avg_pool2d(of_pixels, 2, ceil_mode=True, divisor_override=1)  # a sum
         return of_x, gradient[:, channels:]
 
 
@@ -135,27 +139,30 @@ class _Gather(torch.autograd.Function):
 
 
 @functools.lru_cache(maxsize=8)
-def _sources(batch: int, height: int, width: int, shift: int, device: torch.device) -> Tensor:
+def _sources(
+    batch: int, height: int, width: int, shift: int, rows: tuple[int, ...], device: torch.device
+) -> Tensor:
     """For each image, pixel and rotation: which pixel of the features, (B * H * W * 4,)."""
     begun, rotations = 0, []
     for turns in range(4):
         h, w = (height, width) if turns % 2 == 0 else (width, height)
-        frame = torch.arange(w, (1 + h) * w, device=device, dtype=torch.int32).view(h, w)
+        of_one = rows[turns] * w
+        frame = torch.arange(w, of_one, device=device, dtype=torch.int32).view(-1, w)
         zeros = torch.arange(w, device=device, dtype=torch.int32).expand(min(shift, h), w)
         turned = torch.rot90(torch.cat((zeros, frame[: max(h - shift, 0)])), turns)
-        images = (1 + h) * w * torch.arange(batch, device=device, dtype=torch.int32)
+        images = of_one * torch.arange(batch, device=device, dtype=torch.int32)
         rotations.append(begun + images[:, None, None] + turned)  # (B, H, W)
-        begun += batch * (1 + h) * w
+        begun += batch * of_one
     return torch.stack(rotations, dim=-1).flatten()
 
 
 @functools.lru_cache(maxsize=8)
 def _targets(
-    batch: int, height: int, width: int, shift: int, device: torch.device
+    batch: int, height: int, width: int, shift: int, rows: tuple[int, ...], device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The inverse of `_sources`, and which pixels of the features go nowhere."""
-    sources = _sources(batch, height, width, shift, device)
-    pixels = 2 * batch * ((1 + height) * width + (1 + width) * height)
+    sources = _sources(batch, height, width, shift, rows, device)
+    pixels = batch * (width * (rows[0] + rows[2]) + height * (rows[1] + rows[3]))
     targets = torch.full((pixels,), -1, device=device, dtype=torch.int32)
     targets[sources.long()] = torch.arange(len(sources), device=device, dtype=torch.int32)
     return targets.clamp(min=0), (targets < 0).nonzero()[:, 0]

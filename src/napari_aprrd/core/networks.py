@@ -168,16 +168,22 @@ class BlindSpotNetwork(nn.Module):
 
     def forward(self, image: Tensor, shift: int) -> Tensor:
         """Denoise (B, C, H, W) with one blind spot; sides are multiples of 2 ** depth."""
-        return self._at(self._features(image), image, shift)
+        return self._at(self._features(image, shift), image, shift)
 
     def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
         """Targets T = {f_s(y)} of one U-Net pass: (B, C, H, W) -> (B, j, C, H, W)."""
-        features = self._features(image)
+        shifts = tuple(shifts)
+        features = self._features(image, min(shifts))
         return torch.stack([self._at(features, image, shift) for shift in shifts], dim=1)
 
-    def _features(self, image: Tensor) -> list[Tensor]:
-        """U-Net features of the image turned clockwise by 0, 90, 180, 270 degrees."""
+    def _features(self, image: Tensor, shift: int) -> list[Tensor]:
+        """U-Net features of the image turned clockwise by 0, 90, 180, 270 degrees.
+
+        The last rows of each, which the shift moves out of the image, are left out: since the
+        U-Net looks up, no other row sees them.
+        """
         turned = [torch.rot90(image, -r, (2, 3)) for r in range(4)]
+        turned = [t[:, :, : max(t.shape[2] - shift, 1)] for t in turned]
         if image.shape[2] == image.shape[3]:
             return [self._unet(turned)]
         upright, sideways = (self._unet(turned[start::2]).chunk(2) for start in (0, 1))

@@ -40,7 +40,7 @@ def conv_upsampled(
     weight, bias : Tensor, shapes (K, C + S, 3, 3) and (K,)
     looks_up : bool
         Maps have a row of zeros on top, (B, C, 1 + H / 2, W / 2) and (B, S, 1 + H, W), as in
-        `looking_up`; the last row of the output is then of no use.
+        `looking_up`; the last row of the output is then of no use. Half of an odd H is rounded up.
 
     Returns
     -------
