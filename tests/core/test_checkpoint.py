@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from napari_aprrd.core import checkpoint as checkpoint_module
 from napari_aprrd.core import distill as distill_module
+from napari_aprrd.core import optimise as optimise_module
 from napari_aprrd.core import reading
 from napari_aprrd.core import train as train_module
 from napari_aprrd.core.checkpoint import Checkpoint, look
@@ -150,6 +151,18 @@ def test_the_precision_is_chosen_once(path: Path, monkeypatch: Patch) -> None:
     assert resumed.record["train"]["config"]["precision"] == "bfloat16"
 
 
+def test_the_scale_of_float16_gradients_is_gone_on_with(path: Path, monkeypatch: Patch) -> None:
+    """On a GPU; a processor can do it too, slowly."""
+    monkeypatch.setattr(optimise_module, "pick_precision", lambda *_, **__: "float16")
+    whole, reports = drive(job_of("distill"))
+    losses = [report.loss for report in reports if report.loss is not None]
+    assert losses[-1] < losses[0]
+    interrupt(job_of("distill", Checkpoint(path)), 7)
+    assert look(path).numbers["scaler"]["scale"] > 1
+    resumed, _ = drive(job_of("distill", Checkpoint(path)))
+    assert same_weights(resumed, whole)
+
+
 def test_within_a_time_budget_the_same_targets_and_the_time_worked_count(
     path: Path, monkeypatch: Patch
 ) -> None:
@@ -259,7 +272,9 @@ def test_checkpoints_are_seldom_and_take_little_of_the_time(
     denoiser, clock = random_denoiser("student-1.00M"), Clock()
     sampler = reading.CropSampler(noisy_planes(), denoiser.normalisation, batch=1, patch=32, seed=0)
     state, checkpoint, now = (
-        State.fresh(denoiser.network, Lesson(sampler, 0)),
+        State.fresh(
+            denoiser.network, Lesson(sampler, 0), torch.amp.GradScaler("cpu", enabled=False)
+        ),
         Checkpoint(path),
         [0.0],
     )

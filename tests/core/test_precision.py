@@ -10,7 +10,12 @@ import torch
 from napari_aprrd.core import precision
 from napari_aprrd.core.losses import apr_loss
 from napari_aprrd.core.networks import BlindSpotNetwork
-from napari_aprrd.core.precision import Precision, autocast, pick_precision
+from napari_aprrd.core.precision import (
+    Precision,
+    autocast,
+    gradient_scaler,
+    pick_precision,
+)
 from napari_aprrd.core.replace import replacer_maps
 
 CPU = torch.device("cpu")
@@ -56,23 +61,39 @@ def test_where_there_is_no_such_kernel_float32_is_taken(monkeypatch: pytest.Monk
     assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
 
 
-def test_a_gpu_without_bfloat16_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
-    assert pick_precision(torch.device("cuda"), "auto", blind_spot=True) == "float32"
+@pytest.mark.parametrize(("float16", "picked"), [(1.0, "float16"), (2.0, "float32")])
+def test_on_a_gpu_without_bfloat16_units_float16_is_tried(
+    monkeypatch: pytest.MonkeyPatch, float16: float, picked: Precision
+) -> None:
+    def supported(including_emulation: bool = True) -> bool:
+        return including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    pretend(monkeypatch, float32=2.0, bfloat16=0.5, float16=float16)
+    assert pick_precision(torch.device("cuda"), "auto", blind_spot=True) == picked
 
 
-def test_gradients_are_those_of_float32_but_for_rounding() -> None:
+def test_float16_is_for_gpus() -> None:
+    assert pick_precision(CPU, "float16", blind_spot=True) == "float32"
+    assert pick_precision(torch.device("cuda"), "float16", blind_spot=True) == "float16"
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_gradients_are_those_of_float32_but_for_rounding(name: Precision) -> None:
     """Also through f^, which passes the same weights without gradient first."""
     torch.manual_seed(0)
     network = BlindSpotNetwork(1, width=8, depth=2)
     noisy = torch.rand(2, 1, 32, 32)
     maps = replacer_maps(2, 32, 32, window=3, generator=torch.Generator().manual_seed(0))
     found = []
-    for name in ("float32", "bfloat16"):
+    ways: tuple[Precision, ...] = ("float32", name)
+    for way in ways:
         network.zero_grad()
-        with autocast(CPU, name):
+        scaler = gradient_scaler(CPU, way)
+        with autocast(CPU, way):
             loss = apr_loss(lambda image: network(image, 3), noisy, maps)
-        loss.backward()  # type: ignore[no-untyped-call]
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.unscale_(torch.optim.SGD(network.parameters()))
         found.append(torch.cat([p.grad.flatten() for p in network.parameters()]))  # type: ignore[union-attr]
         assert all(p.dtype == torch.float32 for p in network.parameters())
     assert torch.cosine_similarity(*found, dim=0) > 0.995

@@ -89,7 +89,7 @@ def target_shifts(
     if not noise.hardly_correlated:
         return tuple(range(config.shift + 1))
     normalisation = teacher.normalisation
-    precision: Precision = "bfloat16" if config.precision == "bfloat16" else "float32"
+    precision: Precision = "float32" if config.precision == "auto" else config.precision
     errors = np.zeros(len(ALL_SHIFTS))
 
     def outputs(values: Image) -> Image:

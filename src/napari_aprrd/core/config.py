@@ -174,9 +174,10 @@ class _Schedule(Config):
         "(for networks of the default size, one channel each), from which a teacher learns at 1e-3 "
         "unless a rate is given; or from 'scratch'.",
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="Of the convolutions in training. 'auto' tries which one is faster here.",
+        description="Of the convolutions in training. 'auto' tries whether half the bits are "
+        "faster: 'bfloat16', on GPUs without it 'float16'.",
     )
     seed: int = Field(
         0, ge=0, lt=2**63, description="Same seed, device, data and steps: same weights."

@@ -227,7 +227,7 @@ class Denoiser:
             Of T.
         config : DenoiseConfig
             Its tile and device are used.
-        precision : {"float32", "bfloat16"}
+        precision : {"float32", "bfloat16", "float16"}
             Of the network's computations.
 
         Returns

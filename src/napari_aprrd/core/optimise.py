@@ -15,7 +15,7 @@ from .config import DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .lesson import Batch, Lesson
 from .memory import is_out_of_memory
-from .precision import autocast, pick_precision
+from .precision import autocast, gradient_scaler, pick_precision
 from .progress import STOP, Clock, Progress, Signal, report
 from .state import LOOK_EVERY, State
 from .threads import Threads
@@ -46,11 +46,11 @@ def optimise(
     dict
         Steps, seconds, whether it was stopped, the step of the weights that were kept.
     """
-    state = State.fresh(denoiser.network, lesson)
-    team, best = lesson.team, state.best
-    device = next(state.network.parameters()).device
+    device = next(denoiser.network.parameters()).device
     precision = pick_precision(device, config.precision, blind_spot=denoiser.is_teacher)
     mixed = autocast(device, precision)
+    state = State.fresh(denoiser.network, lesson, gradient_scaler(device, precision))
+    team, best = lesson.team, state.best
     notes = [checkpoint.begin(state, clock)]
     # Of a fixed number of steps, the same weights are promised; of a time budget, the best.
     by_the_clock = config.minutes is not None and device.type == "cpu" and team.size == 1
@@ -130,7 +130,8 @@ def _step(
                 raise
         note = state.split(len(batch.values))  # here, where the error holds no memory any more
     state.lesson.team.average(state.network.parameters())
-    state.optimizer.step()
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
     state.step += 1
     return note
 
@@ -144,7 +145,7 @@ def _gradients(state: State, batch: Batch, mixed: AbstractContextManager[Any]) -
         share = float(part.learnt.sum() / learnt)  # exactly 1 where there is one part
         with mixed:
             loss = state.lesson.loss(state.network, part) * share
-        loss.backward()  # type: ignore[no-untyped-call]
+        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         losses.append(loss.detach())
     return torch.stack(losses).sum()
 

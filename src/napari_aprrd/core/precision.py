@@ -10,7 +10,7 @@ import torch
 
 from .networks import BlindSpotNetwork, Student
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "float16"]
 _WORTH = 1.1  # times faster; below that, float32 is the better choice
 _RUNS = 3
 
@@ -18,9 +18,14 @@ _RUNS = 3
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
     """Context in which networks compute in this precision; weights and losses stay float32."""
     # Without the cache: weights cast within no_grad (f^) would be taken for the step's own.
-    return torch.autocast(
-        device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False
-    )
+    dtype = torch.float16 if precision == "float16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=precision != "float32", cache_enabled=False)
+
+
+def gradient_scaler(device: torch.device, precision: Precision) -> torch.amp.GradScaler:
+    """Scale losses so that small gradients do not vanish in float16; else do nothing."""
+    # A gradient of a bias, the sum over all pixels, overflows at PyTorch's own first scale.
+    return torch.amp.GradScaler(device.type, init_scale=2.0**12, enabled=precision == "float16")
 
 
 def pick_precision(
@@ -31,24 +36,24 @@ def pick_precision(
     Parameters
     ----------
     device : torch.device
-    precision : {"auto", "float32", "bfloat16"}
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        Without a GPU, float32 is taken for float16, for which processors have no units.
     blind_spot : bool
         Whether it is for a blind-spot network, not for a student.
     """
+    if precision == "float16" and device.type == "cpu":
+        return "float32"
     return _faster(device, blind_spot) if precision == "auto" else precision
 
 
 @functools.cache
 def _faster(device: torch.device, blind_spot: bool) -> Precision:
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        return "float32"
+    half: Precision = "bfloat16"
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        half = "float16"  # GPUs before Ampere
     try:
-        return (
-            "bfloat16"
-            if _WORTH * _seconds(device, "bfloat16", blind_spot)
-            < _seconds(device, "float32", blind_spot)
-            else "float32"
-        )
+        seconds = _seconds(device, half, blind_spot)
+        return half if _WORTH * seconds < _seconds(device, "float32", blind_spot) else "float32"
     except RuntimeError:  # there is no such kernel here
         return "float32"
 

@@ -74,6 +74,8 @@ class State:
         Its running average.
     optimizer : Adam
         Of the network.
+    scaler : GradScaler
+        Keeps small gradients from vanishing in float16; else does nothing.
     lesson : Lesson
     best : Best
     step : int
@@ -91,6 +93,7 @@ class State:
     network: nn.Module
     average: nn.Module
     optimizer: torch.optim.Adam
+    scaler: torch.amp.GradScaler
     lesson: Lesson
     best: Best = field(default_factory=Best)
     step: int = 0
@@ -101,11 +104,11 @@ class State:
     recent: list[Tensor] = field(default_factory=list)
 
     @classmethod
-    def fresh(cls, average: nn.Module, lesson: Lesson) -> State:
+    def fresh(cls, average: nn.Module, lesson: Lesson, scaler: torch.amp.GradScaler) -> State:
         """Before the first step; the average is the start, and follows."""
         network = copy.deepcopy(average)
         optimizer = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999), fused=True)
-        return cls(network, average, optimizer, lesson)
+        return cls(network, average, optimizer, scaler, lesson)
 
     @property
     def ended(self) -> bool:
@@ -132,7 +135,8 @@ class State:
         }
         numbers = {name: getattr(self, name) for name in _NUMBERS}
         best = {name: getattr(self.best, name) for name in _LOOKS}
-        return Snapshot(tensors, {**numbers, "best": best, "lesson": self.lesson.state()})
+        parts = {"scaler": self.scaler.state_dict(), "lesson": self.lesson.state()}
+        return Snapshot(tensors, {**numbers, "best": best, **parts})
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a snapshot, to the last bit.
@@ -153,6 +157,7 @@ class State:
             ):
                 for name in names:
                     setattr(target, name, numbers[name])
+            self.scaler.load_state_dict(snapshot.numbers.get("scaler", {}))
             self.lesson.restore(snapshot.numbers["lesson"])
             self.recent.clear()
         except UserError:  # of the source
