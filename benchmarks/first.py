@@ -1,6 +1,6 @@
 """After how many seconds of training is an image denoised well?
 
-    python benchmarks/first.py DATA [--image widefield_bpae_r] [--minutes 0.5] [--reach 34.5]
+    python benchmarks/first.py DATA [--image widefield_bpae_r] [--minutes 0.5] [--scratch]
     python benchmarks/first.py DATA --untrained
 
 DATA as in `quality.py`. Twenty times while a teacher trains, its averaged weights denoise the
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--reach", type=float, default=34.5, help="dB after an affine fit.")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scratch", action="store_true", help="Start from random weights.")
     parser.add_argument("--untrained", action="store_true")
     options = parser.parse_args()
     if options.untrained:
@@ -58,7 +59,8 @@ def main() -> None:
             reached = f" after {looked:.1f} s, {progress.step} steps"
         begun = time.process_time() - worked
 
-    run(train(planes, TrainConfig(minutes=options.minutes, seed=options.seed)), look)
+    start = "scratch" if options.scratch else "starter"
+    run(train(planes, TrainConfig(minutes=options.minutes, seed=options.seed, start=start)), look)
     print(f"{options.reach:g} dB{reached or ': not reached'}.")
 
 

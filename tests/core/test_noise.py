@@ -130,6 +130,21 @@ def test_a_pattern_that_stays_is_told_from_noise() -> None:
     assert report_on(flat(128)).between_planes is None
 
 
+def test_what_the_next_plane_shows_too_is_not_taken_for_noise() -> None:
+    grain = np.random.default_rng(8).normal(0, 1, (256, 256))
+    texture = 10 / 0.2821 * ndimage.gaussian_filter(grain, 1)  # as strong as the noise
+    alone = report_on(flat() + texture)
+    assert alone.correlation["x"][0] > 0.25
+    film = report_on(*(flat(seed=seed) + texture for seed in range(3)))
+    assert np.abs(film.correlation["x"]).max() < 0.05
+    assert film.sigma == pytest.approx(10, rel=0.05)
+
+
+def test_planes_of_other_brightness_are_not_compared() -> None:
+    report = report_on(flat(mean=100), 10 * flat(mean=100, seed=1))
+    assert report.read == pytest.approx(10, rel=0.1)
+
+
 def test_invalid_pixels_are_left_out() -> None:
     image = flat()
     expected = report_on(image)

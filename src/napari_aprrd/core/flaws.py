@@ -6,15 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .autocorrelation import Array
-from .patches import Image, Planes
+from .patches import Image
 
 SIDE = 16  # pixels: of the blocks that are looked at
 _PILE = 0.002  # share of the pixels at the very end of the range that is no chance
 _STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
 _JPEG_BLOCK = 8  # pixels
 _BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
-
-Place = tuple[int, slice, slice]  # plane, rows, columns
 
 
 def pile(pixels: NDArray[np.float32], end: float) -> float:
@@ -23,19 +21,16 @@ def pile(pixels: NDArray[np.float32], end: float) -> float:
     return share if share > _PILE else 0.0
 
 
-def between_planes(planes: Planes, places: list[Place]) -> float | None:
+def between_planes(pairs: list[tuple[Image, Image]]) -> float | None:
     """Correlation of the fine grain of windows with that of the next plane at the same place.
 
     The median of the blocks' correlations: structure, which is the same too, is in the minority.
     """
     found = []
-    for plane, rows, columns in places:
-        if plane + 1 >= len(planes.sizes) or planes.sizes[plane] != planes.sizes[plane + 1]:
+    for pair in pairs:
+        if min(pair[0].shape) < SIDE or not all(np.isfinite(window).all() for window in pair):
             continue
-        here, there = (planes.read(p, rows, columns)[0] for p in (plane, plane + 1))
-        if min(here.shape) < SIDE or not (np.isfinite(here).all() and np.isfinite(there).all()):
-            continue
-        a, b = (_tiles(_grain(image)) for image in (here, there))
+        a, b = (_tiles(_grain(window)) for window in pair)
         scale = a.std((1, 2)) * b.std((1, 2))
         found.append((a * b).mean((1, 2))[scale > 0] / scale[scale > 0])
     together = np.concatenate(found) if found else np.empty(0)

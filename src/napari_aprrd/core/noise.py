@@ -11,6 +11,7 @@ from .config import Config
 from .errors import UserError
 from .flaws import SIDE, between_planes, is_jpeg, pile, stripes
 from .patches import Image, Planes, some_windows
+from .reading import Place
 
 WINDOW, WINDOWS = 256, 16
 _FLAT = 0.05  # share of the blocks of a brightness that is taken for flat
@@ -20,6 +21,8 @@ _HARDLY = 0.2  # below this, a blind spot of one pixel hides nearly all of a pix
 _SMOOTH = 0.72  # correlation at lag 1, both ways, that no camera leaves
 _DETAILED = 0.9  # share of the differences of neighbours from which on detail is at risk
 _PATTERN = 0.3  # correlation of the noise of neighbouring planes that is no chance
+_FRESH = 0.1  # below this, each plane has noise of its own
+_SAME = 0.75  # share of the structure from which on two planes show the same: not if it moves 3 px
 # Pixels from the reach of the noise to the training shift: the stronger the noise is against the
 # brightest detail, the more its faint tails cost, and the less lost detail does; weak noise gets
 # fewer pixels than it reaches. Measured.
@@ -80,7 +83,7 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     """Measure the noise on a few windows of the planes.
 
     Structure is kept out by looking only at the flattest blocks of each brightness, less a
-    polynomial.
+    polynomial; where the next plane shows the same with noise of its own, at the difference.
 
     Parameters
     ----------
@@ -99,11 +102,13 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     if pixels.size == 0 or np.ptp(pixels) == 0:
         raise UserError("The image is constant or holds no finite pixel: there is no noise in it.")
     low, high = float(pixels.min()), float(pixels.max())
-    blocks = np.concatenate([_blocks(window, (low, high)) for window in windows])
+    pairs = _with_next(windows, planes, places)
+    pattern = between_planes(pairs)
+    seen, blocks = _samples(windows, pairs if abs(pattern or 0) < _FRESH else [], (low, high))
     if len(blocks) == 0:
         raise UserError("The image is too small or too clipped to measure its noise.")
-    means = blocks.mean((1, 2))
-    groups = _flat_blocks(means, blocks.var((1, 2)))
+    means = seen.mean((1, 2))
+    groups = _flat_blocks(means, seen.var((1, 2)))
     noise = detrended(blocks[np.concatenate(groups)])
     covariance = autocovariance(noise)
     brightness = np.array([means[group].mean() for group in groups])
@@ -123,7 +128,7 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         correlation=correlation,
         reach_x=_reach(correlation["x"]),
         reach_y=_reach(correlation["y"]),
-        between_planes=between_planes(planes, places),
+        between_planes=pattern,
         relative=sigma / (top - bottom) if top > bottom else 0.0,
         to_peak=sigma / (peak - bottom) if peak > bottom else 0.0,
         detail=_detail(windows, float(everywhere.mean()), correlation),
@@ -136,15 +141,58 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     return NoiseReport.of(report, advice=_advice(report))
 
 
-def _blocks(window: Image, ends: tuple[float, float]) -> Array:
-    """Overlapping blocks (N, b, b) without invalid and with hardly a clipped pixel."""
-    if min(window.shape) < SIDE:
-        return np.empty((0, SIDE, SIDE))
-    view = np.lib.stride_tricks.sliding_window_view(window, (SIDE, SIDE))
-    blocks = view[:: SIDE // 2, :: SIDE // 2].reshape(-1, SIDE, SIDE).astype(np.float64)
-    blocks = blocks[np.isfinite(blocks).all((1, 2))]
-    blocks = blocks[np.ptp(blocks, axis=(1, 2)) > 0]
-    hardly = np.isin(blocks, ends).mean((1, 2)) < 0.05
+def _with_next(
+    windows: list[Image], planes: Planes, places: list[Place]
+) -> list[tuple[Image, Image]]:
+    """Windows, each with that of the next plane (of the last plane: the one before)."""
+    pairs: list[tuple[Image, Image]] = []
+    sizes = planes.sizes
+    for i, (plane, rows, columns) in enumerate(places):
+        other = plane + 1 if plane + 1 < len(sizes) else plane - 1
+        if other >= 0 and sizes[other] == sizes[plane]:
+            here = windows[i * planes.channels : (i + 1) * planes.channels]
+            pairs += zip(here, planes.read(other, rows, columns), strict=True)
+    return pairs
+
+
+def _samples(
+    windows: list[Image], pairs: list[tuple[Image, Image]], ends: tuple[float, float]
+) -> tuple[Array, Array]:
+    """Blocks (N, b, b) to judge flatness by, and the same with the noise to measure.
+
+    Of pairs, if all windows are in pairs that show the same: their mean, and their difference
+    over the root of 2. The noise of one says nothing about that of the other.
+    """
+    if len(pairs) == len(windows):
+        both = np.concatenate([_blocks(np.stack(pair), ends) for pair in pairs])
+        first, second = both[:, 0], both[:, 1]
+        if _in_common(first, second) > _SAME:
+            return (first + second) / 2, (first - second) / np.sqrt(2)
+    blocks = np.concatenate([_blocks(window[None], ends)[:, 0] for window in windows])
+    return blocks, blocks
+
+
+def _in_common(first: Array, second: Array) -> float:
+    """Share of the structure (coarse, without brightness) that blocks (N, b, b) have in common."""
+    coarse = [blocks - detrended(blocks) for blocks in (first, second)]
+    a, b = (blocks - blocks.mean((1, 2), keepdims=True) for blocks in coarse)
+    power = float((a**2).sum() + (b**2).sum())
+    return 1 - float(((a - b) ** 2).sum()) / power if power > 0 else 0.0
+
+
+def _blocks(images: Image, ends: tuple[float, float]) -> Array:
+    """Overlapping blocks (N, K, b, b) of images (K, h, w).
+
+    Without invalid pixels, none of them constant, and with hardly a clipped pixel.
+    """
+    if min(images.shape[1:]) < SIDE:
+        return np.empty((0, len(images), SIDE, SIDE))
+    view = np.lib.stride_tricks.sliding_window_view(images, (SIDE, SIDE), axis=(1, 2))
+    blocks = view[:, :: SIDE // 2, :: SIDE // 2].reshape(len(images), -1, SIDE, SIDE)
+    blocks = blocks.swapaxes(0, 1).astype(np.float64)
+    blocks = blocks[np.isfinite(blocks).all((1, 2, 3))]
+    blocks = blocks[(np.ptp(blocks, axis=(2, 3)) > 0).all(1)]
+    hardly = np.isin(blocks, ends).mean((1, 2, 3)) < 0.05
     return np.asarray(blocks[hardly] if hardly.sum() >= 20 else blocks)
 
 
