@@ -53,7 +53,10 @@ def main() -> None:
     print(f"|{' --- |' * 6}", flush=True)
     with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
         for name, minutes, network, db, *steps in pool.imap(_measure, jobs, chunksize=1):
-            print(f"| {name} | {minutes:g} | {network} | {db:.2f} | {steps[0]} | {steps[1]} |")
+            print(
+                f"| {name} | {minutes:g} | {network} | {db:.2f} | {steps[0]} | {steps[1]} |",
+                flush=True,
+            )
 
 
 def _measure(job: tuple[Pair, float, str]) -> Row:
