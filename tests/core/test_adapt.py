@@ -25,7 +25,7 @@ from napari_aprrd.core.synthetic import noisy_cells
 from napari_aprrd.core.train import train
 
 from .conftest import TINY
-from .makers import drive
+from .makers import drive, noisy_planes
 
 
 def noise(
@@ -128,6 +128,13 @@ def test_smooth_images_get_large_shifts_and_detailed_ones_small(wave: float, las
         target_shifts(cast(Denoiser, Blurs()), planes, noise(), TrainConfig(), Clock())
     )
     assert shifts == tuple(range(last + 1))
+
+
+def test_a_time_budget_that_is_spent_leaves_one_window_to_choose_shifts_by() -> None:
+    planes, config = noisy_planes(*[(64, 64)] * 5), TrainConfig()
+    for minutes, looked_at in [(60.0, 5), (1e-9, 1)]:
+        job = target_shifts(cast(Denoiser, Blurs()), planes, noise(), config, Clock(minutes))
+        assert len(drive(job)[1]) == looked_at
 
 
 @pytest.mark.parametrize("shift", [4, 6])

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_aprrd.core.calibration import WINDOWS, Calibration, calibrate
+from napari_aprrd.core.calibration import FEWEST, WINDOWS, Calibration, calibrate
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.patches import MemoryPlanes, some_windows
 from napari_aprrd.core.progress import Clock
 
-from .makers import distorted_denoiser, drive, noisy_image, noisy_planes
+from .makers import distorted_denoiser, drive, noisy_image, noisy_planes, random_denoiser
 
 
 @pytest.mark.parametrize(("gain", "offset"), [(0.6, 0.2), (1.5, -0.4), (1.0, 0.0)])
@@ -61,6 +61,26 @@ def test_small_sources_are_calibrated_on_all_their_pixels() -> None:
         seen[plane][rows, columns] += 1
     assert all((count == 1).all() for count in seen)
     assert len(some_windows(noisy_planes((1000, 1000)), 64, WINDOWS)) == WINDOWS
+
+
+def test_a_time_budget_that_is_spent_leaves_a_few_windows() -> None:
+    denoiser, planes = distorted_denoiser(0.6, 0.2), noisy_planes(*[(64, 64)] * 10, channels=2)
+    for minutes, looked_at in [(None, 10), (60.0, 10), (1e-9, FEWEST)]:
+        _, reports = drive(calibrate(denoiser, denoiser, 1, planes, Clock(minutes)))
+        assert [report.step for report in reports] == list(range(1, looked_at + 1))
+
+
+def test_a_teacher_is_calibrated_at_its_own_shifts() -> None:
+    teacher, image = random_denoiser("blind-spot"), noisy_image(1, 64, 64)
+    teacher.record["target_shifts"] = [0, 1, 2]
+    drive(calibrate(teacher, teacher, 2, MemoryPlanes([image]), Clock()))
+    raw = [
+        teacher.predict(image, DenoiseConfig(calibrate=False, shifts=shifts)).reshape(1, -1)
+        for shifts in ((0, 1, 2), (2,))
+    ]
+    expected = Calibration.measure(image.reshape(1, -1), *raw)
+    np.testing.assert_allclose(teacher.calibration.gain, expected.gain, rtol=1e-4)
+    np.testing.assert_allclose(teacher.calibration.offset, expected.offset, rtol=1e-4)
 
 
 def test_a_constant_output_is_only_moved_to_the_mean() -> None:

@@ -23,7 +23,8 @@ from napari_aprrd.core.distill import distill
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.lesson import Batch, Lesson
 from napari_aprrd.core.model_file import load
-from napari_aprrd.core.optimise import learning_rate, optimise
+from napari_aprrd.core.networks import BlindSpotNetwork
+from napari_aprrd.core.optimise import LEARNING, learning_rate, optimise
 from napari_aprrd.core.patches import Image, MemoryPlanes, Normalisation, Planes
 from napari_aprrd.core.progress import STOP, Clock, Job, Signal
 from napari_aprrd.core.reading import CropSampler
@@ -204,7 +205,7 @@ def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
     else:
         denoiser, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, **budget)))
     training = [report for report in reports if report.loss is not None]
-    assert 1.8 <= training[-1].seconds < 1.8 * 1.5
+    assert LEARNING * 1.8 <= training[-1].seconds < 1.8 * 1.5
     assert denoiser.record[kind]["steps"] == training[-1].step > 1
     assert not denoiser.record[kind]["stopped"]
     assert training[-1].total == training[-1].step
@@ -531,6 +532,27 @@ def test_targets_are_the_same_wherever_they_are_computed(
     per_crop = losses()
     # Crops are turned before the teacher sees them, so that its targets differ a little.
     assert per_crop[-1] == pytest.approx(in_memory[-1], rel=0.3)
+
+
+@BOTH_TARGETS
+def test_targets_are_computed_in_the_faster_precision_of_blind_spot_networks(
+    teacher: Denoiser, monkeypatch: Patch
+) -> None:
+    def pick(device: object, precision: object, *, blind_spot: bool) -> str:
+        return "bfloat16" if blind_spot else "float32"
+
+    def computed(network: BlindSpotNetwork, *args: Any) -> Tensor:
+        used.append(torch.is_autocast_enabled("cpu"))
+        return all_shifts(network, *args)
+
+    used: list[bool] = []
+    all_shifts = BlindSpotNetwork.all_shifts
+    monkeypatch.setattr(distill_module, "pick_precision", pick)
+    monkeypatch.setattr(BlindSpotNetwork, "all_shifts", computed)
+    student, _ = drive(distill(teacher, noisy_planes(), DISTILL))
+    assert used
+    assert all(used)
+    assert student.record["distill"]["config"]["precision"] == "float32"
 
 
 # --- The point of it all -----------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 from . import starter
 from .config import ALL_SHIFTS, DenoiseConfig, DistillConfig, TrainConfig
 from .noise import NoiseReport
-from .patches import Image, Planes, some_windows
+from .patches import Image, Planes, in_random_order, some_windows
 from .precision import Precision
 from .progress import Clock, Progress, Signal, report
 from .sure import squared_errors
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Measured: see docs/experiments.md.
 _STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
 _WINDOW, _WINDOWS = 256, 8
+_ENOUGH = 0.97  # of a time budget: no more windows are looked at then
 _WORDS = {"replace": "no pixels replaced, since there is hardly a correlation to break"}
 
 
@@ -85,6 +86,7 @@ def target_shifts(
     config : TrainConfig
         Of the training; its precision is settled.
     clock : Clock
+        Of a time budget that is nearly spent, fewer windows have to do.
     """
     if not noise.hardly_correlated:
         return tuple(range(config.shift + 1))
@@ -96,11 +98,13 @@ def target_shifts(
         image = normalisation.undo(values)
         return teacher.targets(image, ALL_SHIFTS, DenoiseConfig(), precision)
 
-    windows = some_windows(planes, _WINDOW, _WINDOWS)
+    windows = in_random_order(some_windows(planes, _WINDOW, _WINDOWS))
     for done, place in enumerate(windows, start=1):
         noisy = normalisation.apply(planes.read(*place))
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
+        if clock.spent > _ENOUGH:
+            break
     return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]
 
 

@@ -26,7 +26,7 @@ from .losses import distillation_loss
 from .networks import BlindSpot
 from .optimise import optimise
 from .patches import MemoryPlanes, Normalisation, Planes
-from .precision import pick_precision
+from .precision import Precision, autocast, pick_precision
 from .progress import STOP, Clock, Job, Progress, Signal, report
 from .reading import CropSampler
 from .recharge import recharge, recharge_masks
@@ -87,14 +87,17 @@ def distill(
 def _distill(
     teacher: Denoiser, planes: Planes, config: DistillConfig, *, checkpoint: Checkpoint
 ) -> Job[Denoiser]:
-    clock = Clock()
+    clock = Clock(config.minutes)
+    # Targets are made by a blind-spot network, for which another precision may be the faster one.
+    precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
     student = checkpoint.denoiser("distill", planes, config, teacher)
     if student is None:
         student = yield from _fresh_student(teacher, planes, config, clock)
     student.to(config.device)
     config = DistillConfig.of(**student.record["distill"]["config"] | {"device": config.device})
     teacher = teacher.copy().to(config.device)
-    pairs = yield from _pairs(teacher, planes, config, student.record["distill"], clock)
+    record = student.record["distill"]
+    pairs = yield from _pairs(teacher, planes, config, precision, record, clock)
     lesson = _Recharging(pairs, config, student.network)
     done = yield from optimise(student, lesson, config, clock, checkpoint)
     student.record["distill"].update(done)
@@ -193,6 +196,7 @@ def _pairs(
     teacher: Denoiser,
     planes: Planes,
     config: DistillConfig,
+    precision: Precision,
     record: dict[str, Any],
     clock: Clock,
 ) -> Generator[Progress, Signal | None, _Pairs]:
@@ -209,7 +213,7 @@ def _pairs(
     else:
         needed = max(h * w for h, w in planes.sizes) <= TARGETS_AT_ONCE
     if needed and 4 * pixels * c * (1 + j) <= TARGETS_IN_MEMORY:
-        joined = yield from _all_targets(teacher, planes, config, record, clock)
+        joined = yield from _all_targets(teacher, planes, config, precision, record, clock)
         identity = Normalisation((0.0,) * c * (1 + j), (1.0,) * c * (1 + j))
         sampler = CropSampler(joined, identity, patch=config.patch, **shared)
 
@@ -225,9 +229,9 @@ def _pairs(
 
     def split_and_compute(values: Tensor) -> tuple[Tensor, Tensor]:
         spare = -values.shape[-1] % teacher.architecture.multiple
-        with torch.no_grad():
+        with torch.no_grad(), autocast(values.device, precision):
             padded = F.pad(values, (0, spare, 0, spare), mode="reflect")
-            targets = network.all_shifts(padded, config.shifts)
+            targets = network.all_shifts(padded, config.shifts).float()
         if config.give_back:
             targets = _given_back(targets, padded)
         return values[centre], targets[centre]
@@ -245,6 +249,7 @@ def _all_targets(
     teacher: Denoiser,
     planes: Planes,
     config: DistillConfig,
+    precision: Precision,
     record: dict[str, Any],
     clock: Clock,
 ) -> Generator[Progress, Signal | None, MemoryPlanes]:
@@ -253,8 +258,6 @@ def _all_targets(
     In any order; of a time budget they take no more than a share, and may then be fewer. The
     record says how many, so that a resumed distillation has the same.
     """
-    device = next(teacher.network.parameters()).device
-    precision = pick_precision(device, config.precision, blind_spot=False)  # as the student's
     begun, joined, total = clock.seconds, [], len(planes.sizes)
     budget = math.inf if config.minutes is None else 60 * config.minutes * TARGETS_SHARE
     order = np.random.default_rng(config.seed).permutation(total)[: record.get("targets")]

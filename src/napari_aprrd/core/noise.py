@@ -10,8 +10,7 @@ from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .config import Config
 from .errors import UserError
 from .flaws import SIDE, between_planes, is_jpeg, pile, stripes
-from .patches import Image, Planes, some_windows
-from .reading import Place
+from .patches import Image, Place, Planes, some_windows
 
 WINDOW, WINDOWS = 256, 16
 _FLAT = 0.05  # share of the blocks of a brightness that is taken for flat

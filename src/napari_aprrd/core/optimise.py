@@ -20,6 +20,8 @@ from .progress import STOP, Clock, Progress, Signal, report
 from .state import LOOK_EVERY, State
 from .threads import Threads
 
+LEARNING = 0.94  # share of a time budget; the rest is for choosing shifts and for calibration
+
 
 def optimise(
     denoiser: Denoiser,
@@ -155,7 +157,7 @@ def _move_on(
 ) -> tuple[bool, bool]:
     """After a step: the average follows. Returns whether a report and a checkpoint are due."""
     before = state.fraction
-    done = clock.seconds / (60 * config.minutes) if config.minutes else state.step / config.steps
+    done = clock.spent / LEARNING if config.minutes else state.step / config.steps
     agreed = state.lesson.team.agree(done, clock.report_due(), checkpoint.is_due(clock))
     state.fraction, due, keep = agreed
     _follow(state.average, state.network, _share_of_new(config, done - before, state.step))

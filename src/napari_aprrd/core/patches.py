@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from .errors import UserError
 
 Image = NDArray[np.float32]
+Place = tuple[int, slice, slice]  # plane, rows, columns
 HELD_OUT_BLOCK = np.uint64(16)  # pixels: wider than the noise is correlated
 
 
@@ -140,7 +142,7 @@ class Places:
         self._sizes = sizes
         self._ends = np.cumsum([h * w for h, w in sizes])
 
-    def draw(self, rng: np.random.Generator, side: int) -> tuple[int, slice, slice]:
+    def draw(self, rng: np.random.Generator, side: int) -> Place:
         """Plane, rows, columns of a window, smaller than `side` where the plane is."""
         pixel = rng.integers(self._ends[-1])
         plane = int(np.searchsorted(self._ends, pixel, side="right"))
@@ -150,9 +152,7 @@ class Places:
         return plane, slice(top, min(top + side, h)), slice(left, min(left + side, w))
 
 
-def some_windows(
-    planes: Planes, side: int, count: int, *, seed: int = 0
-) -> list[tuple[int, slice, slice]]:
+def some_windows(planes: Planes, side: int, count: int, *, seed: int = 0) -> list[Place]:
     """All tiles of the planes where they are few, else windows at random places.
 
     Returns
@@ -168,6 +168,11 @@ def some_windows(
         for top in range(0, h, side)
         for left in range(0, w, side)
     ]
+
+
+def in_random_order(windows: list[Place]) -> list[Place]:
+    """The windows so that the first ones can stand for all; always the same."""
+    return random.Random(0).sample(windows, len(windows))
 
 
 def fill_invalid(image: Image) -> Image:

@@ -6,6 +6,7 @@ A long job is a generator: it yields `Progress` several times a second, hears `S
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -79,9 +80,16 @@ Job = Generator[Progress, Signal | None, R]
 
 
 class Clock:
-    """Time worked on a job; stands still while the job is suspended."""
+    """Time worked on a job; stands still while the job is suspended.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    minutes : float, optional
+        Time budget of the job.
+    """
+
+    def __init__(self, minutes: float | None = None) -> None:
+        self._budget = math.inf if minutes is None else 60 * minutes
         self._worked = 0.0
         self._since = time.perf_counter()
         self._reported = 0.0
@@ -90,6 +98,11 @@ class Clock:
     def seconds(self) -> float:
         """Seconds worked so far."""
         return self._worked + time.perf_counter() - self._since
+
+    @property
+    def spent(self) -> float:
+        """Share of the time budget that is spent, 0 without one."""
+        return self.seconds / self._budget
 
     def report_due(self) -> bool:
         """True when the consumer has heard nothing for `YIELD_EVERY` seconds of work."""

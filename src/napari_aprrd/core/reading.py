@@ -16,6 +16,7 @@ from .patches import (
     Crops,
     Image,
     Normalisation,
+    Place,
     Places,
     Planes,
     check_sizes,
@@ -30,8 +31,6 @@ REUSE = 32  # crops until the next window takes the place of the oldest
 MOST_FAILURES = 10  # windows in a row that cannot be read
 
 _COUNTS = ("_failures", "_drawn", "_oldest", "waited")  # of a pool
-
-Place = tuple[int, slice, slice]  # plane, rows, columns
 
 
 class Window(NamedTuple):

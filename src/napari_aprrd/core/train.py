@@ -87,7 +87,7 @@ def _train(
     architecture: OwnArchitecture | None,
     checkpoint: Checkpoint,
 ) -> Job[Denoiser]:
-    clock = Clock()
+    clock = Clock(config.minutes)
     check_sizes(planes, config.patch)
     teacher = checkpoint.denoiser("train", planes, config)
     if teacher is None:
