@@ -135,7 +135,7 @@ def test_the_settings_page_has_every_setting_and_every_choice() -> None:
     table = hook.settings(TrainConfig)
     assert "| `patch` | `64` | ≥ 32, ≤ 1,024 | pixels |" in table
     assert "`fast`, `balanced`, `thorough`, `paper`" in table
-    assert "| `width` | `16` | `16` | `24` | `48` |" in hook.presets(TrainConfig)
+    assert "| `width` | `16` | `16` | `16` | `48` |" in hook.presets(TrainConfig)
 
 
 def test_the_command_page_has_every_command_and_option() -> None:

@@ -110,8 +110,8 @@ def test_the_paper_preset_has_the_papers_numbers(kind: type[TrainConfig]) -> Non
 @pytest.mark.parametrize("kind", SCHEDULES)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_given_values_win_over_the_preset(kind: type[TrainConfig], preset: Preset) -> None:
-    # 1500 and 24 are values of another preset, 400 and 16 are defaults.
-    for steps, width in [(1500, 24), (400, 16), (7, 5)]:
+    # 1500 and 48 are values of other presets, 400 and 16 are defaults.
+    for steps, width in [(1500, 48), (400, 16), (7, 5)]:
         config = kind.of(preset=preset, steps=steps, width=width)
         assert (config.steps, config.width) == (steps, width)
         rest = {"steps", "width"}

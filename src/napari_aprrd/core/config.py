@@ -60,7 +60,7 @@ ALL_SHIFTS = (0, 1, 2, 3, 4, 5)  # the paper's T
 _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
     "fast": {"steps": 150},
     "balanced": {},
-    "thorough": {"steps": 1500, "batch": 8, "width": 24},
+    "thorough": {"steps": 1500, "batch": 8},
     "paper": {
         **{"steps": 400_000, "batch": 8, "patch": 256, "learning_rate": 3e-4, "warmup": 0.0},
         **{
@@ -77,7 +77,7 @@ _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
 _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
     "fast": {"steps": 600},
     "balanced": {},
-    "thorough": {"steps": 6000, "width": 24},
+    "thorough": {"steps": 6000},
     "paper": {
         **{"steps": 200_000, "batch": 8, "patch": 128, "learning_rate": 3e-4, "warmup": 0.0},
         **{
