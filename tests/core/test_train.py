@@ -443,6 +443,18 @@ def test_a_difference_by_chance_is_no_over_training() -> None:
     run = Optimised([2.0, 1.0, *[1.0001] * 8])
     assert run.kept(run.seen[-1])
     assert run.done["best_step"] == run.done["steps"] == 10
+    assert Optimised([2.0, 1.0, *[1.003] * 8]).done["best_step"] == 2
+
+
+def test_a_long_time_budget_is_not_spent_on_learning_by_heart(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(train_module, "PASSES", 3)
+    monkeypatch.setattr(train_module, "FEWEST_STEPS", 2)
+    planes, config = noisy_planes((64, 64)), TrainConfig.of(TRAIN, minutes=5, steps=1)
+    teacher, reports = drive(train(planes, config))
+    pixels_of_a_step = config.batch * config.patch**2
+    assert teacher.record["train"]["steps"] == max(math.ceil(3 * 64**2 / pixels_of_a_step), 2)
+    assert any("teach no more" in report.note for report in reports)
+    assert reports[-1].seconds < 60
 
 
 @JOBS

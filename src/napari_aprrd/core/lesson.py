@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -45,6 +46,8 @@ class Lesson:
     ----------
     held_out_loss : callable or None
         Loss of a network on pixels that it did not learn from, always the same ones.
+    enough : float
+        Steps that a time budget pays for at most: more would learn the noise by heart.
     """
 
     stage: str  # for the reports
@@ -53,6 +56,7 @@ class Lesson:
         self.sampler, self.team = sampler, team
         self.generator = torch.Generator().manual_seed(seed)
         self.held_out_loss: Callable[[nn.Module], float] | None = None
+        self.enough = math.inf
 
     def draw(self) -> Batch:
         """The next batch; all that is random happens here."""

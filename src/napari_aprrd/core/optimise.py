@@ -76,6 +76,8 @@ def optimise(
                 notes.append(checkpoint.keep(denoiser, state, clock))
             if look:
                 notes.append(best.note)
+            if config.minutes and state.step >= lesson.enough:
+                notes.append("So few pixels teach no more: training ends before its time.")
             progress = Progress(
                 lesson.stage,
                 state.step,
@@ -157,7 +159,11 @@ def _move_on(
 ) -> tuple[bool, bool]:
     """After a step: the average follows. Returns whether a report and a checkpoint are due."""
     before = state.fraction
-    done = clock.spent / LEARNING if config.minutes else state.step / config.steps
+    done = (
+        max(clock.spent / LEARNING, state.step / state.lesson.enough)
+        if config.minutes
+        else state.step / config.steps
+    )
     agreed = state.lesson.team.agree(done, clock.report_due(), checkpoint.is_due(clock))
     state.fraction, due, keep = agreed
     _follow(state.average, state.network, _share_of_new(config, done - before, state.step))

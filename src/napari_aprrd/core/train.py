@@ -32,6 +32,7 @@ from .replace import replacer_maps
 from .team import ALONE, Team
 
 HELD_OUT_PIXELS = 65_536  # of the crops on which the held-out loss is computed
+PASSES, FEWEST_STEPS = 60, 1000  # over the pixels, and for small images, in a time budget. Measured
 
 
 def train(
@@ -158,6 +159,9 @@ class _Replacing(Lesson):
         )
         super().__init__(sampler, config.seed, team)
         self._config = config
+        pixels = sum(height * width for height, width in planes.sizes)
+        pass_ = pixels / (config.batch * team.size * config.patch**2)
+        self.enough = max(PASSES * pass_, FEWEST_STEPS)
 
     def draw(self) -> Batch:
         """Crops, and the replacer's index maps."""
