@@ -171,8 +171,9 @@ def test_the_same_seed_gives_the_same_report() -> None:
 def test_images_without_noise_to_measure_are_refused(
     image: NDArray[np.float32], words: str
 ) -> None:
-    with pytest.raises(UserError, match=words):
-        report_on(image)
+    for planes in ([image], [image, image[::-1]]):
+        with pytest.raises(UserError, match=words):
+            report_on(*planes)
 
 
 def test_jpeg_compression_is_seen() -> None:

@@ -23,7 +23,7 @@ HALF_PLANE: tuple[Lag, ...] = tuple(
 def detrended(blocks: Array) -> Array:
     """Blocks (N, b, b) less their least-squares polynomial."""
     basis = _basis(blocks.shape[-1])
-    flat = blocks.reshape(len(blocks), -1)
+    flat = blocks.reshape(len(blocks), len(basis))
     return np.asarray((flat - flat @ basis @ basis.T).reshape(blocks.shape))
 
 
