@@ -25,7 +25,7 @@ _SAME = 0.75  # share of the structure from which on two planes show the same: n
 # Pixels from the reach of the noise to the training shift: the stronger the noise is against the
 # brightest detail, the more its faint tails cost, and the less lost detail does; weak noise gets
 # fewer pixels than it reaches. Measured.
-_TO_PEAK, _BEYOND = (0.01, 0.02, 0.065, 0.093), (-2, 0, 2, 4)
+_TO_PEAK, _BEYOND = (0.01, 0.02, 0.074, 0.093), (-2, 0, 2, 4)
 _WHITE_SHIFT = 2
 
 
