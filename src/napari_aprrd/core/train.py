@@ -160,8 +160,8 @@ class _Replacing(Lesson):
         super().__init__(sampler, config.seed, team)
         self._config = config
         pixels = sum(height * width for height, width in planes.sizes)
-        pass_ = pixels / (config.batch * team.size * config.patch**2)
-        self.enough = max(PASSES * pass_, FEWEST_STEPS)
+        pixels_of_a_step = config.batch * team.size * config.patch**2
+        self.enough = max(PASSES * pixels / pixels_of_a_step, FEWEST_STEPS)
 
     def draw(self) -> Batch:
         """Crops, and the replacer's index maps."""
