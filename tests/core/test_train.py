@@ -452,7 +452,7 @@ def test_a_long_time_budget_is_not_spent_on_learning_by_heart(monkeypatch: Patch
     teacher, reports = drive(train(planes, config))
     pixels_of_a_step = config.batch * config.patch**2
     assert teacher.record["train"]["steps"] == max(math.ceil(3 * 64**2 / pixels_of_a_step), 2)
-    assert any("teach no more" in report.note for report in reports)
+    assert any("Nothing more to learn" in report.note for report in reports)
     assert reports[-1].seconds < 60
 
 

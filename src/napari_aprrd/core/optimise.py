@@ -77,7 +77,7 @@ def optimise(
             if look:
                 notes.append(best.note)
             if config.minutes and state.step >= lesson.enough:
-                notes.append("So few pixels teach no more: training ends before its time.")
+                notes.append("Nothing more to learn: ended early.")
             progress = Progress(
                 lesson.stage,
                 state.step,
