@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from napari.utils.notifications import notification_manager
 from napari_aprrd import _commands, _interrupted, _layers, _settings
 from napari_aprrd._models import session
 from napari_aprrd._widgets import DistillWidget, TrainWidget
+from napari_aprrd._widgets.loss_plot import LossPlot
 from napari_aprrd.core import train as engine
 
 SMALL = {"steps": 4, "width": 4, "depth": 2, "batch": 1, "patch": 32}
@@ -229,6 +231,27 @@ def test_stop_and_keep_gives_the_model_so_far(qtbot: Any, viewer: ViewerModel, k
     qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
     stage = "train" if kind is TrainWidget else "distill"
     assert session[_made(kind)].record[stage]["stopped"]
+
+
+def test_the_reasons_for_the_settings_stay_in_sight(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _started(qtbot, viewer)
+    qtbot.waitUntil(lambda: "The noise " in widget.panel.notes.text(), timeout=10_000)
+    widget.panel.stop.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0123, 0.0128), (0.101, 0.199), (0.21, 0.49), (1e-3, 1)]
+)
+def test_the_loss_can_be_read_off_on_any_range(qtbot: Any, low: float, high: float) -> None:
+    plot = LossPlot()
+    qtbot.addWidget(plot)
+    axis = plot._plot.getAxis("left")
+    [(_, ticks)] = axis.tickValues(math.log10(low), math.log10(high), 100)
+    assert 2 <= len(ticks) <= 10
+    assert all(0.999 * low <= 10**tick <= 1.001 * high for tick in ticks)
+    labels = axis.tickStrings(ticks, 1, 1)
+    assert len(set(labels)) == len(labels)
 
 
 @both

@@ -15,15 +15,29 @@ SMOOTHING = 0.9  # of the running mean: the loss of single batches jumps
 
 
 class _LogAxis(pg.AxisItem):
-    """Ticks at 1, 2 and 5 of each decade: pyqtgraph's own run into each other."""
+    """Ticks at 1, 2 and 5 of each decade, on a short range at even steps.
+
+    pyqtgraph's own run into each other.
+    """
 
     def tickValues(self, low: float, high: float, _: float) -> list[tuple[float, list[float]]]:  # noqa: N802
         decades = range(math.floor(low), math.ceil(high))
         ticks = [decade + math.log10(digit) for decade in decades for digit in (1, 2, 5)]
-        return [(1.0, [tick for tick in ticks if low <= tick <= high])]
+        seen = [tick for tick in ticks if low <= tick <= high]
+        return [(1.0, seen if len(seen) > 1 else _even_ticks(low, high))]
 
     def tickStrings(self, values: list[float], *_: object) -> list[str]:  # noqa: N802
-        return [f"{10**value:.3g}" for value in values]
+        return [f"{10**value:.4g}" for value in values]
+
+
+def _even_ticks(low: float, high: float) -> list[float]:
+    """Two to five round numbers in even steps, as logarithms."""
+    bottom, top = 10**low, 10**high
+    step = 10 ** math.floor(math.log10(top - bottom))
+    if top - bottom < 4 * step:
+        step /= 2
+    numbers = [i * step for i in range(math.ceil(bottom / step), math.floor(top / step) + 1)]
+    return [math.log10(number) for number in numbers[:: 1 + len(numbers) // 6]]
 
 
 def _coloured(text: str, colour: tuple[int, int, int]) -> str:

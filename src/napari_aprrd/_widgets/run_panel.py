@@ -1,4 +1,4 @@
-"""What a running job shows and hears: bar, numbers, loss curve, pause, stop, cancel."""
+"""What a running job shows and hears: bar, numbers, notes, loss curve, pause, stop, cancel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ class RunPanel(QWidget):
         self.run: Run | None = None
         self.preview: LivePreview
         self.bar, self.text, self.plot = QProgressBar(), QLabel(), LossPlot()
-        self.text.setWordWrap(True)
+        self.notes = QLabel()
+        for label in (self.text, self.notes):
+            label.setWordWrap(True)
         self.pause = _button("Pause", "Stand still, to leave the machine to other work.")
         self.stop = _button("Stop and keep", "End now and keep the model as it is.")
         self.cancel = _button("Cancel", "End now without a model. Resume goes on from here.")
@@ -39,7 +41,7 @@ class RunPanel(QWidget):
             buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.bar, self.text, self.plot):
+        for widget in (self.bar, self.text, self.notes, self.plot):
             layout.addWidget(widget)
         layout.addLayout(buttons)
         self.setVisible(False)
@@ -56,6 +58,8 @@ class RunPanel(QWidget):
         self.plot.clear()
         self.bar.setRange(0, 0)
         self.text.setText("Starting…")
+        self.notes.clear()
+        self.notes.hide()
         self.pause.setText("Pause")
         for button in (self.pause, self.stop, self.cancel):
             button.setEnabled(True)
@@ -82,7 +86,13 @@ class RunPanel(QWidget):
         self.plot.add(report)
         self.text.setText(describe(report))
         if report.note:
-            show_info(report.note)
+            self._note(report.note)
+
+    def _note(self, note: str) -> None:
+        """Show a note until the run ends; napari's own box fades, and cuts long ones off."""
+        show_info(note)
+        self.notes.setText("\n".join(filter(None, (self.notes.text(), note))))
+        self.notes.show()
 
     def _on_pause(self) -> None:
         if self.run is None:
