@@ -236,6 +236,7 @@ def test_stop_and_keep_gives_the_model_so_far(qtbot: Any, viewer: ViewerModel, k
 def test_the_reasons_for_the_settings_stay_in_sight(qtbot: Any, viewer: ViewerModel) -> None:
     widget = _started(qtbot, viewer)
     qtbot.waitUntil(lambda: "The noise " in widget.panel.notes.text(), timeout=10_000)
+    assert not widget.panel.notes.isHidden()
     widget.panel.stop.click()
     qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
 
