@@ -38,7 +38,7 @@ def settings(config: type[Config]) -> str:
         config.model_fields.items(), key=lambda field: field[0] not in config.__annotations__
     )
     rows = [
-        (f"`{name}`", f"`{_shown(info.default)}`", _values(info), _unit(info), info.description)
+        (f"`{name}`", f"`{_default(info)}`", _values(info), _unit(info), info.description)
         for name, info in own_first
     ]
     return _table(("setting", "default", "values", "unit", "what it does"), rows)
@@ -96,6 +96,12 @@ def _values(info: FieldInfo) -> str:
 def _unit(info: FieldInfo) -> str:
     extra = info.json_schema_extra
     return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+
+def _default(info: FieldInfo) -> str:
+    if info.default is None:
+        return "automatic" if "automatic" in (info.description or "").lower() else "none"
+    return _shown(info.default)
 
 
 def _shown(value: Any) -> str:

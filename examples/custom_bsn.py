@@ -75,7 +75,7 @@ def main(steps: int, distill_steps: int) -> dict[str, aprrd.Denoiser]:
     )
     teacher = aprrd.train_apr(noisy, architecture=architecture, steps=steps)
     student = aprrd.distill_rd(teacher, noisy, steps=distill_steps, recharge=True)
-    models = {"APR": teacher, "RD": student}
+    models = {"teacher": teacher, "student": student}
     print(f"noisy  {aprrd.evaluate(noisy, truth).psnr:.2f} dB")
     for name, model in models.items():
         clean = aprrd.denoise(noisy, model, progress=False)

@@ -228,11 +228,11 @@ def test_a_function_hears_the_progress(model: Denoiser, capfd: pytest.CaptureFix
     image, heard = noisy(3, 40, 48), []
     teacher = api.train_apr(image, **TINY, progress=heard.append)
     assert all(isinstance(report, Progress) for report in heard)
-    steps = [report.step for report in heard if report.stage == "Train APR"]
+    steps = [report.step for report in heard if report.stage == "Train teacher"]
     assert steps == [1, 2, 3]
     heard.clear()
     api.distill_rd(teacher, image, **TINY, progress=heard.append)
-    assert [r.step for r in heard if r.stage == "Distill (RD)"] == [1, 2, 3]
+    assert [r.step for r in heard if r.stage == "Distil student"] == [1, 2, 3]
     heard.clear()
     api.denoise(image, model, progress=heard.append)
     assert [(r.stage, r.step, r.total) for r in heard] == [("Denoise", n, 3) for n in (1, 2, 3)]
@@ -282,7 +282,7 @@ def test_in_the_background_a_list_gives_a_list(model: Denoiser) -> None:
 
 def test_a_job_in_the_background_can_be_cancelled() -> None:
     handle = api.train_apr(noisy(40, 48), **ENDLESS, background=True)
-    assert first_progress(handle).stage == "Train APR"
+    assert first_progress(handle).stage == "Train teacher"
     assert not handle.done
     handle.cancel()
     with pytest.raises(CancelledError):

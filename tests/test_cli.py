@@ -306,7 +306,7 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "out.npy"]
 
 
-@pytest.mark.parametrize("stage", ["Train APR", "Distill (RD)", "Denoise"])
+@pytest.mark.parametrize("stage", ["Train teacher", "Distil student", "Denoise"])
 def test_the_same_command_goes_on_after_ctrl_c(
     tmp_path: Path, ctrl_c: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -327,7 +327,7 @@ def test_the_same_command_goes_on_after_ctrl_c(
 def test_ctrl_c_keeps_what_was_distilled(
     tmp_path: Path, stack: Path, teacher: Path, ctrl_c: Callable[[str], None]
 ) -> None:
-    ctrl_c("Distill (RD)")
+    ctrl_c("Distil student")
     out = tmp_path / "out.aprrd"
     result = call("distill", teacher, stack, "-o", out, *TINY, "--steps", "500")
     assert result.exit_code == 130
@@ -670,7 +670,7 @@ def test_the_program_trains(tmp_path: Path, stack: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, env=env)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"Wrote {out}\n"
-    assert "Train APR" in done.stderr
+    assert "Train teacher" in done.stderr
     assert load(out).is_teacher
 
 
@@ -694,7 +694,7 @@ def test_an_interrupted_training_keeps_what_was_learnt(tmp_path: Path, stack: Pa
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
     ) as process:
         try:
-            said = read_until(process.stderr, b"Train APR")
+            said = read_until(process.stderr, b"Train teacher")
             process.send_signal(signal.SIGINT)
             _, rest = process.communicate(timeout=DEADLINE)
         finally:

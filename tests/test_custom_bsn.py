@@ -71,5 +71,5 @@ def test_a_custom_network_is_not_saved(custom_bsn, tmp_path: Path) -> None:
 def test_the_custom_example_runs(custom_bsn, capsys: pytest.CaptureFixture[str]) -> None:
     custom_bsn["main"](steps=2, distill_steps=2)
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if " dB" in line] == [
-        *["noisy", "APR", "RD"]
+        *["noisy", "teacher", "student"]
     ]

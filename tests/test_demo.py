@@ -35,8 +35,8 @@ def test_the_demo_writes_and_scores_its_images(
 ) -> None:
     out = tmp_path / "new" / "demo"
     scores = demo.run_demo(out)
-    assert list(scores) == ["noisy", "APR", "RD"]
-    stacks = ["apr.tif", "noisy.tif", "rd.tif", "truth.tif"]
+    assert list(scores) == ["noisy", "teacher", "student"]
+    stacks = ["noisy.tif", "student.tif", "teacher.tif", "truth.tif"]
     assert sorted(p.name for p in out.iterdir()) == sorted([*stacks, "comparison.png"])
     pictures = {name: read_picture(out / name) for name in stacks}
     for name, picture in pictures.items():

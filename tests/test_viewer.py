@@ -31,7 +31,7 @@ def no_notifications_left(interrupted: Path) -> Iterator[None]:
 def _open(viewer: Any, name: str, **settings: Any) -> Any:
     _, widget = viewer.window.add_plugin_dock_widget("napari-aprrd", name)
     for field, value in {**SMALL, **settings}.items():
-        widget.form._widgets[field].value = value
+        widget.form.set(field, value)
     return widget
 
 
@@ -52,7 +52,7 @@ def test_from_the_sample_to_the_denoised_layer(make_napari_viewer: Any, qtbot: A
     train.next.click()
     distill = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DistillWidget))
     for field, value in SMALL.items():
-        distill.form._widgets[field].value = value
+        distill.form.set(field, value)
     _run(qtbot, distill)
     distill.denoise.click()
     qtbot.waitUntil(lambda: "cells, white noise denoised" in viewer.layers, timeout=30_000)

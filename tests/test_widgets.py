@@ -24,6 +24,7 @@ from napari_aprrd._models import session
 from napari_aprrd._widgets import DistillWidget, TrainWidget
 from napari_aprrd._widgets.loss_plot import LossPlot
 from napari_aprrd.core import train as engine
+from napari_aprrd.core.noise import inspect
 
 SMALL = {"steps": 4, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
@@ -58,7 +59,7 @@ def _widget(
     if closes:
         qtbot.addWidget(widget)
     for name, value in {**SMALL, **settings}.items():
-        widget.form._widgets[name].value = value
+        widget.form.set(name, value)
     return widget
 
 
@@ -125,12 +126,12 @@ def test_a_first_look_is_taken_once(
 
 
 def test_training_gives_a_model_by_name_and_enables_the_next_step(trained: TrainWidget) -> None:
-    assert list(session) == ["cells APR"]
-    assert trained.models.name == "cells APR"
+    assert list(session) == ["cells teacher"]
+    assert trained.models.name == "cells teacher"
     assert trained.next.isEnabled()
     assert trained.start.isEnabled()
     assert not trained.panel.isVisible()
-    assert session["cells APR"].record["train"]["config"]["width"] == 4
+    assert session["cells teacher"].record["train"]["config"]["width"] == 4
 
 
 def test_the_whole_path_keeps_every_attribute(
@@ -138,7 +139,7 @@ def test_the_whole_path_keeps_every_attribute(
 ) -> None:
     widget = _widget(qtbot, DistillWidget, viewer)
     _run(qtbot, widget)
-    assert list(session) == ["cells APR", "cells RD"]
+    assert list(session) == ["cells teacher", "cells student"]
     _commands.denoise_layer(viewer)  # the student is the one that fits best
     qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=20_000)
     source, out = viewer.layers["cells"], viewer.layers["cells denoised"]
@@ -166,7 +167,7 @@ def test_several_layers_and_colours_are_denoised_at_once(
 ) -> None:
     rng = np.random.default_rng(1)
     colours = viewer.add_image(rng.integers(0, 255, (40, 50, 3)).astype("u1"), name="colours")
-    session.add("colours RD", random_denoiser("student-1.00M", channels=3))
+    session.add("colours student", random_denoiser("student-1.00M", channels=3))
     viewer.layers.selection = {viewer.layers["cells"], colours}
     _commands.denoise_layer(viewer)
     qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=30_000)
@@ -218,7 +219,7 @@ def _started(
 
 
 def _made(kind: Any) -> str:
-    return "cells APR" if kind is TrainWidget else "cells RD"
+    return "cells teacher" if kind is TrainWidget else "cells student"
 
 
 both = pytest.mark.parametrize("kind", [TrainWidget, DistillWidget])
@@ -264,7 +265,7 @@ def test_cancel_frees_the_panel_at_once_and_a_second_run_works(
     assert widget.panel.run is None
     assert widget.start.isEnabled()
     assert "cells preview" not in viewer.layers
-    widget.form._widgets["steps"].value = 3
+    widget.form.set("steps", 3)
     _run(qtbot, widget)
     assert list(session)[-1] == _made(kind)
     assert widget.panel.plot.held_out  # each step of so few is looked at
@@ -328,7 +329,7 @@ def test_what_was_cancelled_is_offered_and_goes_on_with_its_settings(
     assert str(interrupted) in widget.offer.button.toolTip()
     for name in session:  # the teacher is kept too
         session.remove(name)
-    widget.form._widgets["steps"].value = 3  # of another run
+    widget.form.set("steps", 3)  # of another run
     widget.offer.button.click()
     qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
     assert widget.panel.plot.steps[0] > steps
@@ -356,15 +357,15 @@ def test_a_model_that_was_never_saved_outlives_a_crash(
 ) -> None:
     qtbot.waitUntil(lambda: trained.offer._task is None, timeout=10_000)
     assert trained.offer.isHidden()  # the session has it
-    made = session["cells APR"]
-    session.remove("cells APR")
+    made = session["cells teacher"]
+    session.remove("cells teacher")
     monkeypatch.setattr(_interrupted, "_in_session", set())  # napari was started again
     trained.reset_choices()
     assert _offered(qtbot, trained).startswith("Finished but not saved: ")
     assert "(100 %)" in trained.offer.text.text()
     trained.offer.button.click()
-    qtbot.waitUntil(lambda: list(session) == ["cells APR"], timeout=10_000)
-    assert same_weights(session["cells APR"], made)
+    qtbot.waitUntil(lambda: list(session) == ["cells teacher"], timeout=10_000)
+    assert same_weights(session["cells teacher"], made)
 
 
 def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,7 +418,7 @@ def test_the_layer_may_change_in_the_middle(
     qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > steps + 2, timeout=10_000)
     widget.panel.stop.click()
     qtbot.waitUntil(lambda: widget.panel.run is None, timeout=10_000)
-    assert list(session) == ["cells APR"]
+    assert list(session) == ["cells teacher"]
 
 
 def test_two_layers_of_different_size_train_together(qtbot: Any, viewer: ViewerModel) -> None:
@@ -425,7 +426,7 @@ def test_two_layers_of_different_size_train_together(qtbot: Any, viewer: ViewerM
     widget = _widget(qtbot, TrainWidget, viewer)
     widget.picker.layers.value = [viewer.layers["cells"], other]
     _run(qtbot, widget)
-    assert session["cells APR"].record["train"]["planes"] == 4
+    assert session["cells teacher"].record["train"]["planes"] == 4
 
 
 def test_a_sentence_says_how_the_layer_is_read_and_letters_correct_it(
@@ -522,6 +523,48 @@ def test_the_form_shows_what_a_preset_changes(qtbot: Any, viewer: ViewerModel) -
     widget.quality.quality.value = "time budget"
     widget.quality._minutes.value = 3
     assert widget.config().minutes == 3
+
+
+def test_a_setting_is_automatic_until_it_is_pinned_also_to_its_usual_value(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    widget = TrainWidget(viewer)
+    qtbot.addWidget(widget)
+    assert (widget.config().shift, widget.config().replace) == (None, None)
+    widget.form.set("shift", 5)
+    widget.form.set("replace", True)
+    widget.form.set("loss", "l1")
+    config = widget.config()
+    assert (config.shift, config.replace, config.loss) == (5, True, "l1")
+    widget.form.set("shift", None)
+    assert widget.config().shift is None
+
+
+def test_the_form_says_which_values_are_automatic_now(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = TrainWidget(viewer)
+    qtbot.addWidget(widget)
+    shift = widget.form._widgets["shift"].native
+    assert shift.text() == "automatic"
+    widget.noise.show_report(inspect(widget.picker.planes()))
+    assert shift.text() == "automatic (now 2)"
+    assert widget.form._widgets["replace"].native.currentText() == "automatic (now off)"
+    widget.form.set("shift", 4)
+    assert shift.text() == "4"
+    assert widget.config().shift == 4
+    widget.picker.part.value = "Plane on screen"  # other data: the report is gone
+    widget.form.set("shift", None)
+    assert shift.text() == "automatic"
+
+
+def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = TrainWidget(viewer)
+    qtbot.addWidget(widget)
+    steps = widget.form._widgets["steps"]
+    assert steps.native.text() == "automatic (now 500)"
+    widget.form.set("steps", 7)
+    widget.quality.quality.value = "time budget"
+    assert not steps.enabled
+    assert (widget.config().steps, widget.config().minutes) == (None, 2)
 
 
 def test_models_are_renamed_deleted_saved_and_loaded(

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import denoise, distill_rd, inspect_noise, load, train_apr
+    from .api import denoise, distill_rd, inspect_noise, load, methods, train_apr
     from .bioimage_io import export
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
     from .core.denoiser import Denoiser
@@ -38,13 +38,16 @@ __all__ = [
     "export",
     "inspect_noise",
     "load",
+    "methods",
     "train_apr",
     "trust_report",
 ]
 
 # Loaded when first asked for: importing the package imports neither torch, Qt nor napari.
 _HOME = {
-    **dict.fromkeys(("denoise", "distill_rd", "inspect_noise", "load", "train_apr"), ".api"),
+    **dict.fromkeys(
+        ("denoise", "distill_rd", "inspect_noise", "load", "methods", "train_apr"), ".api"
+    ),
     **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
     "Denoiser": ".core.denoiser",
     "NoiseReport": ".core.noise",

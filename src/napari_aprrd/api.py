@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from . import _layers
@@ -272,3 +273,56 @@ def planes_of(image: Any, axes: str | None = None) -> ArrayPlanes:
         raise UserError(f"An image must be an array, got a path; read {image} first.")
     check_array(image)
     return ArrayPlanes(image, infer_axes(image.shape, axes))
+
+
+def methods(made: Any) -> str:
+    """Write a paragraph for the methods section of a paper, with its references.
+
+    Parameters
+    ----------
+    made : Denoiser, napari Image layer, path or dict
+        A model, a denoised layer, a model file, a denoised file (TIFF or OME-Zarr), or a record.
+
+    Returns
+    -------
+    str
+        The paragraph; after an empty line the references, one a line. It names the pre-training
+        of the networks, the settings, the data and the versions, as far as the record has them.
+
+    Raises
+    ------
+    UserError
+        If there is no record of how it was made, or it says too little.
+    """
+    from .core.methods import methods as written
+
+    return written(record_of(made))
+
+
+def record_of(made: Any) -> dict[str, Any]:
+    """How a model, a layer or a file was made.
+
+    Raises
+    ------
+    UserError
+        If it does not say.
+    """
+    name, record = "This", made
+    if isinstance(made, Denoiser):
+        record = made.record
+    elif _layers.is_image_layer(made):
+        name, record = repr(made.name), made.metadata.get(_layers.KEY)
+    elif isinstance(made, (str, PathLike)):
+        from .io import read_picture
+
+        name, path = str(made), Path(made)
+        if path.suffix == ".aprrd":
+            record = load(path).record
+        else:
+            record = read_picture(path, in_memory=0).record
+    if not isinstance(record, dict) or not record:
+        raise UserError(
+            f"{name} does not say how it was made; models, layers, TIFF and OME-Zarr files that "
+            "napari-aprrd made do."
+        )
+    return record

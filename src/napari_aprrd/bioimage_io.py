@@ -21,6 +21,7 @@ from .core.calibration import Calibration
 from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .core.files import write_atomically
+from .core.methods import PRETRAINING
 
 FORMAT = "0.5.3"
 SIDE = 128  # pixels, of the package's test image
@@ -116,7 +117,7 @@ def _description(student: Denoiser, name: str) -> dict[str, Any]:
         "type": "model",
         "format_version": FORMAT,
         "name": name,
-        "description": "Removes noise; learnt from noisy images alone (napari-aprrd).",
+        "description": f"Removes noise. {_origin(student)}",
         "authors": [{"name": "The napari-aprrd developers"}],
         "cite": [{"text": PAPER, "url": PAGE}],
         "license": "BSD-3-Clause",
@@ -167,12 +168,25 @@ def _npy(array: NDArray[np.float32]) -> bytes:
     return content.getvalue()
 
 
+def _origin(student: Denoiser) -> str:
+    """One sentence on what the student learnt from."""
+    stage = student.record.get("distill", {})
+    noisy = "Trained with napari-aprrd on noisy images, without clean images of the specimen"
+    match stage.get("start"):
+        case "scratch":
+            return f"{noisy} and without pre-training."
+        case "starter":
+            how = stage.get("pretraining", PRETRAINING)
+            return f"{noisy}, from weights that were pre-trained ({how})."
+    return "The record of this model does not say how its training started."
+
+
 def _documentation(student: Denoiser, name: str) -> str:
     trained = student.record.get("distill", {})
     return f"""# {name}
 
-A student of APR-RD, trained with napari-aprrd on noisy images alone
-({trained.get("planes", "?")} planes, {trained.get("megapixels", "?")} megapixels).
+A student network. {_origin(student)}
+The noisy images: {trained.get("planes", "?")} planes, {trained.get("megapixels", "?")} megapixels.
 Input and output are in the units of the images that it was trained on: do not rescale them.
 It suits images from the same instrument with the same kind of noise.
 

@@ -18,7 +18,7 @@ from .io import Picture, write_picture
 from .metrics import Scores, evaluate
 
 SHAPE = (4, 256, 256)  # TYX
-APR_MINUTES, RD_MINUTES = 0.55, 0.35  # so that it takes about a minute on any machine
+TEACHER_MINUTES, STUDENT_MINUTES = 0.55, 0.35  # so that it takes about a minute on any machine
 
 
 def run_demo(out: Path) -> dict[str, Scores]:
@@ -27,12 +27,12 @@ def run_demo(out: Path) -> dict[str, Scores]:
     Parameters
     ----------
     out : Path
-        Folder for noisy.tif, apr.tif, rd.tif, truth.tif and comparison.png.
+        Folder for noisy.tif, teacher.tif, student.tif, truth.tif and comparison.png.
 
     Returns
     -------
     dict of str to Scores
-        Of "noisy", "APR" and "RD" against the truth.
+        Of "noisy", "teacher" and "student" against the truth.
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -40,16 +40,20 @@ def run_demo(out: Path) -> dict[str, Scores]:
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
     noisy, truth = noisy_cells(SHAPE)
     begun = time.perf_counter()
-    teacher = train_apr(noisy, axes="TYX", minutes=APR_MINUTES)
-    apr = denoise(noisy, teacher, axes="TYX")
-    seconds = {"APR": time.perf_counter() - begun}
-    student = distill_rd(teacher, noisy, axes="TYX", minutes=RD_MINUTES)
-    rd = denoise(noisy, student, axes="TYX")
-    seconds["RD"] = time.perf_counter() - begun
-    images: dict[str, NDArray[Any]] = {"noisy": noisy, "APR": apr, "RD": rd}
+    teacher = train_apr(noisy, axes="TYX", minutes=TEACHER_MINUTES)
+    by_teacher = denoise(noisy, teacher, axes="TYX")
+    seconds = {"teacher": time.perf_counter() - begun}
+    student = distill_rd(teacher, noisy, axes="TYX", minutes=STUDENT_MINUTES)
+    by_student = denoise(noisy, student, axes="TYX")
+    seconds["student"] = time.perf_counter() - begun
+    images: dict[str, NDArray[Any]] = {
+        "noisy": noisy,
+        "teacher": by_teacher,
+        "student": by_student,
+    }
     scores = {name: evaluate(image, truth) for name, image in images.items()}
     for name, image in {**images, "truth": truth}.items():
-        write_picture(out / f"{name.lower()}.tif", Picture(image, "TYX"))
+        write_picture(out / f"{name}.tif", Picture(image, "TYX"))
     titles = {name: f"{name}  {score.psnr:.1f} dB" for name, score in scores.items()}
     panels = [(titles.get(n, n), i[0]) for n, i in {**images, "truth": truth}.items()]
     write_picture(out / "comparison.png", Picture(side_by_side(panels), "YX"))

@@ -1,4 +1,4 @@
-"""Settings follow the noise, unless they were given."""
+"""Automatic settings follow the noise; those that were given stay."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_aprrd.core.adapt import (
-    adapt_distillation,
-    adapt_training,
     channels_are_separate,
+    settle_distillation,
+    settle_training,
     target_shifts,
 )
-from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
+from napari_aprrd.core.config import (
+    ALL_SHIFTS,
+    DenoiseConfig,
+    DistillConfig,
+    SettledTraining,
+    TrainConfig,
+)
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.distill import distill
 from napari_aprrd.core.noise import NoiseReport
@@ -51,6 +57,10 @@ def noise(
     )
 
 
+def settled(report: NoiseReport | None, **given: Any) -> tuple[SettledTraining, str]:
+    return settle_training(TrainConfig.of(**given), report, pretrained=True)
+
+
 @pytest.mark.parametrize(
     ("reaches", "to_peak", "shift"),
     [
@@ -65,39 +75,60 @@ def noise(
 def test_the_blind_spot_follows_reach_and_strength_of_the_noise(
     reaches: tuple[int, int], to_peak: float, shift: int
 ) -> None:
-    config, why = adapt_training(TrainConfig(), noise(*reaches, to_peak=to_peak))
+    config, why = settled(noise(*reaches, to_peak=to_peak))
     assert config.shift == shift
     assert f"shift {shift}" in why
 
 
 @pytest.mark.parametrize("reaches", [(0, 3), (3, 0)])
 def test_noise_along_one_axis_hides_no_more_than_it_must(reaches: tuple[int, int]) -> None:
-    assert adapt_training(TrainConfig(), noise(*reaches, to_peak=0.12))[0].shift == 3
+    assert settled(noise(*reaches, to_peak=0.12))[0].shift == 3
 
 
 def test_few_photons_ask_for_means_not_medians() -> None:
-    assert adapt_training(TrainConfig(), noise(relative=0.1))[0].loss == "l2"
-    assert adapt_training(TrainConfig(), noise(relative=0.01))[0].loss == "l1"
-    assert adapt_training(TrainConfig(), noise(2, 2, relative=0.1))[0].loss == "l1"
+    assert settled(noise(relative=0.1))[0].loss == "l2"
+    assert settled(noise(relative=0.01))[0].loss == "l1"
+    assert settled(noise(2, 2, relative=0.1))[0].loss == "l1"
 
 
 def test_pixels_are_replaced_where_there_is_a_correlation_to_break() -> None:
-    config, why = adapt_training(TrainConfig(), noise())
+    config, why = settled(noise())
     assert not config.replace
     assert "no pixels replaced" in why
-    config, why = adapt_training(TrainConfig(), noise(1, 0))
+    config, why = settled(noise(1, 0))
     assert config.replace
     assert "replaced" not in why
-    hardly, _ = adapt_training(TrainConfig(), noise(1, 0, correlated=0.15))
+    hardly, _ = settled(noise(1, 0, correlated=0.15))
     assert not hardly.replace
 
 
-@pytest.mark.parametrize(
-    "given", [{"shift": 1, "loss": "l1", "replace": True}, {"adapt": False}, {"preset": "paper"}]
-)
-def test_what_was_given_stays(given: dict[str, Any]) -> None:
-    config = TrainConfig.of(**given)
-    assert adapt_training(config, noise(relative=0.1)) == (config, "")
+@pytest.mark.parametrize("given", [{"shift": 1, "loss": "l1", "replace": True}, {"shift": 5}])
+def test_what_was_given_stays_also_where_it_is_the_papers_value(given: dict[str, Any]) -> None:
+    config, why = settled(noise(relative=0.1), **given)
+    assert config.model_dump(include=set(given)) == given
+    assert "shift" not in why
+
+
+@pytest.mark.parametrize("given", [{"adapt": False}, {"preset": "paper"}])
+def test_without_a_measurement_the_papers_values_are_taken(given: dict[str, Any]) -> None:
+    for report in (noise(relative=0.1), None):
+        config, why = settled(report, **given)
+        assert (config.shift, config.replace, config.loss, why) == (5, True, "l1", "")
+    unknown, _ = settled(None)
+    assert (unknown.shift, unknown.replace, unknown.loss) == (5, True, "l1")
+
+
+def test_the_learning_rate_follows_the_start_unless_it_is_given() -> None:
+    def rate(*, pretrained: bool, **given: Any) -> float:
+        config = TrainConfig.of(**given)
+        return settle_training(config, None, pretrained=pretrained)[0].learning_rate
+
+    assert rate(pretrained=True) < rate(pretrained=False)
+    assert rate(pretrained=True, learning_rate=3e-3) == 3e-3
+    assert rate(pretrained=False, preset="paper") == 3e-4
+
+
+SETTLED, _ = settled(None)
 
 
 class Blurs:
@@ -124,14 +155,12 @@ def test_smooth_images_get_large_shifts_and_detailed_ones_small(wave: float, las
     y, x = np.mgrid[:128, :128] * wave
     image = np.sin(x) + np.sin(y) + np.random.default_rng(0).normal(0, 0.3, x.shape)
     planes = MemoryPlanes([image[None].astype("f4")])
-    shifts, _ = drive(
-        target_shifts(cast(Denoiser, Blurs()), planes, noise(), TrainConfig(), Clock())
-    )
+    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(), SETTLED, Clock()))
     assert shifts == tuple(range(last + 1))
 
 
 def test_a_time_budget_that_is_spent_leaves_one_window_to_choose_shifts_by() -> None:
-    planes, config = noisy_planes(*[(64, 64)] * 5), TrainConfig()
+    planes, config = noisy_planes(*[(64, 64)] * 5), SETTLED
     for minutes, looked_at in [(60.0, 5), (1e-9, 1)]:
         job = target_shifts(cast(Denoiser, Blurs()), planes, noise(), config, Clock(minutes))
         assert len(drive(job)[1]) == looked_at
@@ -140,33 +169,30 @@ def test_a_time_budget_that_is_spent_leaves_one_window_to_choose_shifts_by() -> 
 @pytest.mark.parametrize("shift", [4, 6])
 def test_correlated_noise_gets_all_shifts_up_to_that_of_training(shift: int) -> None:
     planes = MemoryPlanes([np.zeros((1, 64, 64), np.float32)])
-    shifts, _ = drive(
-        target_shifts(
-            cast(Denoiser, Blurs()), planes, noise(2, 2), TrainConfig(shift=shift), Clock()
-        )
-    )
+    config = SettledTraining.of(SETTLED, shift=shift)
+    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(2, 2), config, Clock()))
     assert shifts == tuple(range(shift + 1))
 
 
 @pytest.mark.parametrize("shifts", [(0, 1, 2), (0, 1, 2, 3, 4)])
 def test_the_student_learns_the_mean_of_the_targets(shifts: tuple[int, ...]) -> None:
-    config, why = adapt_distillation(DistillConfig(), shifts)
-    assert (config.shifts, config.recharge, config.loss) == (shifts, False, "l2")
-    assert config.give_back
+    config, why = settle_distillation(DistillConfig(), shifts)
+    assert (config.shifts, config.recharge, config.loss) == (shifts, "measured", "l2")
     assert str(shifts)[1:-1] in why
-    assert "no recharging" in why
-    assert "lost detail given back" in why
+    assert "recharged by measurement" in why
 
 
-def test_recharging_is_there_for_who_asks() -> None:
-    config, why = adapt_distillation(DistillConfig(recharge=True), (0, 1, 2))
-    assert config.recharge
-    assert not config.give_back
-    assert "recharging" not in why
-    given = DistillConfig(shifts=(0, 1, 2, 3, 4, 5), recharge=True, loss="l1")
-    assert adapt_distillation(given, (0, 1, 2)) == (given, "")
-    paper = DistillConfig(preset="paper")
-    assert adapt_distillation(paper, (0, 1, 2)) == (paper, "")
+def test_recharging_is_as_asked_for() -> None:
+    config, why = settle_distillation(DistillConfig.of(recharge=True), (0, 1, 2))
+    assert (config.shifts, config.recharge, config.loss) == ((0, 1, 2), "random", "l1")
+    assert "recharg" not in why
+    given = DistillConfig(shifts=(0, 1, 2, 3, 4, 5), recharge="off", loss="l1")
+    config, why = settle_distillation(given, (0, 1, 2))
+    assert (config.model_dump(), why) == (given.model_dump(), "")
+    for paper in (DistillConfig(preset="paper"), DistillConfig(adapt=False)):
+        config, why = settle_distillation(paper, (0, 1, 2))
+        assert (config.shifts, config.recharge, config.loss) == (ALL_SHIFTS, "random", "l1")
+        assert why == ""
 
 
 def test_a_model_remembers_noise_and_choices() -> None:
@@ -189,7 +215,7 @@ def test_images_whose_noise_cannot_be_measured_are_still_learnt_from() -> None:
     teacher, reports = drive(train(MemoryPlanes([image[None]]), TrainConfig(**TINY)))
     assert "measure its noise" in reports[0].note
     assert "noise" not in teacher.record
-    assert teacher.record["train"]["config"]["shift"] == TrainConfig().shift
+    assert teacher.record["train"]["config"]["shift"] == 5
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_interrupted_again_and_again_it_ends_with_the_same_weights(
 @JOBS
 def test_what_a_user_stopped_goes_on_too(path: Path, kind: str) -> None:
     whole, _ = drive(job_of(kind))
-    stage = {"train": "Train APR", "distill": "Distill (RD)"}[kind]
+    stage = {"train": "Train teacher", "distill": "Distil student"}[kind]
     stopped, _ = drive(job_of(kind, Checkpoint(path)), stop_at=stage)
     assert stopped.record[kind]["steps"] == 1
     resumed, reports = drive(job_of(kind, Checkpoint(path)))

@@ -118,26 +118,42 @@ def test_given_values_win_over_the_preset(kind: type[TrainConfig], preset: Prese
         assert config.model_dump(exclude=rest) == kind(preset=preset).model_dump(exclude=rest)
 
 
-def test_given_values_outlive_a_change_of_preset() -> None:
-    config = TrainConfig.of(preset="fast", batch=8, shift=7)  # 8 as in "thorough"
-    changed = TrainConfig.of(config, preset="paper")
-    assert (changed.batch, changed.shift, changed.steps) == (8, 7, 400_000)
-    back = TrainConfig.of(changed, preset="fast", steps=3)
-    assert (back.shift, back.steps, back.patch) == (7, 3, 64)
+def test_a_change_of_preset_replaces_what_presets_set_and_nothing_else() -> None:
+    config = TrainConfig.of(preset="thorough", shift=7)
+    assert config.batch == 8
+    changed = TrainConfig.of(config, preset="fast", seed=2)
+    assert (changed.batch, changed.shift, changed.steps, changed.seed) == (4, 7, 150, 2)
 
 
-def test_given_leaves_out_what_the_preset_filled_in() -> None:
-    assert TrainConfig(preset="thorough", shift=3).given() == {"preset": "thorough", "shift": 3}
-    assert DistillConfig().given() == {}
-    assert DistillConfig(steps=500).given() == {"steps": 500}
-    assert TrainConfig(preset="fast", steps=1500).given() == {"preset": "fast", "steps": 1500}
-    assert DenoiseConfig(tile=64).given() == {"tile": 64}
+@pytest.mark.parametrize("kind", SCHEDULES)
+def test_minutes_and_steps_exclude_each_other(kind: type[TrainConfig]) -> None:
+    with pytest.raises(UserError, match=r"^Give minutes or steps, not both\.$"):
+        kind.of(minutes=1, steps=5)
+    budget = kind.of(preset="thorough", minutes=1)
+    assert budget.steps is None  # a budget replaces the preset's steps
+    assert kind.of(budget, steps=5).minutes is None
+    assert kind.of(kind.of(steps=5), minutes=1).steps is None
+
+
+def test_what_is_not_set_is_automatic_and_the_default_can_be_pinned() -> None:
+    automatic = TrainConfig()
+    assert (automatic.shift, automatic.replace, automatic.loss) == (None, None, None)
+    assert TrainConfig(shift=5).shift == 5
+    assert TrainConfig.of(TrainConfig(shift=5), shift=None) == automatic
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(None, "automatic"), (True, "random"), (False, "off"), ("measured", "measured")],
+)
+def test_recharging_understands_yes_and_no(given: object, meant: str) -> None:
+    assert DistillConfig.of(recharge=given).recharge == meant
 
 
 @pytest.mark.parametrize(
     "config",
     [
-        TrainConfig(preset="thorough", steps=150, minutes=2.5),
+        TrainConfig(preset="thorough", minutes=2.5),
         TrainConfig(preset="paper", width=8, window=5, device="cuda:1"),
         DistillConfig(preset="fast", shifts=(0, 2), recharge=False, student="1.02M"),
         DenoiseConfig(shifts=(1,), calibrate=False, dtype="float32"),
@@ -145,7 +161,7 @@ def test_given_leaves_out_what_the_preset_filled_in() -> None:
 )
 def test_settings_round_trip(config: Config) -> None:
     kind = type(config)
-    assert kind.of(**config.given()) == config
+    assert kind.of(**config.model_dump()) == config
     assert kind.of(config) == config
     assert kind.model_validate_json(config.model_dump_json()) == config  # as in model files
 

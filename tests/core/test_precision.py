@@ -30,6 +30,7 @@ def _fresh() -> Iterator[None]:
 
 def pretend(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
     monkeypatch.setattr(precision, "_seconds", lambda device, name, blind_spot: seconds[name])
+    monkeypatch.setattr(precision, "_is_worth_a_trial", lambda device: True)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,22 @@ def test_auto_takes_the_clearly_faster(
 ) -> None:
     pretend(monkeypatch, float32=float32, bfloat16=bfloat16)
     assert pick_precision(CPU, "auto", blind_spot=True) == picked
+
+
+@pytest.mark.parametrize(("capability", "trials"), [("AVX2", 0), ("AVX512", 2)])
+def test_nothing_is_tried_on_a_processor_without_units_for_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, capability: str, trials: int
+) -> None:
+    tried: list[Precision] = []
+
+    def seconds(device: torch.device, name: Precision, blind_spot: bool) -> float:
+        tried.append(name)
+        return 1.0
+
+    monkeypatch.setattr(precision, "_seconds", seconds)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
+    assert len(tried) == trials
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
@@ -58,6 +75,7 @@ def test_where_there_is_no_such_kernel_float32_is_taken(monkeypatch: pytest.Monk
         raise RuntimeError("not implemented for 'BFloat16'")
 
     monkeypatch.setattr(precision, "_seconds", seconds)
+    monkeypatch.setattr(precision, "_is_worth_a_trial", lambda device: True)
     assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
 
 

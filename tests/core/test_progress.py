@@ -135,14 +135,14 @@ def test_a_report_is_due_after_a_while_of_work(now: list[float]) -> None:
 
 
 def test_speed_and_time_left_follow_from_the_steps() -> None:
-    report = Progress("Train APR", 50, 200, 10.0)
+    report = Progress("Train teacher", 50, 200, 10.0)
     assert report.speed == pytest.approx(5)
     assert report.seconds_left == pytest.approx(30)
-    assert Progress("Train APR", 200, 200, 10.0).seconds_left == 0
+    assert Progress("Train teacher", 200, 200, 10.0).seconds_left == 0
 
 
 @pytest.mark.parametrize(("step", "seconds"), [(0, 0.0), (1, 0.0), (0, 2.0)])
 def test_the_time_left_is_unknown_at_the_start(step: int, seconds: float) -> None:
-    report = Progress("Train APR", step, 10, seconds)
+    report = Progress("Train teacher", step, 10, seconds)
     assert report.speed == 0
     assert math.isnan(report.seconds_left)

@@ -72,7 +72,7 @@ def test_after_training_there_are_as_many_threads_as_before(
     really = torch.set_num_threads
     monkeypatch.setattr(torch, "set_num_threads", lambda n: (asked.append(n), really(n)))
     noisy = np.random.default_rng(0).random((1, 64, 64), np.float32)
-    config = TrainConfig.of(**TINY | {"minutes": minutes, "steps": 20, "adapt": False})
+    config = TrainConfig.of(TrainConfig.of(**TINY | {"steps": 20}), minutes=minutes, adapt=False)
     run(train(MemoryPlanes([noisy]), config))
     assert torch.get_num_threads() == 4
     assert bool(asked) == (minutes is not None)

@@ -135,7 +135,7 @@ def test_the_callers_random_numbers_are_left_alone(kind: str, teacher: Denoiser)
 @EVERY_STEP
 def test_every_step_is_reported_in_order(kind: str, teacher: Denoiser) -> None:
     _, reports = drive(job_of(kind, teacher))  # which also looks at torch's gradient modes
-    stage = {"train": "Train APR", "distill": "Distill (RD)"}[kind]
+    stage = {"train": "Train teacher", "distill": "Distil student"}[kind]
     ours = [report for report in reports if report.stage == stage]
     assert [report.step for report in ours] == [1, 2, 3, 4, 5, 6]
     assert all(report.total == 6 and report.loss is not None for report in ours)
@@ -199,7 +199,7 @@ def test_snapshots_are_copies_that_denoise(kind: str, teacher: Denoiser) -> None
 
 @JOBS
 def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
-    planes, budget = noisy_planes(), {"minutes": 0.03, "steps": 1}  # 1.8 s
+    planes, budget = noisy_planes(), {"minutes": 0.03}  # 1.8 s
     if kind == "train":
         denoiser, reports = drive(train(planes, TrainConfig.of(TRAIN, **budget)))
     else:
@@ -448,7 +448,7 @@ def test_a_difference_by_chance_is_no_over_training() -> None:
 def test_a_long_time_budget_is_not_spent_on_learning_by_heart(monkeypatch: Patch) -> None:
     monkeypatch.setattr(train_module, "PASSES", 3)
     monkeypatch.setattr(train_module, "FEWEST_STEPS", 2)
-    planes, config = noisy_planes((64, 64)), TrainConfig.of(TRAIN, minutes=5, steps=1)
+    planes, config = noisy_planes((64, 64)), TrainConfig.of(TRAIN, minutes=5)
     teacher, reports = drive(train(planes, config))
     pixels_of_a_step = config.batch * config.patch**2
     assert teacher.record["train"]["steps"] == max(math.ceil(3 * 64**2 / pixels_of_a_step), 2)
@@ -536,7 +536,7 @@ def test_targets_are_the_same_wherever_they_are_computed(
 
     def losses() -> list[float | None]:
         reports = drive(distill(teacher, planes, config))[1]
-        return [r.loss for r in reports if r.stage == "Distill (RD)"]
+        return [r.loss for r in reports if r.stage == "Distil student"]
 
     in_memory = losses()
     monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 0)

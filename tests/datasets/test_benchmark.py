@@ -32,14 +32,20 @@ def test_sidd_from_training_to_submission(tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = benchmark("sidd", layouts.sidd(tmp_path / "sidd"), out, *SHORT)
     scores = json.loads((out / "scores.json").read_text())
-    assert list(scores) == ["noisy", "APR", "RD"]
+    assert list(scores) == ["noisy", "teacher", "student"]
     blocks = [(photo(n, noise=0), photo(n)) for n in range(6)]
     psnr = np.mean([peak_signal_noise_ratio(*pair, data_range=255) for pair in blocks])
     assert scores["noisy"]["psnr"] == pytest.approx(psnr)
     assert str(out / "SubmitSrgb.mat") in said
     files = {path.name for path in out.iterdir()}
-    assert files == {"apr.aprrd", "rd.aprrd", "scores.json", "SubmitSrgb.mat", "SubmitSrgb.csv"}
-    trained = load(out / "rd.aprrd").record
+    assert files == {
+        "teacher.aprrd",
+        "student.aprrd",
+        "scores.json",
+        "SubmitSrgb.mat",
+        "SubmitSrgb.csv",
+    }
+    trained = load(out / "student.aprrd").record
     assert trained["train"]["config"]["preset"] == "paper"
     assert trained["train"]["megapixels"] == pytest.approx(4 * 0.0016, abs=1e-3)
     assert trained["distill"]["config"]["recharge"]
@@ -68,13 +74,13 @@ def test_pairs_are_scored_with_a_model(name: str, tmp_path: Path) -> None:
 
 
 def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, ctrl_c: Callable[[str], None]) -> None:
-    ctrl_c("Train APR")
+    ctrl_c("Train teacher")
     out = tmp_path / "out"
     arguments = ["benchmark", "sidd", "--root", str(layouts.sidd(tmp_path / "sidd"))]
     result = CliRunner().invoke(app, [*arguments, "-o", str(out), *SHORT, "--steps", "500"])
     assert result.exit_code == 130
     assert f"what was learnt so far is in {out}" in result.stderr
-    assert load(out / "apr.aprrd").record["train"]["stopped"]
+    assert load(out / "teacher.aprrd").record["train"]["stopped"]
 
 
 def test_an_output_that_is_no_folder_is_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def _close_again_and_again(make_viewer: Any, qtbot: Any, folder: Path, times: in
         viewer.add_image(image, name="cells")
         _, widget = viewer.window.add_plugin_dock_widget("napari-aprrd", "Train APR")
         for field, value in {"steps": 100_000, "width": 4, "depth": 2, "batch": 1}.items():
-            widget.form._widgets[field].value = value
+            widget.form.set(field, value)
         widget.start.click()
         qtbot.wait(int(rng.uniform(0, 1500)))
         viewer.close()

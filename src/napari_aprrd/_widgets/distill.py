@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QPushButton, QWidget
 
@@ -28,7 +28,7 @@ class DistillWidget(JobWidget[DistillConfig]):
     job = "distill"
     start_text = "Distill (RD)"
     start_tip = "Recharged Distillation of the chosen teacher on the chosen layers."
-    suffix = "RD"
+    suffix = "student"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self.denoise = QPushButton("Next: Denoise layer")
@@ -66,6 +66,13 @@ class DistillWidget(JobWidget[DistillConfig]):
         if not resumed:
             teacher.save(teacher_of(path))
         return distill(teacher, planes, config, Checkpoint(path))
+
+    def automatic(self, config: DistillConfig) -> dict[str, Any]:
+        """What suits the chosen teacher."""
+        from ..core.adapt import settle_distillation
+
+        settled, _ = settle_distillation(config, self.teacher().shifts)
+        return settled.model_dump(include={"shifts", "recharge", "loss"})
 
     def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:
         """A few steps on noise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -102,12 +103,20 @@ class JobWidget(QWidget, Generic[C]):
     def _on_quality(self, *_: object) -> None:
         if self.quality.preset is not None:
             self.form.show_preset(self.quality.preset)
+        self.form.use_budget(self.quality.minutes is not None)
         self._on_changed()
 
     def _on_changed(self, *_: object) -> None:
-        """Estimate the time anew, when settings and layers allow."""
+        """Estimate the time again, and say which values automatic settings have."""
+        self.form.forget_automatic()
+        with suppress(UserError):  # settings that do not go together are named at the start
+            self.form.show_automatic(self.automatic(self.config()))
         if self.panel.run is None:
             self.estimate.of(lambda: self.trial(self.config()))
+
+    def automatic(self, config: C) -> dict[str, Any]:
+        """Values that automatic settings have, as far as they are known before the start."""
+        return {}
 
     def trial(self, config: C) -> Any:
         """A function that estimates the seconds of the job, for another thread."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
 from napari.utils.notifications import show_error
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
 
 from .._jobs import Failure, Task
@@ -28,6 +29,8 @@ class NoisePanel(QWidget):
     planes : callable
         The planes that are chosen now; may raise `UserError`.
     """
+
+    changed = Signal()  # there is a report now, or none any more
 
     def __init__(self, planes: Callable[[], Planes], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -56,6 +59,7 @@ class NoisePanel(QWidget):
         self.report = None
         self.text.hide()
         self.plot.hide()
+        self.changed.emit()
 
     def show_report(self, report: NoiseReport) -> None:
         """Show sentences and the correlation of the noise per lag."""
@@ -72,6 +76,7 @@ class NoisePanel(QWidget):
                            symbolBrush=colour, symbolPen=None, name=name)  # fmt: skip
         self.text.show()
         self.plot.show()
+        self.changed.emit()
 
     def _on_clicked(self) -> None:
         if self._task is not None:

@@ -28,7 +28,7 @@ class TrainWidget(JobWidget[TrainConfig]):
     job = "train"
     start_text = "Train APR"
     start_tip = "Learn from the chosen layers; no clean data is needed."
-    suffix = "APR"
+    suffix = "teacher"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self.next = QPushButton("Next: Distill (RD)")
@@ -38,6 +38,7 @@ class TrainWidget(JobWidget[TrainConfig]):
         super().__init__(napari_viewer)
         self.picker.changed.connect(self.noise.clear)
         self.picker.changed.connect(self._look)
+        self.noise.changed.connect(self._on_changed)
         for part in (self.look, self.noise):  # make room for the run
             self.panel.idle.connect(part.setVisible)
         self.next.clicked.connect(lambda: _commands.open_widget(self.viewer, "Distill (RD)"))
@@ -63,6 +64,16 @@ class TrainWidget(JobWidget[TrainConfig]):
         from ..core.train import train
 
         return train(self.picker.planes(), config, checkpoint=Checkpoint(path))
+
+    def automatic(self, config: TrainConfig) -> dict[str, Any]:
+        """What the noise report chooses, once there is one."""
+        if self.noise.report is None:
+            return {}
+        from ..core.adapt import settle_training
+        from ..core.starter import fits
+
+        settled, _ = settle_training(config, self.noise.report, pretrained=fits(config))
+        return settled.model_dump(include={"shift", "replace", "loss", "learning_rate"})
 
     def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
         """A few steps on noise."""

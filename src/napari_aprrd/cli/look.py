@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import UserError
 from ._common import AsJson, Axes, Inputs, PlaneChoice, as_planes, command, lines, read_all
 
 
@@ -98,11 +97,6 @@ def _facts_of_model(path: Path) -> dict[str, Any]:
 
 
 def _facts_of_image(path: Path) -> dict[str, Any]:
-    from ..io import read_picture
+    from ..api import record_of
 
-    record = read_picture(path, in_memory=0).record
-    if not record:
-        raise UserError(
-            f"{path} does not say how it was made; TIFF and OME-Zarr that napari-aprrd wrote do."
-        )
-    return record
+    return record_of(path)

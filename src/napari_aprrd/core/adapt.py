@@ -1,4 +1,4 @@
-"""Settings from the noise report: what nobody wants to tune."""
+"""Automatic settings: chosen by the noise where they are not given."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import starter
-from .config import ALL_SHIFTS, DenoiseConfig, DistillConfig, TrainConfig
+from .config import (
+    ALL_SHIFTS,
+    Config,
+    DenoiseConfig,
+    DistillConfig,
+    SettledDistillation,
+    SettledTraining,
+    TrainConfig,
+)
 from .noise import NoiseReport
 from .patches import Image, Planes, in_random_order, some_windows
 from .precision import Precision
@@ -22,36 +30,62 @@ if TYPE_CHECKING:
 _STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
 _WINDOW, _WINDOWS = 256, 8
 _ENOUGH = 0.97  # of a time budget: no more windows are looked at then
-_WORDS = {"replace": "no pixels replaced, since there is hardly a correlation to break"}
+
+# What automatic settings are without a measurement: the paper's values (section 4 and table 6).
+PUBLISHED_TRAINING: dict[str, Any] = {"shift": 5, "replace": True, "loss": "l1"}
+PUBLISHED_DISTILLATION: dict[str, Any] = {"shifts": ALL_SHIFTS, "recharge": "random", "loss": "l1"}
+LEARNING_RATE = 3e-3  # of a teacher from random weights; see docs/experiments.md
 
 
-def adapt_training(config: TrainConfig, noise: NoiseReport) -> tuple[TrainConfig, str]:
-    """Choose what was not given; say what and why.
+def settle_training(
+    config: TrainConfig, noise: NoiseReport | None, *, pretrained: bool
+) -> tuple[SettledTraining, str]:
+    """Choose the settings that were left automatic; say which and why.
 
     Parameters
     ----------
     config : TrainConfig
-        Settings that were given stay as they are.
-    noise : NoiseReport
+        Settings that are given stay as they are.
+    noise : NoiseReport or None
+        None where it was not or could not be measured: the paper's values are taken.
+    pretrained : bool
+        Whether the network starts from the starting weights.
 
     Returns
     -------
-    TrainConfig
+    SettledTraining
     str
-        One sentence, empty if nothing was changed.
+        One sentence on what was chosen by the noise, empty if nothing was.
     """
-    reach = noise.reach
-    wanted: dict[str, Any] = {"shift": noise.shift}
-    if noise.hardly_correlated:
-        wanted["replace"] = False
-        if noise.relative > _STRONG:
-            wanted["loss"] = "l2"  # few photons: L1 learns medians, far from the mean
-    changes = {name: value for name, value in wanted.items() if name not in config.given()}
-    if not config.adapt or not changes:
-        return config, ""
-    look = "is white" if reach == 0 else f"spreads over {reach} pixel{'s' * (reach > 1)}"
-    chosen = ", ".join(_WORDS.get(name, f"{name} {value}") for name, value in changes.items())
-    return TrainConfig.of(config, **changes), f"The noise {look}: {chosen}."
+    by_noise: dict[str, Any] = {}
+    if noise is not None and config.adapt:
+        white = noise.hardly_correlated
+        # With few photons L1 learns medians, which are far from the means.
+        loss = "l2" if white and noise.relative > _STRONG else "l1"
+        by_noise = {"shift": noise.shift, "replace": not white, "loss": loss}
+    chosen = {name: v for name, v in by_noise.items() if getattr(config, name) is None}
+    rate = starter.LEARNING_RATE if pretrained else LEARNING_RATE
+    fallback = {**PUBLISHED_TRAINING, "learning_rate": rate, **chosen}
+    settled = SettledTraining.model_validate(_filled_in(config, fallback))
+    return settled, _why(chosen, noise) if noise is not None and chosen else ""
+
+
+def _filled_in(config: Config, chosen: dict[str, Any]) -> dict[str, Any]:
+    """The settings, with a choice for each that is automatic."""
+    given = {n: v for n, v in config.model_dump().items() if v is not None and v != "automatic"}
+    return {**chosen, **given}
+
+
+def _why(chosen: dict[str, Any], noise: NoiseReport) -> str:
+    reach, words = noise.reach, []
+    if "shift" in chosen:
+        words.append(f"shift {chosen['shift']}")
+    if chosen.get("replace") is False:
+        words.append("no pixels replaced, since there is hardly a correlation to break")
+    if chosen.get("loss") == "l2":
+        words.append("loss l2")
+    look = "is white" if reach == 0 else f"spreads over {reach} pixel{'s' if reach > 1 else ''}"
+    return f"The noise {look}: {', '.join(words)}." if words else ""
 
 
 def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
@@ -68,7 +102,7 @@ def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
 
 
 def target_shifts(
-    teacher: Denoiser, planes: Planes, noise: NoiseReport, config: TrainConfig, clock: Clock
+    teacher: Denoiser, planes: Planes, noise: NoiseReport, config: SettledTraining, clock: Clock
 ) -> Generator[Progress, Signal | None, tuple[int, ...]]:
     """Find the shifts whose outputs are worth a mean.
 
@@ -83,7 +117,7 @@ def target_shifts(
     planes : Planes
         What it was trained on; a few windows are looked at.
     noise : NoiseReport
-    config : TrainConfig
+    config : SettledTraining
         Of the training; its precision is settled.
     clock : Clock
         Of a time budget that is nearly spent, fewer windows have to do.
@@ -108,20 +142,46 @@ def target_shifts(
     return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]
 
 
-def adapt_distillation(config: DistillConfig, shifts: tuple[int, ...]) -> tuple[DistillConfig, str]:
-    """Choose what was not given for a teacher whose outputs are best at some shifts.
+def settle_distillation(
+    config: DistillConfig, shifts: tuple[int, ...]
+) -> tuple[SettledDistillation, str]:
+    """Choose the settings that were left automatic, for a teacher that is best at some shifts.
 
-    A student of the targets' mean is never far below it; recharging spreads noise over the
-    targets, which on all data that was tried costs more than it saves.
+    Random recharging spreads noise over the targets, which costs more than it saves where their
+    shifts were chosen well; targets that are recharged by measurement are never far below their
+    mean (see docs/experiments.md).
+
+    Parameters
+    ----------
+    config : DistillConfig
+        Settings that are given stay as they are.
+    shifts : tuple of int
+        At which the teacher's mean output is best.
+
+    Returns
+    -------
+    SettledDistillation
+    str
+        One sentence on what was chosen, empty if nothing was.
     """
-    wanted: dict[str, Any] = {"shifts": shifts, "recharge": False, "loss": "l2"}
-    if not config.given().get("recharge"):  # which gives detail back in its own way
-        wanted["give_back"] = True
-    changes = {name: value for name, value in wanted.items() if name not in config.given()}
-    if not config.adapt or not changes:
-        return config, ""
-    chosen = [f"targets T at shifts {', '.join(map(str, shifts))}"] * ("shifts" in changes)
-    chosen += ["no recharging"] * ("recharge" in changes)
-    chosen += ["loss l2"] * ("loss" in changes)
-    chosen += ["lost detail given back"] * ("give_back" in changes)
-    return DistillConfig.of(config, **changes), f"Chosen: {'; '.join(chosen)}."
+    chosen = dict(PUBLISHED_DISTILLATION)
+    if config.adapt:
+        recharge = "measured" if config.recharge == "automatic" else config.recharge
+        # Random recharging makes one target of a pixel noisy: L1, whose optimum is a median,
+        # passes over it. The mean of the targets is the optimum of L2.
+        chosen = {
+            "shifts": shifts,
+            "recharge": recharge,
+            "loss": "l1" if recharge == "random" else "l2",
+        }
+    settled = SettledDistillation.model_validate(_filled_in(config, chosen))
+    if not config.adapt:
+        return settled, ""
+    words = []
+    if config.shifts is None:
+        words.append(f"targets T at shifts {', '.join(map(str, shifts))}")
+    if config.recharge == "automatic":
+        words.append("recharged by measurement")
+    if config.loss is None:
+        words.append(f"loss {settled.loss}")
+    return settled, f"Chosen: {', '.join(words)}." if words else ""

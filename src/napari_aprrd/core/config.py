@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .errors import UserError
 
 Preset = Literal["fast", "balanced", "thorough", "paper"]
 Channels = Literal["auto", "together", "separate"]
 Norm = Literal["l1", "l2"]
+Recharge = Literal["automatic", "measured", "random", "off"]
 StudentKind = Literal["1.00M", "1.02M"]
 Shift = Annotated[int, Field(ge=0, le=32)]
 Device = Annotated[
@@ -34,11 +35,11 @@ LearningRate = Annotated[
     ),
 ]
 Steps = Annotated[
-    int,
+    int | None,
     Field(
         ge=1,
         le=10_000_000,
-        description="Number of steps. Ignored where minutes are given.",
+        description="Number of steps, in place of a time budget. Automatic: that of the preset.",
     ),
 ]
 Batch = Annotated[
@@ -56,40 +57,22 @@ Patch = Annotated[
 ]
 ALL_SHIFTS = (0, 1, 2, 3, 4, 5)  # the paper's T
 
-# What a preset changes against the defaults of the fields, which are preset "balanced".
+# What a preset changes against the defaults of the fields.
+_PAPER: dict[str, Any] = {
+    "batch": 8, "learning_rate": 3e-4, "warmup": 0.0, "width": 48, "depth": 5, "hold_out": 0.0,
+    "average": 0.0, "adapt": False, "start": "scratch", "precision": "float32",
+}  # fmt: skip
 _TRAIN_PRESETS: dict[Preset, dict[str, Any]] = {
     "fast": {"steps": 150},
-    "balanced": {},
+    "balanced": {"steps": 500},
     "thorough": {"steps": 1500, "batch": 8},
-    "paper": {
-        **{"steps": 400_000, "batch": 8, "patch": 256, "learning_rate": 3e-4, "warmup": 0.0},
-        **{
-            "width": 48,
-            "depth": 5,
-            "hold_out": 0.0,
-            "average": 0.0,
-            "adapt": False,
-            "start": "scratch",
-            "precision": "float32",
-        },
-    },
+    "paper": {"steps": 400_000, "patch": 256, **_PAPER},
 }
 _DISTILL_PRESETS: dict[Preset, dict[str, Any]] = {
     "fast": {"steps": 600},
-    "balanced": {},
+    "balanced": {"steps": 2000},
     "thorough": {"steps": 6000},
-    "paper": {
-        **{"steps": 200_000, "batch": 8, "patch": 128, "learning_rate": 3e-4, "warmup": 0.0},
-        **{
-            "width": 48,
-            "depth": 5,
-            "hold_out": 0.0,
-            "average": 0.0,
-            "adapt": False,
-            "start": "scratch",
-            "precision": "float32",
-        },
-    },
+    "paper": {"steps": 200_000, "patch": 128, **_PAPER},
 }
 
 
@@ -107,23 +90,26 @@ class Config(BaseModel):
         UserError
             One sentence that names the field and what is wrong with it.
         """
-        given = config.given() if config is not None else {}
+        base = config.model_dump() if config is not None else {}
         try:
-            return cls(**{**given, **changes})
+            return cls(**{**cls._without_preset(base, changes), **changes})
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"]) or cls.__name__
+            name = ".".join(str(part) for part in first["loc"])
             if first["type"] == "extra_forbidden":
                 known = ", ".join(cls.model_fields)
                 raise UserError(
                     f"There is no setting {name!r}. The settings are: {known}."
                 ) from None
             message = first["msg"].removeprefix("Value error, ")
+            if not name:  # settings that do not go together
+                raise UserError(f"{message}.") from None
             raise UserError(f"Setting {name} = {first['input']!r}: {message}.") from None
 
-    def given(self) -> dict[str, Any]:
-        """The settings that were given, without those that a preset filled in."""
-        return self.model_dump(exclude_unset=True)
+    @classmethod
+    def _without_preset(cls, base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        """The settings to change, without those that a change replaces as a whole."""
+        return base
 
 
 class _Schedule(Config):
@@ -133,25 +119,27 @@ class _Schedule(Config):
         "balanced",
         description="Starting point for all other settings. 'paper' is for a GPU and days.",
     )
+    steps: Steps = None
     minutes: float | None = Field(
         None,
         gt=0,
         le=100_000,
-        description="Time budget in minutes. Replaces the number of steps: the schedule, "
+        description="Time budget in minutes, in place of a number of steps: the schedule, "
         "learning rate included, ends on time.",
         json_schema_extra={"unit": "min"},
     )
     warmup: float = Field(
         0.1, ge=0, le=0.9, description="Share of the schedule in which the learning rate rises."
     )
-    loss: Norm = Field(
-        "l1",
-        description="Distance in the loss: 'l1' as in the paper, or 'l2' (mean squared error).",
+    loss: Norm | None = Field(
+        None,
+        description="Distance in the loss: 'l1' as in the paper, or 'l2' (mean squared error). "
+        "Automatic: by the noise.",
     )
     adapt: bool = Field(
         True,
-        description="Choose shifts and loss from what the noise looks like. Settings that are "
-        "given stay as they are.",
+        description="Choose what is left automatic by the noise of the images. Off: the paper's "
+        "values. Settings that you give are never changed.",
     )
     hold_out: float = Field(
         0.05,
@@ -170,9 +158,9 @@ class _Schedule(Config):
     )
     start: Literal["starter", "scratch"] = Field(
         "starter",
-        description="Weights to start from: 'starter' ones that know images and noise in general "
-        "(for networks of the default size, one channel each), from which a teacher learns at 1e-3 "
-        "unless a rate is given; or from 'scratch'.",
+        description="Weights to start from: 'starter' ones, which were pre-trained on public "
+        "photographs and simulated scenes with simulated noise (for networks of the default size, "
+        "one channel each); or random ones, from 'scratch': no pre-training.",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
@@ -191,38 +179,59 @@ class _Schedule(Config):
             return given
         preset: Any = given.get("preset", cls.model_fields["preset"].default)
         presets: dict[Any, dict[str, Any]] = cls._presets()
-        filled_in = presets.get(preset, {}) if isinstance(preset, str) else {}
-        return {**filled_in, **given}
+        filled_in = dict(presets.get(preset, {})) if isinstance(preset, str) else {}
+        if given.get("minutes") is not None:  # a time budget replaces the preset's steps
+            filled_in.pop("steps", None)
+        return {**filled_in, **{k: v for k, v in given.items() if k != "steps" or v is not None}}
+
+    @model_validator(mode="after")
+    def _one_schedule(self) -> Self:
+        if self.minutes is not None and self.steps is not None:
+            raise ValueError("Give minutes or steps, not both")
+        return self
 
     @classmethod
     def _presets(cls) -> dict[Preset, dict[str, Any]]:
         return {}
 
-    def given(self) -> dict[str, Any]:
-        filled_in = self._presets().get(self.preset, {})
-        given = super().given()
-        return {k: v for k, v in given.items() if k not in filled_in or v != filled_in[k]}
+    @classmethod
+    def _without_preset(cls, base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        replaced: set[str] = set()
+        if changes.get("preset") is not None:  # the new preset counts, with what it leaves alone
+            replaced.update(*cls._presets().values())
+        if changes.get("minutes") is not None:
+            replaced.add("steps")
+        if changes.get("steps") is not None:
+            replaced.add("minutes")
+        return {name: value for name, value in base.items() if name not in replaced}
 
 
 class TrainConfig(_Schedule):
     """Settings of APR training: the blind-spot network, the teacher."""
 
-    steps: Steps = 500
     batch: Batch = 4
     patch: Patch = 64
-    learning_rate: LearningRate = 3e-3
-    shift: int = Field(
-        5,
+    learning_rate: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Highest learning rate of Adam; it warms up, then falls to 0 as a cosine. "
+        "Automatic: 3e-3, or 1e-3 from the starting weights.",
+        json_schema_extra={"step": 1e-5},
+    )
+    shift: int | None = Field(
+        None,
         ge=1,
         le=32,
-        description="Shift s in training: it blinds (2s - 1) x (2s - 1) pixels. Take it larger "
-        "than the reach of the noise's correlation.",
+        description="Shift s in training: it blinds (2s - 1) x (2s - 1) pixels. It should be "
+        "larger than the reach of the noise's correlation. Automatic: by the noise.",
         json_schema_extra={"unit": "pixels"},
     )
-    replace: bool = Field(
-        True,
+    replace: bool | None = Field(
+        None,
         description="Replace pixels by their neighbours (APR), which breaks the correlation of "
-        "the noise. Off: the blind-spot loss alone, enough for white noise.",
+        "the noise. Off: the blind-spot loss alone, enough for white noise. Automatic: by the "
+        "noise.",
     )
     window: int = Field(
         3,
@@ -256,28 +265,34 @@ class TrainConfig(_Schedule):
         return self
 
 
+class SettledTraining(TrainConfig):
+    """Settings of a training of which none is automatic any more."""
+
+    learning_rate: float
+    shift: int
+    replace: bool
+    loss: Norm
+
+
 class DistillConfig(_Schedule):
     """Settings of Recharged Distillation (RD): a plain, fast student."""
 
-    steps: Steps = 2000
     batch: Batch = 4
     patch: Patch = 64
     learning_rate: LearningRate = 3e-3
-    shifts: tuple[Shift, ...] = Field(
-        ALL_SHIFTS,
+    shifts: tuple[Shift, ...] | None = Field(
+        None,
         min_length=1,
         max_length=33,
-        description="Shifts of the targets T. Recharging wants at least four.",
+        description="Shifts of the targets T. Random recharging wants at least four. Automatic: "
+        "those that the teacher was found to be best at.",
         json_schema_extra={"unit": "pixels"},
     )
-    recharge: bool = Field(
-        True,
-        description="Recharge the targets with noisy pixels (RD). Off: plain distillation (D).",
-    )
-    give_back: bool = Field(
-        False,
-        description="Give detail back to the targets where they differ from the noisy image by "
-        "more than noise.",
+    recharge: Recharge = Field(
+        "automatic",
+        description="Recharge the targets with noisy pixels (RD): 'measured', where they differ "
+        "from the noisy image by more than noise; 'random', by the paper's masks; 'off', plain "
+        "distillation (D). 'automatic': measured.",
     )
     student: StudentKind = Field(
         "1.00M",
@@ -292,10 +307,26 @@ class DistillConfig(_Schedule):
     def _presets(cls) -> dict[Preset, dict[str, Any]]:
         return _DISTILL_PRESETS
 
+    @field_validator("recharge", mode="before")
+    @classmethod
+    def _yes_or_no(cls, value: Any) -> Any:
+        """True and False mean the paper's recharging and none; None is automatic."""
+        if value is None or isinstance(value, bool):
+            return {None: "automatic", True: "random", False: "off"}[value]
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         _check_patch(self.patch, self.depth)
         return self
+
+
+class SettledDistillation(DistillConfig):
+    """Settings of a distillation of which none is automatic any more."""
+
+    shifts: tuple[Shift, ...]
+    recharge: Literal["measured", "random", "off"]
+    loss: Norm
 
 
 class DenoiseConfig(Config):

@@ -13,14 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from . import starter
-from .adapt import adapt_distillation
+from .adapt import PUBLISHED_TRAINING, settle_distillation
 from .calibration import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
-from .config import DenoiseConfig, DistillConfig, TrainConfig
+from .config import DenoiseConfig, DistillConfig, SettledDistillation
 from .denoiser import Architecture, Denoiser, Kind
 from .devices import pick_device
 from .errors import UserError
-from .give_back import give_back
+from .give_back import Share, give_back
 from .lesson import Batch, Lesson
 from .losses import distillation_loss
 from .networks import BlindSpot
@@ -94,26 +94,34 @@ def _distill(
     if student is None:
         student = yield from _fresh_student(teacher, planes, config, clock)
     student.to(config.device)
-    config = DistillConfig.of(**student.record["distill"]["config"] | {"device": config.device})
-    teacher = teacher.copy().to(config.device)
     record = student.record["distill"]
-    pairs = yield from _pairs(teacher, planes, config, precision, record, clock)
-    lesson = _Recharging(pairs, config, student.network)
-    done = yield from optimise(student, lesson, config, clock, checkpoint)
-    student.record["distill"].update(done)
+    settled = SettledDistillation.of(**record["config"] | {"device": config.device})
+    teacher = teacher.copy().to(settled.device)
+    recharged = Share() if settled.recharge == "measured" else None
+    pairs = yield from _pairs(teacher, planes, settled, precision, recharged, record, clock)
+    lesson = _Recharging(pairs, settled, student.network)
+    done = yield from optimise(student, lesson, settled, clock, checkpoint)
+    record.update(done)
+    record.update(_method(settled, recharged))
     trained = teacher.record.get("train", {}).get("config", {})
-    shift = trained.get("shift", TrainConfig().shift)
+    shift = trained.get("shift", PUBLISHED_TRAINING["shift"])
     yield from calibrate(student, teacher, shift, planes, clock)
     return student
+
+
+def _method(config: SettledDistillation, recharged: Share | None) -> dict[str, Any]:
+    """For the record: whether targets were recharged (RD) or not (D), and at how many pixels."""
+    if recharged is None:
+        return {"method": "RD, random masks" if config.recharge == "random" else "D"}
+    share = round(recharged.value, 4)
+    return {"method": "RD, measured" if share else "D", "recharged": share}
 
 
 def _fresh_student(
     teacher: Denoiser, planes: Planes, config: DistillConfig, clock: Clock
 ) -> Generator[Progress, Signal | None, Denoiser]:
-    """An untrained student; its record has the settings, adapted to the teacher."""
-    config, why = adapt_distillation(config, teacher.shifts)
-    if why:
-        yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=why), clock)
+    """An untrained student; its record has the settings, with those that were automatic."""
+    settled, why = settle_distillation(config, teacher.shifts)
     architecture = Architecture(
         kind=cast(Kind, f"student-{config.student}"),
         channels=planes.channels,
@@ -122,13 +130,14 @@ def _fresh_student(
         separate=teacher.architecture.separate,
     )
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
-    device = pick_device(config.device)
-    precision = pick_precision(device, config.precision, blind_spot=False)
-    settled = DistillConfig.of(config, precision=precision)
-    begun = "starter" if starter.begin(student, config) else "scratch"
+    pretrained = starter.begin(student, config)
+    for said in (why, starter.sentence(pretrained)):
+        yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said), clock)
+    precision = pick_precision(pick_device(config.device), config.precision, blind_spot=False)
+    settled = SettledDistillation.of(settled, precision=precision)
     student.record = {
         **teacher.record,
-        "distill": {**describe(planes, settled), "start": begun},
+        "distill": {**describe(planes, settled), **starter.record(pretrained)},
     }
     return student
 
@@ -144,9 +153,9 @@ class _Pairs(NamedTuple):
 class _Recharging(Lesson):
     """Distance to the targets, recharged or as they are."""
 
-    stage = "Distill (RD)"
+    stage = "Distil student"
 
-    def __init__(self, pairs: _Pairs, config: DistillConfig, student: nn.Module) -> None:
+    def __init__(self, pairs: _Pairs, config: SettledDistillation, student: nn.Module) -> None:
         super().__init__(pairs.sampler, config.seed)
         self._pairs, self._config = pairs, config
         self.held_out_loss = self._on_held_out(student)
@@ -158,7 +167,7 @@ class _Recharging(Lesson):
         (b, _, h, w), j = learnt.shape, len(self._config.shifts)
         masks = (
             recharge_masks(b, j, h, w, generator=self.generator)
-            if self._config.recharge
+            if self._config.recharge == "random"
             else torch.empty(b, 0)
         )
         return Batch(crops.values, learnt, masks)
@@ -167,7 +176,7 @@ class _Recharging(Lesson):
         """Equation [9], or [3]."""
         values, learnt, masks = batch.to(network)
         noisy, targets = self._pairs.split(values)
-        if self._config.recharge:
+        if self._config.recharge == "random":
             targets = recharge(targets, noisy, masks)
         return distillation_loss(network(noisy), targets, norm=self._config.loss, mask=learnt)
 
@@ -195,8 +204,9 @@ class _Recharging(Lesson):
 def _pairs(
     teacher: Denoiser,
     planes: Planes,
-    config: DistillConfig,
+    config: SettledDistillation,
     precision: Precision,
+    recharged: Share | None,
     record: dict[str, Any],
     clock: Clock,
 ) -> Generator[Progress, Signal | None, _Pairs]:
@@ -208,12 +218,14 @@ def _pairs(
         "seed": config.seed,
         "hold_out": config.hold_out,
     }
-    if config.minutes is None:
+    if config.steps is not None:
         needed = pixels <= config.steps * config.batch * config.patch**2
     else:
         needed = max(h * w for h, w in planes.sizes) <= TARGETS_AT_ONCE
     if needed and 4 * pixels * c * (1 + j) <= TARGETS_IN_MEMORY:
-        joined = yield from _all_targets(teacher, planes, config, precision, record, clock)
+        joined = yield from _all_targets(
+            teacher, planes, config, precision, recharged, record, clock
+        )
         identity = Normalisation((0.0,) * c * (1 + j), (1.0,) * c * (1 + j))
         sampler = CropSampler(joined, identity, patch=config.patch, **shared)
 
@@ -232,24 +244,25 @@ def _pairs(
         with torch.no_grad(), autocast(values.device, precision):
             padded = F.pad(values, (0, spare, 0, spare), mode="reflect")
             targets = network.all_shifts(padded, config.shifts).float()
-        if config.give_back:
-            targets = _given_back(targets, padded)
+        if recharged is not None:
+            targets = _given_back(targets, padded, recharged)
         return values[centre], targets[centre]
 
     return _Pairs(sampler, split_and_compute, centre)
 
 
-def _given_back(targets: Tensor, noisy: Tensor) -> Tensor:
+def _given_back(targets: Tensor, noisy: Tensor, recharged: Share) -> Tensor:
     """`give_back` of the crops of a batch, (B, j, C, h, w) and (B, C, h, w)."""
     crops = zip(targets.float().cpu().numpy(), noisy.cpu().numpy(), strict=True)
-    return torch.from_numpy(np.stack([give_back(*crop) for crop in crops])).to(targets)
+    return torch.from_numpy(np.stack([give_back(*crop, recharged) for crop in crops])).to(targets)
 
 
 def _all_targets(
     teacher: Denoiser,
     planes: Planes,
-    config: DistillConfig,
+    config: SettledDistillation,
     precision: Precision,
+    recharged: Share | None,
     record: dict[str, Any],
     clock: Clock,
 ) -> Generator[Progress, Signal | None, MemoryPlanes]:
@@ -266,12 +279,14 @@ def _all_targets(
         image = planes.read(index, slice(0, height), slice(0, width))
         targets = teacher.targets(image, config.shifts, DenoiseConfig(), precision)
         noisy = teacher.normalisation.apply(image)
-        if config.give_back:
-            targets = give_back(targets, noisy)
+        if recharged is not None:
+            targets = give_back(targets, noisy, recharged)
         joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
         late = done < total and (clock.seconds - begun) * (done + 1) / done > budget
         enough = late and "targets" not in record
-        note = f"In this time, targets of {done} of the {total} planes have to do." * enough
+        note = (
+            f"In this time, targets of {done} of the {total} planes have to do." if enough else ""
+        )
         progress = Progress("Compute targets", done, total, clock.seconds, note=note)
         if (yield from report(progress, clock)) is STOP:
             raise UserError("Stopped before the first step of distillation: nothing to keep yet.")

@@ -45,13 +45,13 @@ def describe_device(name: str = "auto") -> str:
 def _trial(config: C) -> C:
     side = max(_SIDE, 2**config.depth)
     plain = {"minutes": None, "hold_out": 0.0, "adapt": False}
-    return type(config).of(config, steps=12, batch=1, patch=side, **plain)
+    return type(config).of(config, **plain, steps=12, batch=1, patch=side)
 
 
 def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float:
-    if config.minutes is not None:
+    if config.steps is None:
         trial.close()
-        return config.minutes * 60
+        return 60 * (config.minutes or 0.0)
     reports: list[Progress] = []
     begun = 0.0  # of the steps: what came before, such as targets, does not count
     for progress in trial:

@@ -15,6 +15,8 @@ _AT_BSN = (
     'S. Chen, J. Zhang, Z. Yu and T. Huang, "Exploring Efficient Asymmetric Blind-Spots for '
     'Self-Supervised Denoising in Real-World Scenarios", CVPR 2024.'
 )
+PRETRAINING = "supervised, on public photographs and simulated scenes, both with simulated noise"
+PRETRAINING = "supervised, on public photographs and simulated scenes, both with simulated noise"
 _NAPARI = (
     "napari contributors, napari: a multi-dimensional image viewer for Python, "
     "doi:10.5281/zenodo.3555620."
@@ -49,12 +51,15 @@ def methods(record: Record) -> str:
 
 def _written(record: Record) -> str:
     stages = [record[name] for name in ("denoise", "distill", "train") if name in record]
-    found: dict[str, str] = next((stage["versions"] for stage in stages if "versions" in stage), {})
+    versions: dict[str, str] = next(
+        (stage["versions"] for stage in stages if "versions" in stage), {}
+    )
     sentences = [
-        _opening(record, found),
+        _opening(record, versions),
         *_of_noise(record.get("noise")),
         *_of_training(record.get("train")),
         *_of_distillation(record.get("distill")),
+        *_of_pretraining(record),
         *_of_use(record.get("denoise")),
     ]
     references = [_APR_RD]
@@ -62,7 +67,7 @@ def _written(record: Record) -> str:
         references.append(_AT_BSN)
     if any("napari" in stage.get("versions", {}) for stage in stages):
         references.append(_NAPARI)
-    release = found.get("napari-aprrd", "")
+    release = versions.get("napari-aprrd", "")
     references.append(f"The napari-aprrd developers, napari-aprrd {release}".strip() + ".")
     numbered = [f"[{number}] {text}" for number, text in enumerate(references, start=1)]
     return "\n".join([" ".join(sentences), "", *numbered])
@@ -73,15 +78,52 @@ def _plain(record: Record) -> bool:
     return record.get("train", {}).get("config", {}).get("replace") is False
 
 
-def _opening(record: Record, found: dict[str, str]) -> str:
+def _opening(record: Record, versions: dict[str, str]) -> str:
     subject = "Images were denoised" if "denoise" in record else "A denoising model was made"
-    tools = [f"PyTorch {found['torch']}"] if "torch" in found else []
-    tools += [f"napari {found['napari']}"] if "napari" in found else []
+    tools = [f"PyTorch {versions['torch']}"] if "torch" in versions else []
+    tools += [f"napari {versions['napari']}"] if "napari" in versions else []
     used = f" ({', '.join(tools)})" if tools else ""
-    name = f"napari-aprrd {found.get('napari-aprrd', '')}".strip()
-    if "imported" in record:
-        return f"{subject} by APR-RD [1] with {name}{used} and published weights."
-    return f"{subject} by APR-RD [1], trained without clean images, with {name}{used}."
+    name = f"napari-aprrd {versions.get('napari-aprrd', '')}".strip()
+    opening = f"{subject} with {name}{used}, which implements APR-RD [1]."
+    if "imported" not in record:
+        return opening
+    return f"{opening} The weights were imported from {record['imported']} and trained elsewhere."
+
+
+def recharged(config: Record) -> str:
+    """How the targets of a distillation were recharged: "measured", "random" or "off".
+
+    Records of older versions say it in two settings.
+    """
+    how = config["recharge"]
+    if isinstance(how, str):
+        return how
+    return "random" if how else "measured" if config.get("give_back") else "off"
+
+
+def _of_pretraining(record: Record) -> list[str]:
+    """On what the networks were trained before they saw the user's images, if anything."""
+    names = {"train": "blind-spot network", "distill": "student"}
+    stages = {names[n]: record[n] for n in names if "start" in record.get(n, {})}
+    if not stages:
+        return []
+    started = [name for name, stage in stages.items() if stage["start"] != "scratch"]
+    if not started:
+        every = "Both networks were" if len(stages) == 2 else f"The {next(iter(stages))} was"
+        return [
+            f"{every} initialised at random: there was no pre-training, and all was learnt from "
+            "the noisy images themselves, without clean images.",
+        ]
+    # Records of older versions do not describe the pre-training; theirs was the same in kind.
+    how = stages[started[0]].get("pretraining") or PRETRAINING
+    were = " and the ".join(started)
+    from_scratch = [name for name in stages if name not in started]
+    rest = f" The {from_scratch[0]} was initialised at random." if from_scratch else ""
+    return [
+        f"The {were} started from weights that come with napari-aprrd and were pre-trained "
+        f"({how}); the rest was learnt from the noisy images themselves, without clean images of "
+        f"the specimen.{rest}",
+    ]
 
 
 def _of_noise(noise: Record | None) -> list[str]:
@@ -98,7 +140,7 @@ def _of_training(stage: Record | None) -> list[str]:
     if not stage:
         return []
     config = stage["config"]
-    way = "with the Adjacent Pixel Replacer "
+    way = "with the Adjacent Pixel Replacer (APR) "
     way += f"(window {config['window']}, lambda {config['regularization']:g}, "
     if not config["replace"]:
         way = "with its plain loss [2] ("
@@ -110,17 +152,24 @@ def _of_distillation(stage: Record | None) -> list[str]:
     if not stage:
         return []
     config = stage["config"]
-    way = "Recharged Distillation" if config["recharge"] else "distillation"
+    how = recharged(config)
+    nothing = how == "measured" and stage.get("recharged") == 0
+    way = "distillation" if how == "off" or nothing else "Recharged Distillation (RD)"
     shifts = ", ".join(map(str, config["shifts"]))
     text = (
         f"It was distilled into a student {_size(config)} by {way} "
         f"(targets at shifts {shifts}) {_schedule(stage)}."
     )
-    given_back = (
-        "Where the residual of the targets' mean varied clearly more than the noise does, "
-        "the excess was given back to them."
-    )
-    return [text, given_back] if config.get("give_back") else [text]
+    if how != "measured":
+        return [text]
+    if nothing:
+        return [text, "Nowhere did the residual vary clearly more than the noise does."]
+    share = f" ({100 * stage['recharged']:.2g} % of the pixels)" if "recharged" in stage else ""
+    return [
+        text,
+        "Targets were recharged by measurement: where the residual of their mean varied clearly "
+        f"more than the noise does{share}, the excess was given back to them.",
+    ]
 
 
 def _size(config: Record) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoint import Checkpoint
-from .config import DistillConfig, TrainConfig
+from .config import SettledDistillation, SettledTraining
 from .denoiser import Denoiser
 from .lesson import Batch, Lesson
 from .memory import is_out_of_memory
@@ -20,13 +20,14 @@ from .progress import STOP, Clock, Progress, Signal, report
 from .state import LOOK_EVERY, State
 from .threads import Threads
 
+Settled = SettledTraining | SettledDistillation
 LEARNING = 0.94  # share of a time budget; the rest is for choosing shifts and for calibration
 
 
 def optimise(
     denoiser: Denoiser,
     lesson: Lesson,
-    config: TrainConfig | DistillConfig,
+    config: Settled,
     clock: Clock,
     checkpoint: Checkpoint,
 ) -> Generator[Progress, Signal | None, dict[str, Any]]:
@@ -38,7 +39,7 @@ def optimise(
         Its network is the start, and follows as the running average.
     lesson : Lesson
         Draws batches and computes their loss.
-    config : TrainConfig or DistillConfig
+    config : SettledTraining or SettledDistillation
     clock : Clock
     checkpoint : Checkpoint
         Has the state to go on from, if there is one, and gets the state every few seconds.
@@ -108,7 +109,7 @@ def optimise(
     }
 
 
-def learning_rate(config: TrainConfig | DistillConfig, fraction: float) -> float:
+def learning_rate(config: Settled, fraction: float) -> float:
     """Linear warm-up, then half a cosine down to 0; `fraction` of the schedule is done."""
     if fraction < config.warmup:
         return config.learning_rate * fraction / config.warmup
@@ -116,12 +117,10 @@ def learning_rate(config: TrainConfig | DistillConfig, fraction: float) -> float
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(falling, 1.0)))
 
 
-def _step(
-    state: State, config: TrainConfig | DistillConfig, mixed: AbstractContextManager[Any]
-) -> str:
+def _step(state: State, config: Settled, mixed: AbstractContextManager[Any]) -> str:
     """One step of the optimizer; returns what there is to tell."""
     # The middle of the step to come; a budget's step has no known length.
-    middle = state.fraction + (0.0 if config.minutes else 0.5 / config.steps)
+    middle = state.fraction + (0.5 / config.steps if config.steps else 0.0)
     rate = learning_rate(config, middle) * 0.5**state.rollbacks
     state.optimizer.param_groups[0]["lr"] = rate
     batch, note = state.lesson.draw(), ""
@@ -155,14 +154,17 @@ def _gradients(state: State, batch: Batch, mixed: AbstractContextManager[Any]) -
 
 
 def _move_on(
-    state: State, config: TrainConfig | DistillConfig, clock: Clock, checkpoint: Checkpoint
+    state: State,
+    config: Settled,
+    clock: Clock,
+    checkpoint: Checkpoint,
 ) -> tuple[bool, bool]:
     """After a step: the average follows. Returns whether a report and a checkpoint are due."""
     before = state.fraction
     done = (
-        max(clock.spent / LEARNING, state.step / state.lesson.enough)
-        if config.minutes
-        else state.step / config.steps
+        state.step / config.steps
+        if config.steps
+        else max(clock.spent / LEARNING, state.step / state.lesson.enough)
     )
     agreed = state.lesson.team.agree(done, clock.report_due(), checkpoint.is_due(clock))
     state.fraction, due, keep = agreed
@@ -170,7 +172,7 @@ def _move_on(
     return due, keep
 
 
-def _share_of_new(config: TrainConfig | DistillConfig, fraction: float, step: int) -> float:
+def _share_of_new(config: Settled, fraction: float, step: int) -> float:
     """How far the average moves to the newest weights, after a step of the schedule."""
     if config.average == 0:
         return 1.0

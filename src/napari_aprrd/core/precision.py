@@ -43,7 +43,17 @@ def pick_precision(
     """
     if precision == "float16" and device.type == "cpu":
         return "float32"
-    return _faster(device, blind_spot) if precision == "auto" else precision
+    if precision != "auto":
+        return precision
+    return _faster(device, blind_spot) if _is_worth_a_trial(device) else "float32"
+
+
+def _is_worth_a_trial(device: torch.device) -> bool:
+    """False for processors that are known to have no units for bfloat16, as most laptops' are.
+
+    They would emulate it, ten times slower than float32, and a trial would take seconds.
+    """
+    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX2"
 
 
 @functools.cache

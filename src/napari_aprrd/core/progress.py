@@ -37,7 +37,7 @@ class Progress:
     Parameters
     ----------
     stage : str
-        What is being done, for people: "Train APR".
+        What is being done, for people: "Train teacher".
     step : int
         Steps done.
     total : int

@@ -14,6 +14,7 @@ from torch import nn
 from .calibration import Calibration
 from .config import DistillConfig, TrainConfig
 from .denoiser import Architecture, Denoiser
+from .methods import PRETRAINING
 from .networks import PerChannel
 from .patches import Image, Normalisation
 
@@ -25,6 +26,20 @@ FITTING: dict[Name, Architecture] = {
     "teacher": Architecture(kind="blind-spot", **_SIZE),
     "student": Architecture(kind="student-1.00M", **_SIZE),
 }
+
+
+def sentence(pretrained: bool) -> str:
+    """What users hear about the weights that a network starts from."""
+    if not pretrained:
+        return "Starts from random weights: no pre-training."
+    return "Starts from weights pre-trained on public photographs and simulated scenes."
+
+
+def record(pretrained: bool) -> dict[str, str]:
+    """What the record of a model says about the weights that its network started from."""
+    if not pretrained:
+        return {"start": "scratch", "pretraining": "none"}
+    return {"start": "starter", "pretraining": PRETRAINING}
 
 
 def path_of(name: Name) -> Path:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from . import starter
-from .adapt import adapt_training, channels_are_separate, target_shifts
+from .adapt import channels_are_separate, settle_training, target_shifts
 from .calibration import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
-from .config import TrainConfig
+from .config import SettledTraining, TrainConfig
 from .denoiser import Architecture, Denoiser
 from .devices import pick_device
 from .errors import UserError
@@ -94,20 +94,20 @@ def _train(
     if teacher is None:
         teacher = yield from _fresh_teacher(planes, config, architecture, clock)
     teacher.to(config.device)
-    config = TrainConfig.of(**teacher.record["train"]["config"] | {"device": config.device})
+    settled = SettledTraining.of(**teacher.record["train"]["config"] | {"device": config.device})
     noise = (
         NoiseReport.model_validate(teacher.record["noise"]) if "noise" in teacher.record else None
     )
-    lesson = _Replacing(planes, teacher.normalisation, config, team)
-    if config.hold_out:
+    lesson = _Replacing(planes, teacher.normalisation, settled, team)
+    if settled.hold_out:
         lesson.hold_out(noise)
-    done = yield from optimise(teacher, lesson, config, clock, checkpoint)
+    done = yield from optimise(teacher, lesson, settled, clock, checkpoint)
     done["waiting"] = round(lesson.sampler.waited / max(done["seconds"], 1e-9), 3)
     teacher.record["train"].update(done)
     if noise is not None:
-        shifts = yield from target_shifts(teacher, planes, noise, config, clock)
+        shifts = yield from target_shifts(teacher, planes, noise, settled, clock)
         teacher.record["target_shifts"] = list(shifts)
-    yield from calibrate(teacher, teacher, config.shift, planes, clock)
+    yield from calibrate(teacher, teacher, settled.shift, planes, clock)
     teacher.record["train"]["seconds"] = round(clock.seconds, 1)
     return teacher
 
@@ -125,17 +125,23 @@ def _at_bsn(planes: Planes, config: TrainConfig) -> Architecture:
 def _fresh_teacher(
     planes: Planes, config: TrainConfig, own: OwnArchitecture | None, clock: Clock
 ) -> Generator[Progress, Signal | None, Denoiser]:
-    """An untrained teacher; its record has the settings, adapted to the noise."""
+    """An untrained teacher; its record has the settings, with those that were automatic."""
     normalisation = Normalisation.measure(planes, seed=config.seed)
-    config, noise = yield from _look_at_noise(planes, config, clock)
+    noise, note = _noise_of(planes, config)
     teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
-    begun = "starter" if starter.begin(teacher, config) else "scratch"
-    if begun == "starter" and "learning_rate" not in config.given():
-        config = TrainConfig.of(config, learning_rate=starter.LEARNING_RATE)
-    device = pick_device(config.device)
-    precision = pick_precision(device, config.precision, blind_spot=True)
-    teacher.record = {"train": describe(planes, TrainConfig.of(config, precision=precision))}
-    teacher.record["train"]["start"] = begun
+    pretrained = starter.begin(teacher, config)
+    settled, why = settle_training(config, noise, pretrained=pretrained)
+    for said in (note or why, starter.sentence(pretrained)):
+        yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=said), clock)
+    precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
+    settled = SettledTraining.of(settled, precision=precision)
+    teacher.record = {
+        "train": {
+            **describe(planes, settled),
+            "method": "APR" if settled.replace else "blind-spot training",
+            **starter.record(pretrained),
+        }
+    }
     if noise is not None:
         teacher.record["noise"] = noise.model_dump(mode="json")
     return teacher
@@ -144,10 +150,10 @@ def _fresh_teacher(
 class _Replacing(Lesson):
     """The APR loss, or the blind-spot loss alone."""
 
-    stage = "Train APR"
+    stage = "Train teacher"
 
     def __init__(
-        self, planes: Planes, normalisation: Normalisation, config: TrainConfig, team: Team
+        self, planes: Planes, normalisation: Normalisation, config: SettledTraining, team: Team
     ) -> None:
         sampler = CropSampler(
             planes,
@@ -195,20 +201,14 @@ class _Replacing(Lesson):
         self.held_out_loss = _blind_spot_loss(crops, self._config, noise) if crops else None
 
 
-def _look_at_noise(
-    planes: Planes, config: TrainConfig, clock: Clock
-) -> Generator[Progress, Signal | None, tuple[TrainConfig, NoiseReport | None]]:
-    """Adapt the settings to the noise."""
+def _noise_of(planes: Planes, config: TrainConfig) -> tuple[NoiseReport | None, str]:
+    """The noise of the images, if settings are to follow it, or why it is not known."""
     if not config.adapt:
-        return config, None
+        return None, ""
     try:
-        noise = inspect(planes)
-    except UserError as error:  # too little to measure is still enough to learn from
-        yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=str(error)), clock)
-        return config, None
-    config, why = adapt_training(config, noise)
-    yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=why), clock)
-    return config, noise
+        return inspect(planes), ""
+    except UserError as error:  # images in which noise cannot be measured can be learnt from
+        return None, str(error)
 
 
 def held_out_crops(sampler: CropSampler, patch: int) -> list[Crops]:
@@ -220,7 +220,7 @@ def held_out_crops(sampler: CropSampler, patch: int) -> list[Crops]:
 
 
 def _blind_spot_loss(
-    batches: list[Crops], config: TrainConfig, noise: NoiseReport | None
+    batches: list[Crops], config: SettledTraining, noise: NoiseReport | None
 ) -> Callable[[nn.Module], float]:
     """How badly a network predicts pixels that it neither sees nor learnt from.
 

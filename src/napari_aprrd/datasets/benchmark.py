@@ -36,7 +36,7 @@ def learn(
     ----------
     data : DataSet
     out : Path
-        Folder for apr.aprrd and rd.aprrd.
+        Folder for teacher.aprrd and student.aprrd.
     configs : tuple of TrainConfig and DistillConfig
     listen : callable
         Gets each `Progress`.
@@ -44,16 +44,16 @@ def learn(
     Returns
     -------
     dict of str to Denoiser
-        "APR", the teacher, and "RD", the student; the teacher alone where it was stopped.
+        "teacher" and "student"; the teacher alone where it was stopped.
     """
     with _on_disk(data.training(), out) as planes:
         teacher = run(train(planes, configs[0]), listen)
-        teacher.save(out / "apr.aprrd")
+        teacher.save(out / "teacher.aprrd")
         if teacher.record["train"]["stopped"]:
-            return {"APR": teacher}
+            return {"teacher": teacher}
         student = run(distill(teacher, planes, configs[1]), listen)
-        student.save(out / "rd.aprrd")
-    return {"APR": teacher, "RD": student}
+        student.save(out / "student.aprrd")
+    return {"teacher": teacher, "student": student}
 
 
 def score(

@@ -1,0 +1,106 @@
+"""Every place that says how a result was made names the pre-training, or that there was none."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from napari.layers import Image
+from typer.testing import CliRunner
+
+import napari_aprrd as aprrd
+from napari_aprrd.cli import app
+from napari_aprrd.core.synthetic import noisy_cells
+from napari_aprrd.io import Picture, read_picture
+from napari_aprrd.trust import write_report
+
+NAMED = {"starter": "pre-trained on public photographs", "scratch": "no pre-training"}
+DESCRIBED = {"starter": "supervised, on public photographs and simulated scenes", "scratch": "none"}
+
+
+class Made(NamedTuple):
+    """A student, its teacher, what users heard meanwhile, and how both networks started."""
+
+    start: str
+    heard: str
+    teacher: aprrd.Denoiser
+    student: aprrd.Denoiser
+
+
+@pytest.fixture(scope="module")
+def noisy() -> np.ndarray[Any, Any]:
+    return noisy_cells((64, 64))[0]
+
+
+@pytest.fixture(scope="module", params=["starter", "scratch"])
+def made(request: pytest.FixtureRequest, noisy: np.ndarray[Any, Any]) -> Made:
+    notes: list[str] = []
+    given: dict[str, Any] = {"steps": 2, "patch": 32, "start": request.param, "device": "cpu"}
+    given["progress"] = lambda progress: notes.append(progress.note)
+    teacher = aprrd.train_apr(noisy, **given)
+    student = aprrd.distill_rd(teacher, noisy, **given)
+    return Made(request.param, " ".join(notes), teacher, student)
+
+
+def test_the_record_of_a_model_and_the_notes_of_a_run_say_it(made: Made) -> None:
+    for stage in ("train", "distill"):
+        assert made.student.record[stage]["start"] == made.start
+        assert made.student.record[stage]["pretraining"].startswith(DESCRIBED[made.start])
+    assert made.heard.count(NAMED[made.start]) == 2  # when training and when distilling starts
+
+
+def test_the_record_says_which_steps_of_the_method_ran(made: Made) -> None:
+    train, distill = made.student.record["train"], made.student.record["distill"]
+    assert (train["method"] == "APR") is train["config"]["replace"]
+    assert 0 <= distill["recharged"] <= 1
+    assert (distill["method"] == "RD, measured") is (distill["recharged"] > 0)
+
+
+def test_the_model_file_and_info_say_it(made: Made, tmp_path: Path) -> None:
+    made.student.save(tmp_path / "model.aprrd")
+    assert DESCRIBED[made.start].encode() in (tmp_path / "model.aprrd").read_bytes()
+    shown = CliRunner().invoke(app, ["info", str(tmp_path / "model.aprrd")]).stdout
+    assert f"pretraining: {DESCRIBED[made.start]}" in shown
+    paragraph = CliRunner().invoke(app, ["info", str(tmp_path / "model.aprrd"), "--methods"]).stdout
+    assert paragraph.strip() == aprrd.methods(tmp_path / "model.aprrd")
+    assert paragraph.strip() == aprrd.methods(made.student)
+
+
+def test_denoised_layers_and_files_say_it(
+    made: Made, noisy: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    layer = aprrd.denoise(Image(noisy, name="cells"), made.student, progress=False)
+    expected = {"starter": "pre-trained (supervised", "scratch": "there was no pre-training"}
+    assert expected[made.start] in aprrd.methods(layer)
+    made.student.save(tmp_path / "model.aprrd")
+    np.save(tmp_path / "noisy.npy", noisy)
+    command = ["denoise", "noisy.npy", "-o", "clean.tif", "--model", "model.aprrd"]
+    named = [str(tmp_path / part) if "." in part else part for part in command]
+    assert CliRunner().invoke(app, named).exit_code == 0
+    assert expected[made.start] in aprrd.methods(tmp_path / "clean.tif")
+    assert read_picture(tmp_path / "clean.tif").record["train"]["start"] == made.start
+    source = Picture(noisy, "YX", path=tmp_path / "noisy.npy")
+    page, _ = write_report(source, tmp_path / "clean.tif")
+    assert expected[made.start] in page.read_text("utf-8")
+
+
+def test_an_exported_package_says_it(made: Made, tmp_path: Path) -> None:
+    aprrd.export(made.student, tmp_path / "package.zip")
+    expected = {"starter": "pre-trained (supervised, on public", "scratch": "without pre-"}
+    with zipfile.ZipFile(tmp_path / "package.zip") as package:
+        description = json.loads(package.read("rdf.yaml"))["description"]
+        documentation = package.read("README.md").decode()
+    assert expected[made.start] in description
+    assert expected[made.start] in documentation
+    assert "alone" not in description + documentation
+
+
+def test_something_that_does_not_say_how_it_was_made_is_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "foreign.npy", np.ones((8, 8)))
+    for made in (tmp_path / "foreign.npy", Image(np.ones((8, 8))), {}):
+        with pytest.raises(aprrd.UserError, match="does not say how it was made"):
+            aprrd.methods(made)
