@@ -74,7 +74,7 @@ def main(steps: int, distill_steps: int) -> dict[str, aprrd.Denoiser]:
         make=DilatedNetwork, channels=1, reach=DilatedNetwork().reach
     )
     teacher = aprrd.train_apr(noisy, architecture=architecture, steps=steps)
-    student = aprrd.distill_rd(teacher, noisy, steps=distill_steps, recharge=True)
+    student = aprrd.distill_rd(teacher, noisy, steps=distill_steps, recharge="random")
     models = {"teacher": teacher, "student": student}
     print(f"noisy  {aprrd.evaluate(noisy, truth).psnr:.2f} dB")
     for name, model in models.items():

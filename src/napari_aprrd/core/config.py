@@ -146,7 +146,7 @@ class _Schedule(Config):
         ge=0,
         le=0.5,
         description="Share of the pixels that are never learnt from: they show when training "
-        "turns into learning by heart. 0: none.",
+        "turns into overfitting. 0: none.",
         json_schema_extra={"step": 0.01},
     )
     average: float = Field(
