@@ -8,11 +8,10 @@ code. The figures of CAREamics' Noise2Void are in docs/benchmarks.md.
 """
 
 import napari_aprrd as aprrd
-from napari_aprrd.core.synthetic import noisy_cells
 
 print("noise    noisy   Noise2Void   napari-aprrd   (PSNR in dB)")
 for kind in ("white", "blobby"):
-    noisy, truth = noisy_cells(kind=kind)
+    noisy, truth = aprrd.noisy_cells(kind=kind)
     one_pixel = aprrd.train_apr(noisy, axes="TYX", adapt=False, replace=False, shift=1, loss="l2")
     teacher = aprrd.train_apr(noisy, axes="TYX")
     student = aprrd.distill_rd(teacher, noisy, axes="TYX")

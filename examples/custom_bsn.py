@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import napari_aprrd as aprrd
-from napari_aprrd.core.synthetic import noisy_cells
 
 SLOPE = 0.1  # of LeakyReLU
 
@@ -69,7 +68,7 @@ def _dilated(x: Tensor, convolution: nn.Conv2d, weight: Tensor, step: int) -> Te
 
 def main(steps: int, distill_steps: int) -> dict[str, aprrd.Denoiser]:
     """Train, distil, and print what came out."""
-    noisy, truth = noisy_cells((256, 256), kind="blobby")
+    noisy, truth = aprrd.noisy_cells((256, 256), kind="blobby")
     architecture = aprrd.OwnArchitecture(
         make=DilatedNetwork, channels=1, reach=DilatedNetwork().reach
     )

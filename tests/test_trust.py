@@ -96,6 +96,24 @@ def test_uncertainty_is_the_spread_over_the_shifts_of_each_plane() -> None:
         lazy_spread(noisy, "CYX", teacher)
 
 
+def test_uncertainty_takes_what_denoise_takes(tmp_path: Path) -> None:
+    teacher, noisy = random_denoiser(), noisy_image(2, 40, 48)
+    teacher.save(tmp_path / "teacher.aprrd")
+    wanted = lazy_spread(noisy, "TYX", teacher).compute()
+    layer = Image(noisy, name="cells", scale=(1, 2, 2))
+    for image in (noisy, da.from_array(noisy), layer):
+        spread = aprrd.uncertainty(image, tmp_path / "teacher.aprrd")
+        array = spread.data if isinstance(spread, Image) else spread
+        assert isinstance(array, da.Array)
+        np.testing.assert_array_equal(array.compute(), wanted)
+    assert isinstance(spread, Image)
+    assert (spread.name, tuple(spread.scale)) == ("cells: uncertainty", (1, 2, 2))
+    colours = np.random.default_rng(0).integers(0, 255, (32, 3, 36)).astype(np.uint8)
+    assert aprrd.uncertainty(colours, random_denoiser(channels=3), axes="YCX").shape == (32, 3, 36)
+    with pytest.raises(aprrd.UserError, match="not a student"):
+        aprrd.uncertainty(noisy, random_denoiser("student-1.00M"))
+
+
 def test_the_command_line_writes_a_page_that_stands_alone(tmp_path: Path) -> None:
     noisy, _ = pair()
     source, target, model = (tmp_path / n for n in ("a<b.tif", "clean.tif", "model.aprrd"))

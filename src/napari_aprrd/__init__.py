@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from .core.errors import UserError
     from .core.noise import NoiseReport
     from .core.own_network import OwnArchitecture
+    from .core.synthetic import noisy_cells
     from .core.trust import TrustReport
     from .metrics import evaluate
-    from .trust import trust_report
+    from .trust import trust_report, uncertainty
 
 __all__ = [
     "DenoiseConfig",
@@ -39,8 +40,10 @@ __all__ = [
     "inspect_noise",
     "load",
     "methods",
+    "noisy_cells",
     "train_apr",
     "trust_report",
+    "uncertainty",
 ]
 
 # Loaded when first asked for: importing the package imports neither torch, Qt nor napari.
@@ -56,14 +59,17 @@ _HOME = {
     "UserError": ".core.errors",
     "evaluate": ".metrics",
     "export": ".bioimage_io",
-    "trust_report": ".trust",
+    "noisy_cells": ".core.synthetic",
+    **dict.fromkeys(("trust_report", "uncertainty"), ".trust"),
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name], __name__), name)
+if not TYPE_CHECKING:  # a checker would take any misspelt name for an attribute
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOME[name], __name__), name)
 
 
 def __dir__() -> list[str]:

@@ -6,7 +6,7 @@ import copy
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -24,7 +24,7 @@ KEY = "napari-aprrd"  # in a layer's metadata
 KEY_PREVIEW = "napari-aprrd preview"
 
 
-def is_image_layer(thing: object) -> bool:
+def is_image_layer(thing: object) -> TypeGuard[ImageLayer]:
     """True for a napari Image layer; does not import napari where nobody has."""
     layers = sys.modules.get("napari.layers")
     return layers is not None and isinstance(thing, layers.Image)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar, Unpack, overload
 
 from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
@@ -24,9 +24,25 @@ from .core.record import of_output
 from .core.train import train
 from .lazy import identify, is_lazy, lazy_denoise, output_dtype
 from .show import Listen, keep_window_live, listener
+from .signatures import (
+    AnyPath,
+    DaskArray,
+    DenoiseKeywords,
+    DenoiseSettings,
+    DistillKeywords,
+    DistillSettings,
+    ImageLayer,
+    Images,
+    Kept,
+    LazyArray,
+    TrainKeywords,
+    TrainSettings,
+)
+
+R = TypeVar("R")
 
 
-def inspect_noise(images: Any, *, axes: str | None = None) -> NoiseReport:
+def inspect_noise(images: Images, *, axes: str | None = None) -> NoiseReport:
     """Say what the noise looks like, from the noisy images alone.
 
     Parameters
@@ -49,17 +65,33 @@ def inspect_noise(images: Any, *, axes: str | None = None) -> NoiseReport:
     return inspect(as_planes(images, axes))
 
 
+@overload
 def train_apr(
-    images: Any,
+    images: Images,
+    config: TrainConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[TrainKeywords],
+) -> Denoiser: ...
+@overload
+def train_apr(
+    images: Images,
+    config: TrainConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[TrainKeywords],
+) -> Background[Denoiser]: ...
+def train_apr(
+    images: Images,
     config: TrainConfig | None = None,
     *,
     axes: str | None = None,
     architecture: OwnArchitecture | None = None,
     progress: bool | Listen = True,
     background: bool = False,
-    checkpoint: str | PathLike[str] | None = None,
-    **settings: Any,
-) -> Any:
+    checkpoint: AnyPath | None = None,
+    **settings: Unpack[TrainSettings],
+) -> Denoiser | Background[Denoiser]:
     """Train a blind-spot network with the Adjacent Pixel Replacer (APR).
 
     Parameters
@@ -108,17 +140,35 @@ def train_apr(
     return _carry_out(job, progress, background)
 
 
+@overload
 def distill_rd(
     teacher: Denoiser,
-    images: Any,
+    images: Images,
+    config: DistillConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DistillKeywords],
+) -> Denoiser: ...
+@overload
+def distill_rd(
+    teacher: Denoiser,
+    images: Images,
+    config: DistillConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DistillKeywords],
+) -> Background[Denoiser]: ...
+def distill_rd(
+    teacher: Denoiser,
+    images: Images,
     config: DistillConfig | None = None,
     *,
     axes: str | None = None,
     progress: bool | Listen = True,
     background: bool = False,
-    checkpoint: str | PathLike[str] | None = None,
-    **settings: Any,
-) -> Any:
+    checkpoint: AnyPath | None = None,
+    **settings: Unpack[DistillSettings],
+) -> Denoiser | Background[Denoiser]:
     """Distil a teacher into a plain, fast student by Recharged Distillation (RD).
 
     Parameters
@@ -153,15 +203,87 @@ def distill_rd(
     return _carry_out(job, progress, background)
 
 
+@overload
 def denoise(
-    image: Any,
-    model: Denoiser | str | PathLike[str],
+    image: LazyArray,
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> DaskArray: ...
+@overload
+def denoise(
+    image: Kept,
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> Kept: ...
+@overload
+def denoise(
+    image: Sequence[LazyArray],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> list[DaskArray]: ...
+@overload
+def denoise(
+    image: Sequence[Kept],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> list[Kept]: ...
+@overload
+def denoise(
+    image: LazyArray,
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[DaskArray]: ...
+@overload
+def denoise(
+    image: Kept,
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[Kept]: ...
+@overload
+def denoise(
+    image: Sequence[LazyArray],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[list[DaskArray]]: ...
+@overload
+def denoise(
+    image: Sequence[Kept],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[list[Kept]]: ...
+def denoise(
+    image: Images,
+    model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
     *,
     axes: str | None = None,
     progress: bool | Listen = True,
     background: bool = False,
-    **settings: Any,
+    **settings: Unpack[DenoiseSettings],
 ) -> Any:
     """Denoise an image or stack of any size.
 
@@ -198,7 +320,7 @@ def denoise(
     return _carry_out(_denoise_job(image, model, config, axes), progress, background)
 
 
-def load(path: str | PathLike[str]) -> Denoiser:
+def load(path: AnyPath) -> Denoiser:
     """Read a model file `*.aprrd`. Opening it executes nothing.
 
     Raises
@@ -215,7 +337,7 @@ def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:
     return JoinedPlanes([planes_of(image, axes) for image in (images if several else [images])])
 
 
-def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
+def _carry_out(job: Job[R], progress: bool | Listen, background: bool) -> R | Background[R]:
     if background:
         return Background(job, keep_window_live)
     with listener(progress) as listen:
@@ -275,7 +397,7 @@ def planes_of(image: Any, axes: str | None = None) -> ArrayPlanes:
     return ArrayPlanes(image, infer_axes(image.shape, axes))
 
 
-def methods(made: Any) -> str:
+def methods(made: Denoiser | ImageLayer | AnyPath | dict[str, Any]) -> str:
     """Write a paragraph for the methods section of a paper, with its references.
 
     Parameters

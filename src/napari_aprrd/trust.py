@@ -6,14 +6,15 @@ import uuid
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import dask
 import dask.array as da
 import numpy as np
+from numpy.typing import NDArray
 
 from . import _layers
-from .api import planes_of
+from .api import load, planes_of
 from .axes import ArrayPlanes
 from .core.denoiser import Denoiser
 from .core.errors import UserError
@@ -23,13 +24,14 @@ from .core.trust import Look, TrustReport, examine, look, spread_map
 from .io import Picture, read_picture
 from .lazy import one_at_a_time
 from .report_page import page
+from .signatures import AnyImage, AnyPath, DaskArray, ImageLayer, LazyArray
 
 Map = Literal["residual", "removed", "left"]
 _SHOWN = 512  # pixels: side of the window that a page shows
 
 
 def trust_report(
-    noisy: Any, clean: Any, model: Denoiser | None = None, *, axes: str | None = None
+    noisy: AnyImage, clean: AnyImage, model: Denoiser | None = None, *, axes: str | None = None
 ) -> TrustReport:
     """Say whether a denoised image can be trusted, without a clean reference.
 
@@ -62,6 +64,55 @@ def trust_report(
     if _layers.is_image_layer(noisy) and not _layers.is_image_layer(clean):
         result = ArrayPlanes(clean, source.axes)
     return report_on(source, result, model)
+
+
+@overload
+def uncertainty(
+    image: NDArray[Any] | LazyArray, teacher: Denoiser | AnyPath, *, axes: str | None = None
+) -> DaskArray: ...
+@overload
+def uncertainty(
+    image: ImageLayer, teacher: Denoiser | AnyPath, *, axes: str | None = None
+) -> ImageLayer: ...
+def uncertainty(
+    image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | None = None
+) -> DaskArray | ImageLayer:
+    """Say how uncertain each denoised pixel is: how far a teacher's outputs disagree.
+
+    At each shift a teacher sees different neighbours of a pixel. Where its outputs disagree, the
+    noisy image says little about the pixel.
+
+    Parameters
+    ----------
+    image : array or napari Image layer
+        The noisy image, with the channels that the teacher was trained on.
+    teacher : Denoiser or path
+        Result of `train_apr` with two shifts or more, or its model file.
+    axes : str, optional
+        One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
+
+    Returns
+    -------
+    dask.array.Array or napari Image layer
+        Standard deviation over the shifts in the units of the image, float32, of its shape
+        (without RGB samples). Each plane is computed when it is looked at. A layer gives a layer
+        in the same place, ready for ``viewer.add_layer``.
+
+    Raises
+    ------
+    UserError
+        If the model is a student, or does not fit the image.
+
+    Examples
+    --------
+    >>> spread = aprrd.uncertainty(image, teacher).compute()
+    """
+    teacher = teacher if isinstance(teacher, Denoiser) else load(teacher)
+    planes = planes_of(image, axes)
+    spread = lazy_spread(planes.data, planes.axes, teacher)
+    if _layers.is_image_layer(image):
+        return _layers.map_layer(image, spread, f"{image.name}: uncertainty")
+    return spread
 
 
 def report_on(noisy: ArrayPlanes, clean: ArrayPlanes, model: Denoiser | None = None) -> TrustReport:

@@ -172,12 +172,27 @@ def add_noise(
 def noisy_cells(
     shape: tuple[int, ...] = (4, 256, 256), kind: Kind = "blobby", seed: int = 0
 ) -> tuple[NDArray[np.uint16], Image]:
-    """Draw cells and expose them; parameters as in `cells` and `add_noise`.
+    """Draw cells with the noise of a camera, and their known truth.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (..., Y, X). What comes before the last two axes is time, in which the cells move.
+    kind : {"white", "blobby", "line-x", "line-y"}
+        Independent noise, noise correlated to all sides, or along one axis.
+    seed : int
+        Same seed, same image.
 
     Returns
     -------
-    noisy : uint16 counts of `shape`.
-    truth : float32 counts of `shape` that `noisy` scatters around, camera offset included.
+    noisy : ndarray
+        uint16 counts.
+    truth : ndarray
+        float32 counts that `noisy` scatters around, camera offset included.
+
+    Examples
+    --------
+    >>> noisy, truth = aprrd.noisy_cells((256, 256), kind="white")
     """
     clean = cells(shape, seed=seed)
     return add_noise(clean, kind=kind, seed=seed + 1), clean + OFFSET

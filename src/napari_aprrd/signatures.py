@@ -1,0 +1,121 @@
+"""What the public functions take and return, for type checkers and editors.
+
+The settings are those of the configs in `core.config`; a test compares them, so that the two
+cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+
+import dask.array as da
+from numpy.typing import NDArray
+
+from .core.config import Channels, Norm, Preset, Recharge, StudentKind
+from .core.own_network import OwnArchitecture
+from .show import Listen
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+
+    ImageLayer: TypeAlias = Image
+else:  # napari may not be installed, and is not imported for the sake of a type
+    ImageLayer = Any
+
+DaskArray: TypeAlias = da.Array
+
+
+class LazyArray(Protocol):
+    """A dask or zarr array, or another one that reads its pixels in chunks when asked."""
+
+    @property
+    def shape(self) -> tuple[Any, ...]: ...  # noqa: D102
+    @property
+    def dtype(self) -> Any: ...  # noqa: D102
+    @property
+    def chunks(self) -> Any: ...  # noqa: D102
+
+
+# An array gives an array, a layer a layer; the union is for lists of both.
+Kept = TypeVar("Kept", NDArray[Any], ImageLayer, NDArray[Any] | ImageLayer)
+AnyImage: TypeAlias = NDArray[Any] | LazyArray | ImageLayer
+Images: TypeAlias = AnyImage | Sequence[AnyImage]
+AnyPath: TypeAlias = str | PathLike[str]
+
+
+class _Schedule(TypedDict, total=False):
+    """Settings that training and distilling share."""
+
+    preset: Preset
+    minutes: float | None
+    warmup: float
+    loss: Norm | None
+    adapt: bool
+    hold_out: float
+    average: float
+    start: Literal["starter", "scratch"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]
+    seed: int
+    device: str
+    steps: int | None
+    batch: int
+    patch: int
+    width: int
+    depth: int
+
+
+class TrainSettings(_Schedule, total=False):
+    """The fields of `TrainConfig`."""
+
+    learning_rate: float | None
+    shift: int | None
+    replace: bool | None
+    window: int
+    regularization: float
+    channels: Channels
+
+
+class DistillSettings(_Schedule, total=False):
+    """The fields of `DistillConfig`."""
+
+    learning_rate: float
+    shifts: tuple[int, ...] | None
+    recharge: Recharge | bool | None
+    student: StudentKind
+
+
+class DenoiseSettings(TypedDict, total=False):
+    """The fields of `DenoiseConfig`."""
+
+    shifts: tuple[int, ...] | None
+    calibrate: bool
+    self_ensemble: bool
+    dtype: Literal["same", "float32"]
+    tile: int
+    device: str
+
+
+class TrainKeywords(TrainSettings, total=False):
+    """All keywords of `train_apr` but ``background``, which decides what is returned."""
+
+    axes: str | None
+    architecture: OwnArchitecture | None
+    progress: bool | Listen
+    checkpoint: AnyPath | None
+
+
+class DistillKeywords(DistillSettings, total=False):
+    """All keywords of `distill_rd` but ``background``, which decides what is returned."""
+
+    axes: str | None
+    progress: bool | Listen
+    checkpoint: AnyPath | None
+
+
+class DenoiseKeywords(DenoiseSettings, total=False):
+    """All keywords of `denoise` but ``background``, which decides what is returned."""
+
+    axes: str | None
+    progress: bool | Listen
