@@ -342,7 +342,7 @@ def test_reports_are_written_of_what_was_denoised(tmp_path: Path, student: Path)
     out = tmp_path / "out"
     names = (tmp_path / "a.npy", tmp_path / "b.npy")
     assert call("denoise", *names, "-o", out, "--model", student, "--report").exit_code == 2
-    assert {p.name for p in out.glob("*.html")} == {"a.report.html"}
+    assert {p.name for p in out.glob("*.html")} == {"a.npy.report.html"}
 
 
 @pytest.mark.parametrize("command", ["train", "distill"])

@@ -42,9 +42,14 @@ def benchmark(
     """
     from ..core.model_file import load
     from ..datasets import open_dataset
-    from ..datasets.benchmark import denoiser_of, score
+    from ..datasets.benchmark import APR, RD, denoiser_of, score
 
     data = open_dataset(name, root)
+    there = [file for file in (APR, RD) if model is None and (out / file).exists()]
+    if there:
+        raise UserError(
+            f"{out / there[0]} is there already: use it with --model, or name another folder."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

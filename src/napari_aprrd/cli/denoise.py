@@ -10,7 +10,7 @@ import typer
 
 from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
 from ..core.errors import UserError
-from ._common import Axes, Inputs, Output, PlaneChoice, command, fail, save, stopped
+from ._common import Axes, Inputs, Output, PlaneChoice, command, fail, stopped
 from ._settings import with_settings
 from .learn import distill_student, train_teacher
 
@@ -59,7 +59,7 @@ def denoise(
 
     Stopped or killed in the middle, the same command goes on where it was.
     """
-    from ..batch import SUMMARY, Files, denoise_files, write_summary
+    from ..batch import Files, denoise_files, write_summary
     from ..cluster import connect
     from ..core.model_file import load
     from ..io import find_files
@@ -83,13 +83,13 @@ def denoise(
             tell=typer.echo,
         )
     if not single:
-        write_summary(results, out / SUMMARY)
+        write_summary(results, out)
     if report:
         _write_reports(files, results, given)
     failed = [result for result in results if result.status == "failed"]
     if results[-1].status == "interrupted":
         fail("Interrupted; what is done is kept: start the same command again to go on.", 130)
-    learner.clean_up()
+    learner.clean_up({result.input for result in failed})
     if single and failed:
         raise UserError(failed[0].message)
     if failed:
@@ -128,7 +128,7 @@ class Learner:
     out: Path
     settings: dict[str, Any]
     each: bool
-    kept: list[Path] = field(default_factory=list)
+    kept: dict[Path, tuple[Path, Path]] = field(default_factory=dict)
 
     def model_for(self, path: Path) -> Denoiser:
         """Train and distil, or load what an earlier run has trained."""
@@ -141,23 +141,38 @@ class Learner:
         name = target.name if len(some.targets) == 1 else self.out.name
         start = f".{name}.{some.key(self.settings)}"
         kept = (target.with_name(f"{start}.teacher.aprrd"), target.with_name(f"{start}.aprrd"))
-        self.kept += kept
+        self.kept[path] = kept
         if kept[1].exists():
             return load(kept[1])
         pictures = {p: some.read(p) for p in some.targets}
         model = _train_and_distill(pictures, dict(self.settings), kept)
         if stopped(model):
-            save(model, self.out.with_suffix(".aprrd"), "start the same command again")
+            from ..core.checkpoint import beside
+
+            half_trained = beside(kept[0] if model.is_teacher else kept[1])
+            fail(
+                f"Interrupted; what was learnt so far is kept in {half_trained}: "
+                "start the same command again to go on.",
+                130,
+            )
         model.save(kept[1])
         return model
 
-    def clean_up(self) -> None:
-        """Forget the models."""
+    def clean_up(self, failed: set[Path]) -> None:
+        """Forget the models, except those of files that could not be written.
+
+        Parameters
+        ----------
+        failed : set of Path
+            Inputs for which the same command will be started again.
+        """
         from ..core.checkpoint import beside
 
-        for kept in self.kept:
-            kept.unlink(missing_ok=True)
-            beside(kept).unlink(missing_ok=True)
+        needed = {model for path in failed for model in self.kept.get(path, ())}
+        for model in {model for kept in self.kept.values() for model in kept}:
+            beside(model).unlink(missing_ok=True)
+            if model not in needed:
+                model.unlink(missing_ok=True)
 
 
 def _train_and_distill(

@@ -14,7 +14,12 @@ from ._common import AsJson, Axes, Inputs, PlaneChoice, as_planes, command, line
 
 @command("demo")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the images.")] = Path("napari-aprrd-demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the images; without: napari-aprrd-demo, numbered from the second on."
+        ),
+    ] = None,
 ) -> None:
     """Make a noisy stack, train, distil, denoise, and compare with the known truth."""
     from ..demo import run_demo

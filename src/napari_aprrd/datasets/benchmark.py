@@ -25,6 +25,7 @@ from .sample import DataSet, Denoise, Sample
 # As published: no correction of the intensities, and the teacher's outputs at shift 1.
 STUDENT = DenoiseConfig(calibrate=False, dtype="float32")
 TEACHER = DenoiseConfig.of(STUDENT, shifts=(1,))
+APR, RD = "apr.aprrd", "rd.aprrd"  # file names of the models
 
 
 def learn(
@@ -48,11 +49,11 @@ def learn(
     """
     with _on_disk(data.training(), out) as planes:
         teacher = run(train(planes, configs[0]), listen)
-        teacher.save(out / "apr.aprrd")
+        teacher.save(out / APR)
         if teacher.record["train"]["stopped"]:
             return {"APR": teacher}
         student = run(distill(teacher, planes, configs[1]), listen)
-        student.save(out / "rd.aprrd")
+        student.save(out / RD)
     return {"APR": teacher, "RD": student}
 
 
