@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import denoise, distill_rd, inspect_noise, load, train_apr
     from .bioimage_io import export
+    from .core.background import CancelledError
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
     from .core.denoiser import Denoiser
-    from .core.errors import UserError
+    from .core.errors import DataWarning, UserError
     from .core.noise import NoiseReport
     from .core.own_network import OwnArchitecture
     from .core.trust import TrustReport
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from .trust import trust_report
 
 __all__ = [
+    "CancelledError",
+    "DataWarning",
     "DenoiseConfig",
     "Denoiser",
     "DistillConfig",
@@ -50,6 +53,8 @@ _HOME = {
     "NoiseReport": ".core.noise",
     "OwnArchitecture": ".core.own_network",
     "TrustReport": ".core.trust",
+    "CancelledError": ".core.background",
+    "DataWarning": ".core.errors",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
     "export": ".bioimage_io",

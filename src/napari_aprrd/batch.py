@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import ome_zarr
+from .axes import ArrayPlanes
 from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .core.files import check_not_input, check_writable, write_atomically
+from .core.fit import misfit
 from .core.progress import run
 from .io import (
     IN_MEMORY,
@@ -143,6 +145,7 @@ def denoise_files(
     overwrite: bool = True,
     cluster: Cluster | None = None,
     tell: Callable[[str], Any] = lambda _: None,
+    warn: Callable[[str], Any] | None = None,
 ) -> list[Result]:
     """Denoise files one after the other.
 
@@ -158,6 +161,8 @@ def denoise_files(
         Dask workers to compute on.
     tell : callable
         Gets a sentence for each file.
+    warn : callable, optional
+        Gets a sentence for each file that is not like those the model learnt from.
 
     Returns
     -------
@@ -176,6 +181,10 @@ def denoise_files(
             picture = files.read(path)
             files.check(path, picture, config)
             model = model_for(path, picture)
+            if warn is not None and config.normalise == "model":
+                differing = misfit(model, ArrayPlanes(picture.data, picture.axes))
+                if differing:
+                    warn(f"{path}: {differing}")
             with listener(True) as listen:
                 job = denoise_file(picture, target, model, config, cluster=cluster)
                 status = "done" if run(job, listen) else "interrupted"

@@ -12,6 +12,7 @@ from ..core.config import DistillConfig, TrainConfig
 from ..core.errors import UserError
 from ._common import command, fail, stopped
 from ._settings import with_settings
+from ._without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
     from ..core.denoiser import Denoiser
@@ -44,6 +45,7 @@ def benchmark(
     from ..datasets import open_dataset
     from ..datasets.benchmark import APR, RD, denoiser_of, score
 
+    refuse_without_effect("benchmark", {**settings, "model": model})
     data = open_dataset(name, root)
     there = [file for file in (APR, RD) if model is None and (out / file).exists()]
     if there:

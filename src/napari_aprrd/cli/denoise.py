@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
 from ..core.errors import UserError
 from ._common import Axes, Inputs, Output, PlaneChoice, command, fail, stopped
 from ._settings import with_settings
+from ._without_effect import refuse_without_effect
 from .learn import distill_student, train_teacher
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def denoise(
     from ..core.model_file import load
     from ..io import find_files
 
+    options = {"model": model, "each": each or None, "workers": workers or None}
+    refuse_without_effect("denoise", {**settings, **options, "scheduler": scheduler or None})
     own = {n: v for n, v in settings.items() if n in DenoiseConfig.model_fields}
     config = DenoiseConfig.of(**own)
     files = Files.to(find_files(inputs), out, axes, planes)
@@ -73,6 +77,8 @@ def denoise(
     shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
     learner = Learner(files if each else usable, out, shared, each)
     given = load(model) if model is not None else None
+    if given is not None:
+        given.check_settings(config)
     with connect(scheduler, workers) as cluster:
         results = denoise_files(
             files,
@@ -81,6 +87,8 @@ def denoise(
             overwrite=overwrite,
             cluster=cluster,
             tell=typer.echo,
+            # A model that is trained here has learnt from these files.
+            warn=partial(typer.echo, err=True) if given is not None else None,
         )
     if not single:
         write_summary(results, out)

@@ -23,6 +23,7 @@ from ._common import (
     stopped,
 )
 from ._settings import with_settings
+from ._without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
     from ..core.checkpoint import Checkpoint
@@ -53,8 +54,12 @@ def train(
     """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
     from ..core.team import ALONE, FabricTeam
 
+    options = {**settings, "devices": devices, "num_nodes": num_nodes}
+    refuse_without_effect("train", options)
     config = TrainConfig.of(**settings)
     pictures = read_all(inputs, axes, planes)
+    channels = as_planes(pictures).channels
+    refuse_without_effect("train", {**options, "image_channels": channels})
     check_model_output(out, *pictures)
     checkpoint = _checkpoint_of(out, resume)
     team = ALONE
@@ -80,6 +85,7 @@ def distill(
     """Distil a teacher into a plain, fast student (RD)."""
     from ..core.model_file import load
 
+    refuse_without_effect("distill", settings)
     config = DistillConfig.of(**settings)
     pictures = read_all(inputs, axes, planes)
     check_model_output(out, teacher, *pictures)

@@ -10,6 +10,7 @@ import typer
 
 from ..core.errors import UserError
 from ._common import AsJson, Axes, Inputs, PlaneChoice, as_planes, command, lines, read_all
+from ._without_effect import refuse_without_effect
 
 
 @command("demo")
@@ -76,6 +77,7 @@ def info(
     """Say how a model or a denoised image was made."""
     from ..core.methods import methods
 
+    refuse_without_effect("info", {"json": as_json or None, "methods": as_methods or None})
     facts = _facts_of_model(file) if file.suffix == ".aprrd" else _facts_of_image(file)
     if as_methods:
         typer.echo(methods(facts))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..axes import ArrayPlanes, JoinedPlanes
 from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
 from ..core.denoiser import Denoiser
 from ..core.distill import distill
+from ..core.errors import DataWarning
 from ..core.progress import run
 from ..core.train import train
 from ..metrics import Scores, evaluate, mean_scores, to_uint8
@@ -91,7 +93,10 @@ def denoiser_of(model: Denoiser, axes: str = "YXS") -> Denoise:
     config = TEACHER if model.is_teacher else STUDENT
 
     def apply(image: NDArray[Any]) -> NDArray[np.float32]:
-        return np.asarray(denoise(image, model, config, axes=axes, progress=False))
+        with warnings.catch_warnings():
+            # Single blocks of a data set are darker or brighter than the whole of it.
+            warnings.simplefilter("ignore", DataWarning)
+            return np.asarray(denoise(image, model, config, axes=axes, progress=False))
 
     return apply
 
