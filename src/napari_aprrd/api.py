@@ -150,12 +150,20 @@ def distill_rd(
     UserError
         One sentence on what is wrong.
 
+    Warns
+    -----
+    DataWarning
+        If the images are not like those that the teacher learnt from.
+
     References
     ----------
     As for `train_apr`, equations [7] to [9].
     """
     config = DistillConfig.of(config, **settings)
-    job = distill(teacher, as_planes(images, axes), config, Checkpoint(checkpoint))
+    planes = as_planes(images, axes)
+    if differing := misfit(teacher, planes):
+        warnings.warn(differing, DataWarning, stacklevel=2)
+    job = distill(teacher, planes, config, Checkpoint(checkpoint))
     return _carry_out(job, progress, background)
 
 
@@ -244,7 +252,6 @@ def _carry_out(job: Job[Any], progress: bool | Listen, background: bool) -> Any:
 
 def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str | None) -> Job[Any]:
     planes = planes_of(image, axes)
-    model.check_channels(planes.channels)
     if config.normalise == "model" and (differing := misfit(model, planes)):
         warnings.warn(differing, DataWarning, stacklevel=3)
     if is_lazy(planes.data):

@@ -83,6 +83,7 @@ def distill(
     **settings: Any,
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
+    from ..core.fit import misfit
     from ..core.model_file import load
 
     refuse_without_effect("distill", settings)
@@ -90,7 +91,10 @@ def distill(
     pictures = read_all(inputs, axes, planes)
     check_model_output(out, teacher, *pictures)
     checkpoint = _checkpoint_of(out, resume)
-    _keep(distill_student(load(teacher), pictures, config, checkpoint), out, checkpoint)
+    model = load(teacher)
+    if differing := misfit(model, as_planes(pictures)):
+        typer.echo(differing, err=True)
+    _keep(distill_student(model, pictures, config, checkpoint), out, checkpoint)
 
 
 @command("import")

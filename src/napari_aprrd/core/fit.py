@@ -57,7 +57,8 @@ def misfit(denoiser: Denoiser, planes: Planes) -> str:
         A sentence with figures; empty where the images fit, or nothing can be said.
     """
     record = denoiser.record
-    if "imported" not in record and "train" not in record:
+    known = "imported" in record or "train" in record
+    if not known or planes.channels != denoiser.channels:  # the work itself refuses the latter
         return ""
     try:
         found = _look_at(planes)
