@@ -159,3 +159,9 @@ def test_running_out_of_memory_is_no_damage(tmp_path: Path) -> None:
     error = cannot_read(tmp_path, "a checkpoint", MemoryError(), recognised=True)
     assert "memory" in str(error)
     assert "damaged" not in str(error)
+
+
+def test_a_model_named_as_a_checkpoint_is_not_to_be_deleted(tmp_path: Path) -> None:
+    random_denoiser().save(tmp_path / "cells.aprrd")
+    with pytest.raises(UserError, match="is not a checkpoint of napari-aprrd; name another file"):
+        checkpoint.read(tmp_path / "cells.aprrd")

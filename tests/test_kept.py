@@ -27,7 +27,8 @@ def call(*arguments: str | Path) -> Result:
 
 
 def image(*shape: int) -> Any:
-    return noisy_image(*shape).astype(np.uint16)
+    planes = noisy_image(int(np.prod(shape[:-2])), *shape[-2:])
+    return planes.reshape(shape).astype(np.uint16)
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ def test_ctrl_c_in_denoise_leaves_a_model_beside_the_output_alone(
     result = call("denoise", stack, "-o", tmp_path / "clean.npy")
     assert result.exit_code == 130
     assert mine.read_bytes() == b"a model of mine"
-    (checkpoint,) = tmp_path.glob(".clean.npy.*.checkpoint")
-    assert f"kept in {checkpoint}: start the same command again" in result.stderr
+    kept = [f"kept in {path}: start the same" for path in tmp_path.glob(".clean.npy.*.checkpoint")]
+    assert any(words in result.stderr for words in kept)
     assert not [p for p in tmp_path.glob("[!.]*") if p not in (mine, stack)]
 
 

@@ -27,7 +27,7 @@ def scene(
     """Bright spots on a background of 400 with noise, less `dark`; then times a gain."""
     rng = np.random.default_rng(seed)
     y, x = np.indices((SIZE, SIZE)) / SIZE
-    clean = 400 + 3000 * (np.sin(7 * x + seed) * np.cos(5 * y)) ** 2 - dark
+    clean = 400 + 3000 * (np.sin(7 * x) * np.cos(5 * y)) ** 2 - dark
     noisy = rng.normal(clean, np.sqrt(noise**2 + shot * clean.clip(0)))
     return (gain * noisy[None]).astype(np.float32)
 

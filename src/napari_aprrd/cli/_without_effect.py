@@ -132,9 +132,10 @@ def _preset_rules(command: str, given: Given) -> list[Rule]:
     sets: set[str] = set()
     for config in _SCHEDULES[command]:
         sets |= config._presets().get(given["preset"], {}).keys()
-    replaced = bool(sets) and sets <= given.keys() | budget
+    if not sets or not sets <= given.keys() | budget:
+        return []
     by = _listed([name for name in ("minutes", *sorted(sets)) if name in given])
-    return [Rule(("preset",), lambda _: replaced, f"with {by}, which replaces all that it sets")]
+    return [Rule(("preset",), lambda _: True, f"with {by}, which replaces all that it sets")]
 
 
 def _listed(names: list[str]) -> str:

@@ -206,11 +206,13 @@ def read(path: Path) -> tuple[About, Header, dict[str, Tensor]]:
 
 
 def _metadata(header: bytes) -> dict[str, str]:
-    metadata: dict[str, str] = json.loads(header)["__metadata__"]
+    metadata: dict[str, str] = json.loads(header).get("__metadata__", {})
     return metadata
 
 
 def _about(path: Path, metadata: dict[str, str]) -> About:
+    if KEY not in metadata:  # a model, or another program's weights: not to be deleted
+        raise UserError(f"{path} is not {_WHAT}; name another file.")
     raw = json.loads(metadata[KEY])
     if raw["format"] != FORMAT:
         raise UserError(f"{path} is of another version of napari-aprrd; delete it to begin anew.")
@@ -227,10 +229,11 @@ def _damage_told(path: Path) -> Iterator[None]:
         *(SafetensorError, OSError, ValueError, KeyError, TypeError),
         *(RecursionError, MemoryError),
     ) as error:
-        told = cannot_read(path, _WHAT, error, recognised=_is_recognised(path))
-        if isinstance(error, (OSError, MemoryError)):
+        recognised = _is_recognised(path)
+        told = cannot_read(path, _WHAT, error, recognised=recognised)
+        if isinstance(error, (OSError, MemoryError)) or not recognised:
             raise told from error
-        raise UserError(f"{told} Delete it to start again.") from error
+        raise UserError(f"{str(told)[:-1]}; delete it to start again.") from error
 
 
 def _is_recognised(path: Path) -> bool:

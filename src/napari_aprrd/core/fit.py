@@ -70,7 +70,8 @@ def misfit(denoiser: Denoiser, planes: Planes) -> str:
         noise = NoiseReport.model_validate(record["noise"]) if "noise" in record else None
         normal = denoiser.normalisation
         learnt = (_Look(*of, noise) for of in zip(normal.offset, normal.scale, strict=True))
-        told = (_compared(*pair) for pair in zip(found, learnt, strict=True))
+        alone = planes.channels == 1
+        told = (_compared(*pair, alone) for pair in zip(found, learnt, strict=True))
     return next(filter(None, told), "")
 
 
@@ -122,10 +123,10 @@ def _look_at(planes: Planes) -> list[_Look]:
     return [_Look(*of, noise) for of in zip(normal.offset, normal.scale, strict=True)]
 
 
-def _compared(now: _Look, learnt: _Look) -> str:
+def _compared(now: _Look, learnt: _Look, alone: bool) -> str:
     figures = f"mean {now.mean:.3g} against {learnt.mean:.3g}"
     those = "those this model learnt from"
-    scale = _change_of_scale(now, learnt)
+    scale = _change_of_scale(now, learnt, alone)
     if scale:
         more = _times(scale, "brighter", "darker")
         return f"These images are {more} than {those} ({figures}); {_ADVICE}"
@@ -145,12 +146,15 @@ def _compared(now: _Look, learnt: _Look) -> str:
     return ""
 
 
-def _change_of_scale(now: _Look, learnt: _Look) -> float:
-    """The factor by which all intensities differ, if it is one and large, else 0."""
+def _change_of_scale(now: _Look, learnt: _Look, alone: bool) -> float:
+    """The factor by which all intensities differ, if it is one and large, else 0.
+
+    The noise is that of all channels together: it counts for one that is `alone`.
+    """
     if now.mean * learnt.mean <= 0:
         return 0.0
     ratios = [now.mean / learnt.mean, now.spread / learnt.spread]
-    if now.noise is not None and learnt.noise is not None and learnt.noise.sigma > 0:
+    if alone and now.noise is not None and learnt.noise is not None and learnt.noise.sigma > 0:
         ratios.append(now.noise.sigma / learnt.noise.sigma)
     alike = min(ratios) > 0 and max(ratios) <= _ALIKE * min(ratios)
     large = min(ratios) > FACTOR or max(ratios) < 1 / FACTOR
