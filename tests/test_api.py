@@ -216,10 +216,10 @@ def test_a_model_may_be_a_path(tmp_path: Path, model: Denoiser, kind: Any) -> No
 
 
 def test_a_path_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="There is no model file"):
+    with pytest.raises(UserError, match="There is no file"):
         api.load(tmp_path / "model.aprrd")
     (tmp_path / "model.aprrd").write_text("no model")
-    with pytest.raises(UserError, match="no napari-aprrd model file"):
+    with pytest.raises(UserError, match="not a napari-aprrd model"):
         api.denoise(noisy(40, 48), tmp_path / "model.aprrd", **QUIET)
 
 

@@ -342,7 +342,7 @@ def test_reports_are_written_of_what_was_denoised(tmp_path: Path, student: Path)
     out = tmp_path / "out"
     names = (tmp_path / "a.npy", tmp_path / "b.npy")
     assert call("denoise", *names, "-o", out, "--model", student, "--report").exit_code == 2
-    assert {p.name for p in out.glob("*.html")} == {"a.report.html"}
+    assert {p.name for p in out.glob("*.html")} == {"a.npy.report.html"}
 
 
 @pytest.mark.parametrize("command", ["train", "distill"])
@@ -496,14 +496,14 @@ BAD_INPUT = {
     "missing file": (lambda f: ["train", f / "no.tif", "-o", f / "out.aprrd"], "There is no file"),
     "empty folder": (lambda f: ["train", f / "empty", "-o", f / "out.aprrd"], "no images"),
     "glob without files": (lambda f: ["train", f / "*.jpg", "-o", f / "out.aprrd"], "no images"),
-    "text as TIFF": (text_as("a.tif"), "it is no valid .tif image"),
-    "text as PNG": (text_as("a.png"), "it is no valid .png image"),
-    "text as JPEG": (text_as("a.jpg"), "it is no valid .jpg image"),
-    "text as NPY": (text_as("a.npy"), "it is no valid .npy image"),
-    "text as Zarr": (text_as("a.zarr"), "it is no valid .zarr image"),
+    "text as TIFF": (text_as("a.tif"), "is not a TIFF image"),
+    "text as PNG": (text_as("a.png"), "is not a PNG image"),
+    "text as JPEG": (text_as("a.jpg"), "is not a JPEG image"),
+    "text as NPY": (text_as("a.npy"), "is not an NPY image"),
+    "text as Zarr": (text_as("a.zarr"), "is not a Zarr image"),
     "text file": (text_as("a.txt"), "Cannot read"),
-    "text as model": (bad_model(lambda _: b"this is no model"), "no napari-aprrd model file"),
-    "empty model": (bad_model(lambda _: b""), "no napari-aprrd model file"),
+    "text as model": (bad_model(lambda _: b"this is no model"), "is not a napari-aprrd model"),
+    "empty model": (bad_model(lambda _: b""), "is not a napari-aprrd model"),
     "truncated model": (bad_model(lambda content: content[:-100]), "truncated"),
     "missing model": (on_stack("denoise", "--model", "IN/no", "-o", "IN/out.tif"), "no model file"),
     "folder as model": (on_stack("denoise", "--model", "IN/empty", "-o", "IN/o.tif"), "no model"),

@@ -265,7 +265,9 @@ def test_a_missing_file_is_refused(tmp_path: Path, suffix: str) -> None:
 def test_foreign_bytes_are_refused(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=rf"Cannot read .*a\{suffix}: it is no valid \{suffix}"):
+    with pytest.raises(
+        UserError, match=rf"a\{suffix} is not an? [A-Z]+ image|a\{suffix} is damaged|Cannot use"
+    ):
         read_picture(path)
 
 
@@ -275,7 +277,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
     write_picture(path, Picture(ramp(64, 64, dtype=np.uint8), "YX"))
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(UserError, match="Cannot read"):
+    with pytest.raises(UserError, match="is damaged or incomplete"):
         read_picture(path)
 
 
@@ -288,7 +290,7 @@ def test_an_unknown_suffix_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_pickled_objects_are_not_opened(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array([{"a": 1}] * 4, object).reshape(2, 2), allow_pickle=True)
-    with pytest.raises(UserError, match="Cannot read"):
+    with pytest.raises(UserError, match="it holds Python objects, not numbers"):
         read_picture(tmp_path / "a.npy")
 
 
@@ -380,7 +382,7 @@ def test_a_zarr_group_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_folder_named_zarr_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.zarr").mkdir()
-    with pytest.raises(UserError, match=r"Cannot read .*a\.zarr: it is no valid \.zarr"):
+    with pytest.raises(UserError, match=r"a\.zarr is not a Zarr image"):
         read_picture(tmp_path / "a.zarr")
 
 

@@ -122,9 +122,9 @@ def test_the_command_line_writes_a_page_that_stands_alone(tmp_path: Path) -> Non
     words = ["denoise", str(source), "-o", str(target), "--model", str(model), "--report"]
     result = CliRunner().invoke(cli.app, words)
     assert result.exit_code == 0, result.stderr
-    assert "clean.report.html" in result.stdout
-    found = json.loads((tmp_path / "clean.report.json").read_text())
-    page = (tmp_path / "clean.report.html").read_text("utf-8")
+    assert "clean.tif.report.html" in result.stdout
+    found = json.loads((tmp_path / "clean.tif.report.json").read_text())
+    page = (tmp_path / "clean.tif.report.html").read_text("utf-8")
     assert found["verdicts"][0]["status"] == "bad"  # the model has learnt nothing
     assert all(verdict["sentence"] in page for verdict in found["verdicts"])
     assert "Do not use this result" in page

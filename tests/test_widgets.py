@@ -587,7 +587,7 @@ def test_models_are_renamed_deleted_saved_and_loaded(
     assert list(session) == ["mine"]
     (tmp_path / "kept.aprrd").write_text("no model")
     buttons["Load…"].click()
-    assert any("no napari-aprrd model" in message for message in _messages())
+    assert any("not a napari-aprrd model" in message for message in _messages())
 
 
 def test_the_noise_report_is_one_click_away(qtbot: Any, viewer: ViewerModel) -> None:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import denoise, distill_rd, inspect_noise, load, methods, train_apr
     from .bioimage_io import export
+    from .core.background import CancelledError
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
     from .core.denoiser import Denoiser
-    from .core.errors import UserError
+    from .core.errors import DataWarning, UserError
     from .core.noise import NoiseReport
     from .core.own_network import OwnArchitecture
     from .core.synthetic import noisy_cells
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .trust import trust_report, uncertainty
 
 __all__ = [
+    "CancelledError",
+    "DataWarning",
     "DenoiseConfig",
     "Denoiser",
     "DistillConfig",
@@ -56,6 +59,8 @@ _HOME = {
     "NoiseReport": ".core.noise",
     "OwnArchitecture": ".core.own_network",
     "TrustReport": ".core.trust",
+    "CancelledError": ".core.background",
+    "DataWarning": ".core.errors",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
     "export": ".bioimage_io",

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error, show_info, show_warning
 
 from . import _layers
 from ._jobs import Run
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .axes import ArrayPlanes
     from .core.denoiser import Denoiser
-    from .core.progress import Job
+    from .core.progress import Job, Progress
 
 PLUGIN = "napari-aprrd"
 
@@ -83,6 +83,22 @@ def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
     record = of_output(model, planes, config, identify(planes.data))
     render_in_the_background()
     _layers.add_above(viewer, _layers.denoised_layer(layer, lazy, record), layer)
+    Comparison(layer.name, model, planes)
+
+
+def _compare(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
+    """Report a sentence if the planes are not like those that the model learnt from."""
+    from .core.fit import misfit
+    from .core.progress import Progress
+
+    differing = misfit(model, planes)
+    if differing:
+        yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=differing)
+
+
+def _warn(report: Progress) -> None:
+    if report.note:
+        show_warning(report.note)
 
 
 def render_in_the_background() -> None:
@@ -95,6 +111,22 @@ def render_in_the_background() -> None:
         show_info(
             "napari now renders in the background, so that it stays responsive "
             "(Preferences > Experimental > Render Images Asynchronously)."
+        )
+
+
+class Comparison:
+    """Looks in the background whether a layer is like what a model learnt from."""
+
+    running: set[Comparison] = set()  # noqa: RUF012  keeps them alive until they end
+
+    def __init__(self, name: str, model: Denoiser, planes: ArrayPlanes) -> None:
+        self.running.add(self)
+        self._run = Run(
+            _compare(model, planes),
+            f"Compare {name}",
+            on_report=_warn,
+            on_result=lambda _: None,
+            on_end=lambda: self.running.discard(self),
         )
 
 
@@ -111,7 +143,7 @@ class Denoising:
         self._run = Run(
             _denoise(model, planes, self._out),
             f"Denoise {layer.name}",
-            on_report=lambda _: None,
+            on_report=_warn,
             on_result=self._on_result,
             on_end=lambda: self.running.discard(self),
         )
@@ -128,6 +160,7 @@ def _denoise(model: Denoiser, planes: ArrayPlanes, out: Any) -> Job[dict[str, An
     from .core.record import of_output
 
     config = DenoiseConfig()
+    yield from _compare(model, planes)
     done = yield from denoise(
         model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -11,12 +12,13 @@ from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
 from .core import denoise as _denoise
 from .core import model_file
-from .core.background import Background
+from .core.background import Background, CancelledError
 from .core.checkpoint import Checkpoint
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.denoiser import Denoiser
 from .core.distill import distill
-from .core.errors import UserError
+from .core.errors import DataWarning, UserError
+from .core.fit import misfit
 from .core.noise import NoiseReport, inspect
 from .core.own_network import OwnArchitecture
 from .core.progress import Job, run
@@ -130,6 +132,11 @@ def train_apr(
     H. Kim and N. I. Cho, "APR-RD: Complementary Two Steps for Self-Supervised Real Image
     Denoising", AAAI 2025, equation [6].
     """
+    sized = [name for name in ("width", "depth", "channels", "start") if name in settings]
+    if architecture is not None and sized:
+        raise UserError(
+            f"Settings without effect on a network of your own: {', '.join(sized)}; leave them out."
+        )
     config = TrainConfig.of(config, **settings)
     job = train(
         as_planes(images, axes),
@@ -194,12 +201,20 @@ def distill_rd(
     UserError
         One sentence on what is wrong.
 
+    Warns
+    -----
+    DataWarning
+        If the images are not like those that the teacher learnt from.
+
     References
     ----------
     As for `train_apr`, equations [7] to [9].
     """
     config = DistillConfig.of(config, **settings)
-    job = distill(teacher, as_planes(images, axes), config, Checkpoint(checkpoint))
+    planes = as_planes(images, axes)
+    if differing := misfit(teacher, planes):
+        warnings.warn(differing, DataWarning, stacklevel=2)
+    job = distill(teacher, planes, config, Checkpoint(checkpoint))
     return _carry_out(job, progress, background)
 
 
@@ -311,6 +326,12 @@ def denoise(
     ------
     UserError
         One sentence on what is wrong.
+
+    Warns
+    -----
+    DataWarning
+        If the image is not like those that the model learnt from: far darker or brighter, or with
+        noise of another strength. A few windows of the image are read for it.
     """
     config = DenoiseConfig.of(config, **settings)
     model = model if isinstance(model, Denoiser) else load(model)
@@ -338,14 +359,24 @@ def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:
 
 
 def _carry_out(job: Job[R], progress: bool | Listen, background: bool) -> R | Background[R]:
+    if background and callable(progress):
+        raise UserError(
+            "A function as progress has no effect in the background: "
+            "ask the handle for its progress instead."
+        )
     if background:
         return Background(job, keep_window_live)
-    with listener(progress) as listen:
-        return run(job, listen)
+    try:
+        with listener(progress) as listen:
+            return run(job, listen)
+    except CancelledError as error:  # Ctrl-C, before there was anything to keep
+        raise KeyboardInterrupt from error
 
 
 def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str | None) -> Job[Any]:
     planes = planes_of(image, axes)
+    if config.normalise == "model" and (differing := misfit(model, planes)):
+        warnings.warn(differing, DataWarning, stacklevel=3)
     if is_lazy(planes.data):
         lazy = lazy_denoise(planes.data, planes.axes, model, config)
         source = identify(planes.data)
@@ -359,7 +390,7 @@ def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str |
             model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
         )
         if not done:
-            raise KeyboardInterrupt
+            raise CancelledError("The job was stopped before its end: there is no result.")
         return _like_input(image, out, lambda: of_output(model, planes, config))
 
     return job()

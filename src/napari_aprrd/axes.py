@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .core.errors import UserError
+from .core.errors import UserError, cause
 from .core.patches import Image, Planes
 
 LETTERS = "ITZCYXS"  # independent images, time, slices, channels, rows, columns, RGB samples
@@ -186,7 +186,7 @@ class ArrayPlanes:
         except Exception as error:  # readers raise what they like
             raise UserError(
                 f"Plane {plane}, rows {rows.start} to {rows.stop}, columns {columns.start} to "
-                f"{columns.stop} cannot be read ({error})."
+                f"{columns.stop} cannot be read ({cause(error)})."
             ) from error
         return self._channels_first(window).astype(np.float32)
 

@@ -7,17 +7,29 @@ import hashlib
 import io
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import ome_zarr
+from .axes import ArrayPlanes
 from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
-from .core.files import check_writable, write_atomically
+from .core.files import check_not_input, check_writable, write_atomically
+from .core.fit import misfit
 from .core.progress import run
-from .io import IN_MEMORY, Picture, check_format, file_stamp, read_picture, select_planes
+from .io import (
+    IN_MEMORY,
+    READABLE,
+    Picture,
+    check_format,
+    file_stamp,
+    read_picture,
+    select_planes,
+)
 from .lazy import output_dtype
 from .show import listener
 from .stream import denoise_file
@@ -67,11 +79,13 @@ class Files:
             If an output would overwrite an input or another output.
         """
         single = len(inputs) == 1 and (not out.is_dir() or out.suffix == ".zarr")
+        if not single and out.suffix.lower() in READABLE:
+            raise UserError(f"{out} is the name of a file, for several inputs name a folder.")
         targets = {path: out if single else out / path.name for path in inputs}
         for path, target in targets.items():
-            if target.exists() and path.exists() and target.samefile(path):
-                raise UserError(f"The output would overwrite the input {path}; name another.")
-        twice = [t for t in targets.values() if list(targets.values()).count(t) > 1]
+            check_not_input(target, [path])
+        counts = Counter(target.resolve() for target in targets.values())
+        twice = [target for target in targets.values() if counts[target.resolve()] > 1]
         if twice:
             raise UserError(f"Several inputs would be written to {twice[0]}; denoise them in turn.")
         if not single:
@@ -92,6 +106,8 @@ class Files:
         check_format(target, output_dtype(picture.data.dtype, config), picture.axes)
         # An OME-Zarr is a folder, and so may be there.
         zarr = target.suffix.lower() == ".zarr"
+        if zarr:
+            ome_zarr.check_replaceable(target)
         check_writable(target.with_name(f".{target.name}") if zarr else target)
 
     def usable(self, config: DenoiseConfig) -> Files:
@@ -129,6 +145,7 @@ def denoise_files(
     overwrite: bool = True,
     cluster: Cluster | None = None,
     tell: Callable[[str], Any] = lambda _: None,
+    warn: Callable[[str], Any] | None = None,
 ) -> list[Result]:
     """Denoise files one after the other.
 
@@ -144,6 +161,8 @@ def denoise_files(
         Dask workers to compute on.
     tell : callable
         Gets a sentence for each file.
+    warn : callable, optional
+        Gets a sentence for each file that is not like those the model learnt from.
 
     Returns
     -------
@@ -162,6 +181,10 @@ def denoise_files(
             picture = files.read(path)
             files.check(path, picture, config)
             model = model_for(path, picture)
+            if warn is not None and config.normalise == "model":
+                differing = misfit(model, ArrayPlanes(picture.data, picture.axes))
+                if differing:
+                    warn(f"{path}: {differing}")
             with listener(True) as listen:
                 job = denoise_file(picture, target, model, config, cluster=cluster)
                 status = "done" if run(job, listen) else "interrupted"
@@ -175,10 +198,30 @@ def denoise_files(
     return results
 
 
-def write_summary(results: Sequence[Result], path: Path) -> None:
-    """Write a CSV file with a line for each file."""
+def write_summary(results: Sequence[Result], folder: Path) -> Path:
+    """Write a CSV file with a line for each file; it replaces no table but an earlier summary.
+
+    Returns
+    -------
+    Path
+        ``summary.csv`` in the folder; ``summary-2.csv`` and so on beside a table of the user's.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, [field.name for field in fields(Result)], lineterminator="\n")
     writer.writeheader()
+    header = text.getvalue()
     writer.writerows(asdict(result) for result in results)
+    path, number = folder / SUMMARY, 1
+    while path.exists() and not _begins_with(path, header):
+        number += 1
+        path = folder / f"summary-{number}.csv"
     write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))
+    return path
+
+
+def _begins_with(path: Path, header: str) -> bool:
+    try:
+        with path.open(errors="replace") as file:
+            return file.readline() == header
+    except OSError:  # also a folder of that name
+        return False

@@ -18,22 +18,34 @@ from .io import Picture, write_picture
 from .metrics import Scores, evaluate
 
 SHAPE = (4, 256, 256)  # TYX
+FOLDER = Path("napari-aprrd-demo")
+FILES = ("noisy.tif", "teacher.tif", "student.tif", "truth.tif", "comparison.png")
 TEACHER_MINUTES, STUDENT_MINUTES = 0.55, 0.35  # so that it takes about a minute on any machine
 
 
-def run_demo(out: Path) -> dict[str, Scores]:
+def run_demo(out: Path | None = None) -> dict[str, Scores]:
     """Run the demo and write its images.
 
     Parameters
     ----------
-    out : Path
-        Folder for noisy.tif, teacher.tif, student.tif, truth.tif and comparison.png.
+    out : Path, optional
+        Folder for noisy.tif, teacher.tif, student.tif, truth.tif and comparison.png. Default:
+        napari-aprrd-demo, with a number where there is one already.
 
     Returns
     -------
     dict of str to Scores
         Of "noisy", "teacher" and "student" against the truth.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be made, or holds a file of such a name.
     """
+    out = _free_folder() if out is None else out
+    there = [name for name in FILES if (out / name).exists()]
+    if there:
+        raise UserError(f"{out / there[0]} is there already; name another folder with --out.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -60,6 +72,14 @@ def run_demo(out: Path) -> dict[str, Scores]:
     Console().print(_table(scores, seconds))
     Console().print(f"Images are in {out}: look at comparison.png.")
     return scores
+
+
+def _free_folder() -> Path:
+    number, folder = 1, FOLDER
+    while folder.exists():
+        number += 1
+        folder = FOLDER.with_name(f"{FOLDER.name}-{number}")
+    return folder
 
 
 def side_by_side(panels: list[tuple[str, NDArray[Any]]], zoom: int = 2) -> NDArray[np.uint8]:

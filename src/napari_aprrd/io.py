@@ -16,13 +16,22 @@ import numpy as np
 
 from . import ome_zarr
 from .axes import check_array, infer_axes
-from .core.errors import UserError
+from .core.errors import UserError, cannot_read
 from .core.files import cannot_write, write_atomically
 from .ome_zarr import KEY
 
 TIFF = (".tif", ".tiff")
 PICTURE = (".png", ".jpg", ".jpeg")
 READABLE = (*TIFF, *PICTURE, ".npy", ".zarr")
+_KINDS = {
+    **dict.fromkeys(TIFF, "a TIFF"),
+    **{".png": "a PNG", ".jpg": "a JPEG", ".jpeg": "a JPEG", ".npy": "an NPY", ".zarr": "a Zarr"},
+}
+_BEGINNINGS: dict[str, bytes | tuple[bytes, ...]] = {  # as their specifications say
+    **dict.fromkeys(TIFF, (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+    **dict.fromkeys((".jpg", ".jpeg"), b"\xff\xd8\xff"),
+    **{".png": b"\x89PNG\r\n\x1a\n", ".npy": b"\x93NUMPY"},
+}
 IN_MEMORY = 2**28  # bytes; larger TIFFs are read window by window
 _SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}  # names of units in TIFFs
 
@@ -77,7 +86,7 @@ def file_stamp(path: Path, planes: str) -> str:
     try:
         status = path.stat()
     except OSError as error:
-        raise UserError(f"{path} is there no more: {error.strerror}.") from error
+        raise cannot_read(path, "an image", error) from error
     size = status.st_size if path.is_file() else 0
     return f"{path.resolve()} {size} {status.st_mtime_ns} {planes}"
 
@@ -102,26 +111,40 @@ def read_picture(
         If the file is missing or cannot be read as an image.
     """
     path = Path(path)
-    if not path.exists():
-        raise UserError(f"There is no file {path}.")
     suffix = path.suffix.lower()
     readers: dict[str, Callable[[Path], Picture]] = {
         **dict.fromkeys(TIFF, lambda p: _read_tiff(p, in_memory)),
         **dict.fromkeys(PICTURE, _read_png_or_jpeg),
-        ".npy": lambda p: _named(np.load(p, mmap_mode="r", allow_pickle=False)),
+        ".npy": _read_npy,
         ".zarr": _read_zarr,
     }
     if suffix not in readers:
+        if not path.exists():
+            raise UserError(f"There is no file {path}.")
         raise UserError(f"Cannot read {path}: use one of {', '.join(READABLE)}.")
     try:
+        path.stat()  # so that what is missing is told as such, whatever the reader raises
         picture = readers[suffix](path)
     except UserError as error:
         raise UserError(f"Cannot use {path}: {error}") from error
     except Exception as error:  # readers raise what they like on foreign bytes
-        raise UserError(f"Cannot read {path}: it is no valid {suffix} image.") from error
+        kind = f"{_KINDS[suffix]} image"
+        raise cannot_read(path, kind, error, recognised=_is_recognised(path)) from error
     check_array(picture.data)
     axes = picture.axes if axes is None else infer_axes(picture.data.shape, axes)
     return replace(picture, axes=axes, path=path)
+
+
+def _is_recognised(path: Path) -> bool:
+    """Whether a file begins as files of its name do."""
+    suffix = path.suffix.lower()
+    try:
+        if suffix == ".zarr":
+            return ome_zarr.is_zarr(path)
+        with path.open("rb") as file:
+            return file.read(8).startswith(_BEGINNINGS[suffix])
+    except OSError:
+        return False
 
 
 def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> None:
@@ -182,6 +205,15 @@ def _write_npy(path: Path, data: Any) -> None:
 def _named(data: Any) -> Picture:
     check_array(data)
     return Picture(data, infer_axes(data.shape))
+
+
+def _read_npy(path: Path) -> Picture:
+    try:
+        return _named(np.load(path, mmap_mode="r", allow_pickle=False))
+    except ValueError as error:
+        if "allow_pickle" in str(error):  # else they would run code
+            raise UserError("it holds Python objects, not numbers.") from error
+        raise
 
 
 def _read_png_or_jpeg(path: Path) -> Picture:
@@ -335,7 +367,10 @@ def find_files(inputs: list[str]) -> list[Path]:
     for name in inputs:
         path = Path(name)
         if path.is_dir() and path.suffix != ".zarr":
-            files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in READABLE]
+            try:
+                files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in READABLE]
+            except OSError as error:
+                raise cannot_read(path, "a folder with images", error) from error
         elif path.exists() or not glob.has_magic(name):
             files = [path]
         else:

@@ -63,6 +63,8 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
     """
     source = ArrayPlanes(data, axes)
     denoiser.check_channels(source.channels)  # now, not when napari draws
+    denoiser.check_settings(config)
+    denoiser = denoiser.matched(source, config)
     # dask wants chunks no smaller than their overlap.
     least = denoiser.architecture.halo(config.shifts or denoiser.shifts)
     least += denoiser.architecture.multiple

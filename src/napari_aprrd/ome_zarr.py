@@ -84,8 +84,28 @@ def write(
         move(folder, path)
 
 
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")  # one of them marks a Zarr folder
+
+
+def is_zarr(path: Path) -> bool:
+    """Whether a folder is a Zarr array or group."""
+    return any((path / name).exists() for name in _ZARR_FILES)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a folder that is named like a Zarr image and holds something else.
+
+    Raises
+    ------
+    UserError
+    """
+    if path.is_dir() and any(path.iterdir()) and not is_zarr(path):
+        raise UserError(f"{path} is a folder with other files, not a Zarr image; name another.")
+
+
 def move(folder: Path, path: Path) -> None:
-    """Give a finished image its name, in place of what has it now."""
+    """Give a finished image its name, in place of the Zarr image that has it now."""
+    check_replaceable(path)
     old = folder.with_suffix(".old")
     if path.exists():
         path.rename(old)

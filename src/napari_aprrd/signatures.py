@@ -95,6 +95,7 @@ class DenoiseSettings(TypedDict, total=False):
     dtype: Literal["same", "float32"]
     tile: int
     device: str
+    normalise: Literal["model", "image"]
 
 
 class TrainKeywords(TrainSettings, total=False):

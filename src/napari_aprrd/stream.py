@@ -115,6 +115,7 @@ def denoise_file(
     clock, folder = Clock(), partial_folder(target)
     planes = ArrayPlanes(picture.data, picture.axes)
     denoiser.check_channels(planes.channels)
+    denoiser.check_settings(config)
     try:
         journal = Journal.open(folder, picture, denoiser, denoiser.fitted(config))
     except OSError as error:
@@ -124,13 +125,14 @@ def denoise_file(
     units = [Unit(p, *tile) for p in range(len(planes.sizes)) for tile in tiles]
     out = journal.array(planes, dtype)
     work = Work(planes, out, config)
+    model = denoiser.matched(planes, config)
     missing = [number for number in range(len(units)) if number not in journal.done]
     failures: list[str] = []
     note = f"Going on: {len(journal.done)} of {len(units)} tiles are done." if journal.done else ""
     results = (
-        cluster.results(picture, folder, config, denoiser, units, missing)
+        cluster.results(picture, folder, config, model, units, missing)
         if cluster is not None
-        else _one_by_one(work, units, missing, denoiser)
+        else _one_by_one(work, units, missing, model)
     )
     try:
         for number, failure in results:
@@ -214,8 +216,8 @@ class Journal:
         try:
             found = json.loads((folder / "identity.json").read_text())
             tile, same = found.pop("tile"), found == identity
-        except (OSError, ValueError, KeyError):
-            same = False
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            same = False  # nothing there, or not a journal
         done: set[int] = set()
         if same:
             journal = folder / "done.txt"

@@ -134,7 +134,9 @@ def film(planes: ArrayPlanes) -> Sequence[int]:
 
 
 def write_report(source: Picture, target: Path, model: Denoiser | None = None) -> list[Path]:
-    """Write NAME.report.html and NAME.report.json beside a denoised file.
+    """Write NAME.report.html and NAME.report.json beside a denoised file, NAME with its ending.
+
+    Without its ending, the reports on cells.tif and cells.png would have one name.
 
     Parameters
     ----------
@@ -155,7 +157,7 @@ def write_report(source: Picture, target: Path, model: Denoiser | None = None) -
     text = page(target.name, report, middle(noisy, clean), result.record)
     written = []
     for kind, content in (("html", text), ("json", report.model_dump_json(indent=1))):
-        path = target.with_name(f"{target.stem}.report.{kind}")
+        path = target.with_name(f"{target.name}.report.{kind}")
         write_atomically(path, lambda p, content=content: p.write_text(content, "utf-8"))  # type: ignore[misc]
         written.append(path)
     return written

@@ -107,20 +107,20 @@ def test_loading_and_saving_leave_the_random_numbers_alone(path: Path) -> None:
 
 
 def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
-    assert_refused(tmp_path / "none.aprrd", "no model file")
-    assert_refused(tmp_path, "no model file")
+    assert_refused(tmp_path / "none.aprrd", "There is no file")
+    assert_refused(tmp_path, "is a folder, not a napari-aprrd model")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x80\x02}q\x00.", b"\xff" * 100])
 def test_files_that_are_something_else_are_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "other.aprrd").write_bytes(content)
-    assert_refused(tmp_path / "other.aprrd", "no napari-aprrd model")
+    assert_refused(tmp_path / "other.aprrd", "not a napari-aprrd model")
 
 
 @pytest.mark.parametrize("metadata", [None, {"other": "{}"}])
 def test_foreign_safetensors_are_refused(metadata: dict[str, str] | None, tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / "foreign.aprrd", metadata)
-    assert_refused(tmp_path / "foreign.aprrd", "safetensors file, but no napari-aprrd model")
+    assert_refused(tmp_path / "foreign.aprrd", "safetensors file, but not a napari-aprrd model")
 
 
 def test_files_truncated_anywhere_are_refused(path: Path) -> None:

@@ -143,9 +143,16 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path: Path) -> Non
     paths["text.pth"].write_text("no checkpoint")
     torch.save([1, 2], paths["list.pth"])
     torch.save({"model_state_dict": {"a": torch.zeros(3)}}, paths["other.pth"])
+    missing = paths.pop("none.pth")
     for path in paths.values():
-        with pytest.raises(UserError, match=r"is no published APR-RD checkpoint\.$"):
+        with pytest.raises(UserError, match=r"is not a published APR-RD checkpoint .*\.$"):
             import_checkpoint(path)
+    with pytest.raises(UserError, match=r"^There is no file .*none\.pth\.$"):
+        import_checkpoint(missing)
+    content = paths["list.pth"].read_bytes()
+    paths["list.pth"].write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"list\.pth is damaged or incomplete"):
+        import_checkpoint(paths["list.pth"])
 
 
 class Evil:

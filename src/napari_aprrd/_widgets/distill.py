@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import napari
 
     from ..core.denoiser import Denoiser
+    from ..core.patches import Planes
     from ..core.progress import Job
 
 
@@ -65,7 +66,7 @@ class DistillWidget(JobWidget[DistillConfig]):
         planes = self.picker.planes()
         if not resumed:
             teacher.save(teacher_of(path))
-        return distill(teacher, planes, config, Checkpoint(path))
+        return _compared(teacher, planes, distill(teacher, planes, config, Checkpoint(path)))
 
     def automatic(self, config: DistillConfig) -> dict[str, Any]:
         """What suits the chosen teacher."""
@@ -84,3 +85,14 @@ class DistillWidget(JobWidget[DistillConfig]):
             return describe_device(config.device), distill_seconds(teacher, config)
 
         return measure
+
+
+def _compared(teacher: Denoiser, planes: Planes, job: Job[Denoiser]) -> Job[Denoiser]:
+    """Run the job; first say, in its thread, if the planes differ from the teacher's."""
+    from ..core.fit import misfit
+    from ..core.progress import Progress
+
+    differing = misfit(teacher, planes)
+    if differing:
+        yield Progress("Compare", 0, 1, 0.0, note=differing)
+    return (yield from job)

@@ -75,8 +75,12 @@ class ModelList(QWidget):
         start = str(model_folder() / f"{self.name}.aprrd")
         path, _ = QFileDialog.getSaveFileName(self, "Save model", start, FILTER)
         if path:
-            target = Path(path).with_suffix(".aprrd")
+            target = Path(path)
+            if target.suffix.lower() != ".aprrd":  # "cells.v2" becomes "cells.v2.aprrd"
+                target = target.with_name(f"{target.name}.aprrd")
             try:
+                if str(target) != path and target.exists():  # the dialog asked about another name
+                    raise UserError(f"{target.name} is there already; choose it to replace it.")
                 session[self.name].save(target)
             except UserError as error:
                 show_error(str(error))

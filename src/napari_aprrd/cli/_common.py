@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -71,12 +71,26 @@ def stopped(model: Denoiser) -> bool:
     return any(model.record.get(stage, {}).get("stopped") for stage in ("train", "distill"))
 
 
-def save(model: Denoiser, out: Path, to_go_on: str = "add --resume") -> None:
+def save(model: Denoiser, out: Path) -> None:
     """Write a model file and say so."""
     model.save(out)
-    if stopped(model):
-        fail(f"Interrupted; what was learnt so far is in {out}; to go on, {to_go_on}.", 130)
     typer.echo(f"Wrote {out}")
+
+
+def check_model_output(out: Path, *inputs: Path) -> None:
+    """Make sure, before hours of work, that a model file can be written without any loss.
+
+    Raises
+    ------
+    UserError
+        If the name is not that of a model file, or the file is an input or cannot be written.
+    """
+    from ..core.files import check_not_input, check_writable
+
+    if out.suffix.lower() != ".aprrd":
+        raise UserError(f"Cannot write {out}: the name of a model file ends in .aprrd.")
+    check_not_input(out, inputs)
+    check_writable(out)
 
 
 def as_planes(pictures: dict[Path, Picture]) -> Any:
@@ -107,7 +121,7 @@ def lines(facts: dict[str, Any], indent: str = "") -> list[str]:
     return said
 
 
-def fail(sentence: str, code: int) -> None:
+def fail(sentence: str, code: int) -> NoReturn:
     """Say what is wrong and exit."""
     typer.echo(sentence, err=True)
     sys.exit(code)

@@ -12,6 +12,7 @@ from ..core.config import DistillConfig, TrainConfig
 from ..core.errors import UserError
 from ._common import command, fail, stopped
 from ._settings import with_settings
+from ._without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
     from ..core.denoiser import Denoiser
@@ -42,9 +43,15 @@ def benchmark(
     """
     from ..core.model_file import load
     from ..datasets import open_dataset
-    from ..datasets.benchmark import denoiser_of, score
+    from ..datasets.benchmark import STUDENT_FILE, TEACHER_FILE, denoiser_of, score
 
+    refuse_without_effect("benchmark", {**settings, "model": model})
     data = open_dataset(name, root)
+    there = [file for file in (TEACHER_FILE, STUDENT_FILE) if (out / file).exists()]
+    if there and model is None:
+        raise UserError(
+            f"{out / there[0]} is there already: use it with --model, or name another folder."
+        )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,8 +11,9 @@ import typer
 
 from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
 from ..core.errors import UserError
-from ._common import Axes, Inputs, Output, PlaneChoice, command, fail, save, stopped
+from ._common import Axes, Inputs, Output, PlaneChoice, command, fail, stopped
 from ._settings import with_settings
+from ._without_effect import refuse_without_effect
 from .learn import distill_student, train_teacher
 
 if TYPE_CHECKING:
@@ -59,11 +61,13 @@ def denoise(
 
     Stopped or killed in the middle, the same command goes on where it was.
     """
-    from ..batch import SUMMARY, Files, denoise_files, write_summary
+    from ..batch import Files, denoise_files, write_summary
     from ..cluster import connect
     from ..core.model_file import load
     from ..io import find_files
 
+    options = {"model": model, "each": each or None, "workers": workers or None}
+    refuse_without_effect("denoise", {**settings, **options, "scheduler": scheduler or None})
     own = {n: v for n, v in settings.items() if n in DenoiseConfig.model_fields}
     config = DenoiseConfig.of(**own)
     files = Files.to(find_files(inputs), out, axes, planes)
@@ -73,6 +77,8 @@ def denoise(
     shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
     learner = Learner(files if each else usable, out, shared, each)
     given = load(model) if model is not None else None
+    if given is not None:
+        given.check_settings(config)
     with connect(scheduler, workers) as cluster:
         results = denoise_files(
             files,
@@ -81,15 +87,17 @@ def denoise(
             overwrite=overwrite,
             cluster=cluster,
             tell=typer.echo,
+            # A model that is trained here has learnt from these files.
+            warn=partial(typer.echo, err=True) if given is not None else None,
         )
     if not single:
-        write_summary(results, out / SUMMARY)
+        write_summary(results, out)
     if report:
         _write_reports(files, results, given)
     failed = [result for result in results if result.status == "failed"]
     if results[-1].status == "interrupted":
         fail("Interrupted; what is done is kept: start the same command again to go on.", 130)
-    learner.clean_up()
+    learner.clean_up({result.input for result in failed})
     if single and failed:
         raise UserError(failed[0].message)
     if failed:
@@ -128,7 +136,7 @@ class Learner:
     out: Path
     settings: dict[str, Any]
     each: bool
-    kept: list[Path] = field(default_factory=list)
+    kept: dict[Path, tuple[Path, Path]] = field(default_factory=dict)
 
     def model_for(self, path: Path) -> Denoiser:
         """Train and distil, or load what an earlier run has trained."""
@@ -141,23 +149,38 @@ class Learner:
         name = target.name if len(some.targets) == 1 else self.out.name
         start = f".{name}.{some.key(self.settings)}"
         kept = (target.with_name(f"{start}.teacher.aprrd"), target.with_name(f"{start}.aprrd"))
-        self.kept += kept
+        self.kept[path] = kept
         if kept[1].exists():
             return load(kept[1])
         pictures = {p: some.read(p) for p in some.targets}
         model = _train_and_distill(pictures, dict(self.settings), kept)
         if stopped(model):
-            save(model, self.out.with_suffix(".aprrd"), "start the same command again")
+            from ..core.checkpoint import beside
+
+            half_trained = beside(kept[0] if model.is_teacher else kept[1])
+            fail(
+                f"Interrupted; what was learnt so far is kept in {half_trained}: "
+                "start the same command again to go on.",
+                130,
+            )
         model.save(kept[1])
         return model
 
-    def clean_up(self) -> None:
-        """Forget the models."""
+    def clean_up(self, failed: set[Path]) -> None:
+        """Forget the models, except those of files that could not be written.
+
+        Parameters
+        ----------
+        failed : set of Path
+            Inputs for which the same command will be started again.
+        """
         from ..core.checkpoint import beside
 
-        for kept in self.kept:
-            kept.unlink(missing_ok=True)
-            beside(kept).unlink(missing_ok=True)
+        needed = {model for path in failed for model in self.kept.get(path, ())}
+        for model in {model for kept in self.kept.values() for model in kept}:
+            beside(model).unlink(missing_ok=True)
+            if model not in needed:
+                model.unlink(missing_ok=True)
 
 
 def _train_and_distill(

@@ -8,8 +8,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..core.config import DistillConfig, TrainConfig
-from ._common import Axes, Inputs, Output, PlaneChoice, as_planes, command, read_all, save
+from ..core.errors import UserError
+from ._common import (
+    Axes,
+    Inputs,
+    Output,
+    PlaneChoice,
+    as_planes,
+    check_model_output,
+    command,
+    fail,
+    read_all,
+    save,
+    stopped,
+)
 from ._settings import with_settings
+from ._without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
     from ..core.checkpoint import Checkpoint
@@ -38,12 +52,15 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
-    from ..core.files import check_writable
     from ..core.team import ALONE, FabricTeam
 
+    options = {**settings, "devices": devices, "num_nodes": num_nodes}
+    refuse_without_effect("train", options)
     config = TrainConfig.of(**settings)
     pictures = read_all(inputs, axes, planes)
-    check_writable(out)
+    channels = as_planes(pictures).channels
+    refuse_without_effect("train", {**options, "image_channels": channels})
+    check_model_output(out, *pictures)
     checkpoint = _checkpoint_of(out, resume)
     team = ALONE
     if devices * num_nodes > 1:
@@ -51,8 +68,7 @@ def train(
         config = TrainConfig.of(config, device=team.device)
     teacher = train_teacher(pictures, config, checkpoint, team)
     if team.rank == 0:
-        save(teacher, out)
-        checkpoint.remove()
+        _keep(teacher, out, checkpoint)
 
 
 @command("distill")
@@ -67,15 +83,18 @@ def distill(
     **settings: Any,
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
-    from ..core.files import check_writable
+    from ..core.fit import misfit
     from ..core.model_file import load
 
+    refuse_without_effect("distill", settings)
     config = DistillConfig.of(**settings)
     pictures = read_all(inputs, axes, planes)
-    check_writable(out)
+    check_model_output(out, teacher, *pictures)
     checkpoint = _checkpoint_of(out, resume)
-    save(distill_student(load(teacher), pictures, config, checkpoint), out)
-    checkpoint.remove()
+    model = load(teacher)
+    if differing := misfit(model, as_planes(pictures)):
+        typer.echo(differing, err=True)
+    _keep(distill_student(model, pictures, config, checkpoint), out, checkpoint)
 
 
 @command("import")
@@ -85,8 +104,8 @@ def import_published(
     """Turn a published PyTorch checkpoint into a model file, without running its code."""
     from ..core.model_file import import_checkpoint
 
-    import_checkpoint(checkpoint).save(out)
-    typer.echo(f"Wrote {out}")
+    check_model_output(out, checkpoint)
+    save(import_checkpoint(checkpoint), out)
 
 
 @command("export")
@@ -97,10 +116,39 @@ def export_package(
 ) -> None:
     """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
     from ..bioimage_io import export
+    from ..core.files import check_not_input
     from ..core.model_file import load
 
+    check_not_input(out, [student])
     export(load(student), out, name)
     typer.echo(f"Wrote {out}")
+
+
+def _keep(model: Denoiser, out: Path, checkpoint: Checkpoint) -> None:
+    """Write a model, or say where a half-trained one is; that never replaces a finished one."""
+    if not stopped(model):
+        save(model, out)
+        checkpoint.remove()
+        return
+    begun = "Interrupted; what was learnt so far is in"
+    if _is_finished(out):
+        kept = f"{checkpoint.path}; {out} is the one from before; to go on, add --resume."
+    else:
+        model.save(out)
+        kept = f"{out}; to go on, add --resume."
+    fail(f"{begun} {kept}", 130)
+
+
+def _is_finished(out: Path) -> bool:
+    """Whether there is a file that is not a half-trained model of an earlier interruption."""
+    from ..core.model_file import load
+
+    if not out.exists():
+        return False
+    try:
+        return not stopped(load(out))
+    except UserError:  # not a model: not ours to replace
+        return True
 
 
 def _checkpoint_of(out: Path, resume: bool) -> Checkpoint:

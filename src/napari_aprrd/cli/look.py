@@ -9,11 +9,17 @@ from typing import Annotated, Any
 import typer
 
 from ._common import AsJson, Axes, Inputs, PlaneChoice, as_planes, command, lines, read_all
+from ._without_effect import refuse_without_effect
 
 
 @command("demo")
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for the images.")] = Path("napari-aprrd-demo"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the images; without: napari-aprrd-demo, numbered from the second on."
+        ),
+    ] = None,
 ) -> None:
     """Make a noisy stack, train, distil, denoise, and compare with the known truth."""
     from ..demo import run_demo
@@ -70,6 +76,7 @@ def info(
     """Say how a model or a denoised image was made."""
     from ..core.methods import methods
 
+    refuse_without_effect("info", {"json": as_json or None, "methods": as_methods or None})
     facts = _facts_of_model(file) if file.suffix == ".aprrd" else _facts_of_image(file)
     if as_methods:
         typer.echo(methods(facts))

@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class CancelledError(Exception):
-    """The job was cancelled: there is no result."""
+    """The job was cancelled, or stopped before there was anything to keep: there is no result."""
 
 
 class Background(Generic[R]):
@@ -57,7 +57,7 @@ class Background(Generic[R]):
         TimeoutError
             If it takes longer.
         CancelledError
-            If it was cancelled.
+            If it was cancelled, or stopped before it had a result.
         """
         begun = time.monotonic()
         while not self.done:

@@ -23,9 +23,9 @@ from torch import Tensor
 from .config import Config, DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .devices import is_device_lost
-from .errors import UserError
+from .errors import UserError, cannot_read
 from .files import remove_leftovers, write_atomically
-from .model_file import Header, fingerprint, header_of, read_header
+from .model_file import Header, fingerprint, header_of, is_safetensors, read_header
 from .own_network import OwnArchitecture
 from .patches import Normalisation, Planes
 from .progress import Clock, Job, Progress, Signal, report
@@ -36,6 +36,7 @@ EVERY = 10.0  # seconds of work between two checkpoints, at least
 SHARE = 0.03  # of the time that checkpoints may take
 FORMAT = 1
 KEY, MODEL = "napari-aprrd checkpoint", "napari-aprrd model in the making"
+_WHAT = "a checkpoint of napari-aprrd"
 C = TypeVar("C", TrainConfig, DistillConfig)
 R = TypeVar("R")
 
@@ -205,11 +206,13 @@ def read(path: Path) -> tuple[About, Header, dict[str, Tensor]]:
 
 
 def _metadata(header: bytes) -> dict[str, str]:
-    metadata: dict[str, str] = json.loads(header)["__metadata__"]
+    metadata: dict[str, str] = json.loads(header).get("__metadata__", {})
     return metadata
 
 
 def _about(path: Path, metadata: dict[str, str]) -> About:
+    if KEY not in metadata:  # a model, or another program's weights: not to be deleted
+        raise UserError(f"{path} is not {_WHAT}; name another file.")
     raw = json.loads(metadata[KEY])
     if raw["format"] != FORMAT:
         raise UserError(f"{path} is of another version of napari-aprrd; delete it to begin anew.")
@@ -222,8 +225,23 @@ def _damage_told(path: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is no checkpoint, or damaged; delete it to begin anew.") from error
+    except (
+        *(SafetensorError, OSError, ValueError, KeyError, TypeError),
+        *(RecursionError, MemoryError),
+    ) as error:
+        recognised = _is_recognised(path)
+        told = cannot_read(path, _WHAT, error, recognised=recognised)
+        if isinstance(error, (OSError, MemoryError)) or not recognised:
+            raise told from error
+        raise UserError(f"{str(told)[:-1]}; delete it to start again.") from error
+
+
+def _is_recognised(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_safetensors(file.read(9))
+    except OSError:
+        return False
 
 
 _WORDS = {"job": "another job", "teacher": "another teacher", "data": "other images"}

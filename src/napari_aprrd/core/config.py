@@ -363,6 +363,12 @@ class DenoiseConfig(Config):
         json_schema_extra={"unit": "pixels"},
     )
     device: Device = "auto"
+    normalise: Literal["model", "image"] = Field(
+        "model",
+        description="Intensities are measured against those of the 'model', that is of the images "
+        "it learnt from; or of the 'image' itself, for images that differ from them in gain and "
+        "offset alone, such as an 8-bit copy.",
+    )
 
 
 def _check_patch(patch: int, depth: int) -> None:

@@ -38,8 +38,10 @@ def denoise(
     """
     config = config or DenoiseConfig()
     denoiser.check_channels(planes.channels)
+    denoiser.check_settings(config)
     clock = Clock()
     denoiser.to(config.device)
+    denoiser = denoiser.matched(planes, config)
     config = denoiser.fitted(config)
     total = len(planes.sizes)
     for plane, size in enumerate(planes.sizes):

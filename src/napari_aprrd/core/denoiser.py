@@ -26,7 +26,7 @@ from .networks import (
     StudentSkipsBeforePools,
 )
 from .own_network import OwnArchitecture
-from .patches import Image, Normalisation
+from .patches import Image, MemoryPlanes, Normalisation, Planes
 from .precision import Precision, autocast
 from .predict import Read, Tile, in_all_orientations, predict_tile, quarters, tiles_of
 
@@ -141,6 +141,24 @@ class Denoiser:
                 f"The model was trained on {self.channels} channel(s), the image has {channels}."
             )
 
+    def check_settings(self, config: DenoiseConfig) -> None:
+        """Refuse settings that would have no effect with this model.
+
+        Raises
+        ------
+        UserError
+        """
+        if config.shifts is not None and not self.is_teacher:
+            raise UserError(
+                "The setting shifts has no effect: this model is a student, which has none."
+            )
+
+    def matched(self, planes: Planes, config: DenoiseConfig) -> Denoiser:
+        """Return the model for the intensities of some images, if the settings want it."""
+        from .fit import matched
+
+        return matched(self, planes) if config.normalise == "image" else self
+
     def copy(self) -> Denoiser:
         """An independent copy, for a look at a network in training."""
         return copy.deepcopy(self)
@@ -155,7 +173,8 @@ class Denoiser:
         """Denoise one plane in memory: (C, H, W) -> (C, H, W), float32, units of the source."""
         output = np.empty(image.shape, np.float32)
         read = _reader(image)
-        for rows, columns, tile in self.predict_tiles(read, image.shape[1:], config):
+        model = self.matched(MemoryPlanes([image]), config or DenoiseConfig())
+        for rows, columns, tile in model.predict_tiles(read, image.shape[1:], config):
             output[:, rows, columns] = tile
         return output
 
@@ -164,7 +183,8 @@ class Denoiser:
     ) -> Iterator[tuple[slice, slice, Image]]:
         """Denoise one plane tile by tile.
 
-        Invalid pixels (NaN, infinite) stay as they are.
+        Invalid pixels (NaN, infinite) stay as they are. Intensities are measured against the
+        model's: where the image's own count, this is called on `matched`.
 
         Parameters
         ----------

@@ -1,5 +1,68 @@
 """What a user is told: one sentence that says what is wrong and what to do."""
 
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+_LONGEST_CAUSE = 150  # characters of another library's message: about a line
+
 
 class UserError(ValueError):
     """Wrong input or usage. The message is shown to the user as it is."""
+
+
+class DataWarning(UserWarning):
+    """The images differ from those that a model learnt from."""
+
+
+def cannot_read(
+    path: str | PathLike[str], what: str, error: Exception, *, recognised: bool = False
+) -> UserError:
+    """Turn whatever went wrong on reading a file into the sentence that fits.
+
+    A missing file, one without permission, one that does not fit into memory, a damaged and a
+    foreign one are told apart.
+
+    Parameters
+    ----------
+    path : path
+    what : str
+        What was expected, with its article: "a TIFF image".
+    error : Exception
+        As raised by the reader.
+    recognised : bool
+        Whether the file begins as such a file does: it is damaged then, and not foreign.
+    """
+    # Libraries raise these, without a number, for files that are there but foreign.
+    of_the_system = isinstance(error, OSError) and error.errno is not None
+    not_there = isinstance(error, (FileNotFoundError, NotADirectoryError))
+    if not_there and not Path(path).exists():
+        return UserError(f"There is no file {path}.")
+    if isinstance(error, PermissionError):
+        return UserError(f"There is no permission to read {path}.")
+    if isinstance(error, IsADirectoryError):
+        return UserError(f"{path} is a folder, not {what}.")
+    if is_want_of_memory(error):
+        return UserError(f"There is not enough memory to read {path}; close other programs.")
+    if of_the_system and not not_there:
+        return UserError(f"Cannot read {path}: {cause(error)}.")
+    if recognised:
+        return UserError(f"{path} is damaged or incomplete ({cause(error)}).")
+    return UserError(f"{path} is not {what} ({cause(error)}).")
+
+
+def is_want_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the machine has no memory left."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "memory" in str(error).lower()
+
+
+def cause(error: BaseException) -> str:
+    """What an error says, on one line; the name of its kind if it says nothing."""
+    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    line = " ".join(told.split()).rstrip(".")
+    if len(line) > _LONGEST_CAUSE:
+        line = f"{line[:_LONGEST_CAUSE]}..."
+    return line or type(error).__name__

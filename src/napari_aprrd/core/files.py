@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,21 @@ def remove_leftovers(path: Path) -> None:
     """Delete what a killed process was writing; nobody may be writing it now."""
     for leftover in path.parent.glob(f"{_PREFIX}{'?' * 8}{glob.escape(path.name)}"):
         leftover.unlink(missing_ok=True)
+
+
+def check_not_input(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse an output that would take the place of an input, or of a folder that holds one.
+
+    Raises
+    ------
+    UserError
+    """
+    target = out.resolve()
+    for path in inputs:
+        source = path.resolve()
+        same = target == source or (out.exists() and path.exists() and out.samefile(path))
+        if same or target in source.parents:
+            raise UserError(f"The output would overwrite the input {path}; name another.")
 
 
 def check_writable(path: str | PathLike[str]) -> None:

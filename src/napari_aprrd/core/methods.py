@@ -193,6 +193,8 @@ def _of_use(stage: Record | None) -> list[str]:
     if config["shifts"]:
         shifts = f"as the mean over shifts {', '.join(map(str, config['shifts']))}, "
     scale = "calibrated to the source" if config["calibrate"] else "as predicted"
+    if config.get("normalise") == "image":
+        scale += " and normalised by its own mean and contrast"
     were = "was" if stage["planes"] == 1 else "were"
     return [
         f"In all, {_amount(stage)} {were} denoised, {shifts}with intensities {scale} "

@@ -18,7 +18,7 @@ from safetensors.torch import save as serialise
 from .calibration import Calibration
 from .config import Config
 from .denoiser import Architecture, Denoiser, Kind
-from .errors import UserError
+from .errors import UserError, cannot_read, cause
 from .files import write_atomically
 from .own_network import OwnArchitecture
 from .patches import Normalisation
@@ -27,6 +27,7 @@ FORMAT = 1
 KEY = "napari-aprrd"
 LARGEST_HEADER = 2**22  # bytes of JSON
 LARGEST_CHECKPOINT = 2**28  # bytes once unpacked; the published ones have 6 MB
+_PUBLISHED = "a published APR-RD checkpoint"
 Numbers = tuple[float, ...]
 _FLOATS = ("F16", "BF16", "F32", "F64")  # as safetensors names them
 
@@ -105,12 +106,10 @@ def load(path: str | PathLike[str]) -> Denoiser:
         If the file is missing, foreign, truncated, from a newer version or damaged.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UserError(f"There is no model file {path}.")
-    foreign = f"{path} is no napari-aprrd model file, or it is truncated; choose an *.aprrd file."
+    if path.is_dir():  # which systems tell in different ways
+        raise UserError(f"{path} is a folder, not a napari-aprrd model.")
     try:
-        if not _header_fits(path):
-            raise UserError(foreign)
+        _check_beginning(path)
         with safe_open(path, framework="pt", device="cpu") as file:
             header = read_header(path, (file.metadata() or {}).get(KEY))
             with torch.device("meta"):
@@ -122,18 +121,30 @@ def load(path: str | PathLike[str]) -> Denoiser:
             if any(s.get_dtype() not in _FLOATS for s in slices.values()):
                 raise UserError(f"{path} is damaged: its weights are no real numbers.")
             weights = {name: file.get_tensor(name).float() for name in expected}
-    except (SafetensorError, OSError) as error:
-        raise UserError(foreign) from error
+    except UserError:
+        raise
+    except (SafetensorError, OSError, MemoryError, RuntimeError) as error:
+        # Its beginning was that of a model.
+        raise cannot_read(path, "a napari-aprrd model", error, recognised=True) from error
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
     return _assemble(header, weights)
 
 
-def _header_fits(path: Path) -> bool:
-    """Whether the first eight bytes, the length of the JSON header, can be true."""
+def _check_beginning(path: Path) -> None:
+    """Refuse what does not begin as a safetensors file does, or ends within its header."""
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-    return length <= min(LARGEST_HEADER, path.stat().st_size - 8)
+        beginning = file.read(9)
+    if not is_safetensors(beginning):
+        raise UserError(f"{path} is not a napari-aprrd model; choose an *.aprrd file.")
+    if int.from_bytes(beginning[:8], "little") > path.stat().st_size - 8:
+        raise UserError(f"{path} is damaged or incomplete: it ends within its header.")
+
+
+def is_safetensors(beginning: bytes) -> bool:
+    """Whether the first nine bytes are those of safetensors: a length, then JSON."""
+    length = int.from_bytes(beginning[:8], "little")
+    return length <= LARGEST_HEADER and beginning[8:9] == b"{"
 
 
 def read_header(path: Path, text: str | None) -> Header:
@@ -145,18 +156,18 @@ def read_header(path: Path, text: str | None) -> Header:
         If it is missing, damaged or from a newer version.
     """
     if text is None:
-        raise UserError(f"{path} is a safetensors file, but no napari-aprrd model.")
-    damaged = f"{path} is damaged: its header cannot be read."
+        raise UserError(f"{path} is a safetensors file, but not a napari-aprrd model.")
+    damaged = f"{path} is damaged: its header cannot be read"
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(damaged) from error
+        raise UserError(f"{damaged} ({cause(error)}).") from error
     if isinstance(raw, dict) and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
         raise UserError(f"{path} was written by a newer napari-aprrd; update this one.")
     try:
         header = Header.model_validate(raw)
     except ValueError as error:
-        raise UserError(damaged) from error
+        raise UserError(f"{damaged}.") from error
     c = header.architecture.channels
     parts = [header.normalisation.offset, header.normalisation.scale]
     if header.calibration is not None:
@@ -189,12 +200,12 @@ def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
     Raises
     ------
     UserError
-        If the file is no checkpoint of the method.
+        If the file is missing, damaged or not a checkpoint of the method.
     """
     path = Path(path)
     try:
         if _unpacked_size(path) > LARGEST_CHECKPOINT:
-            raise UserError(f"{path} is no published APR-RD checkpoint: it is far too large.")
+            raise UserError(f"{path} is not {_PUBLISHED}: it is far too large.")
         stored = torch.load(path, map_location="cpu", weights_only=True)
         state = stored.get("model_state_dict", stored)
         architecture = _published_architecture(state)
@@ -205,12 +216,20 @@ def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
     except UserError:
         raise
     except Exception as error:  # the file may be anything
-        raise UserError(f"{path} is no published APR-RD checkpoint.") from error
+        cut = not isinstance(error, OSError) and _is_cut_archive(path)
+        raise cannot_read(path, _PUBLISHED, error, recognised=cut) from error
     if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
         raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
     c = architecture.channels
     normalisation = Normalisation((0.0,) * c, (255.0,) * c)
     return Denoiser(network, architecture, normalisation, None, {"imported": path.name})
+
+
+def _is_cut_archive(path: Path) -> bool:
+    """Whether it begins as a zip archive, as PyTorch writes, and lacks its end."""
+    with path.open("rb") as file:
+        begins = file.read(4) == b"PK\x03\x04"
+    return begins and not zipfile.is_zipfile(path)
 
 
 def _unpacked_size(path: Path) -> int:

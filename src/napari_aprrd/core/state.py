@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .errors import UserError
+from .devices import is_device_lost
+from .errors import UserError, cause
 from .lesson import Lesson
+from .memory import is_out_of_memory
 
 LOOK_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
 PATIENCE = 8  # looks without a gain, after which training stops
@@ -163,7 +165,11 @@ class State:
         except UserError:  # of the source
             raise
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
-            raise UserError("What was kept of the training is damaged: begin anew.") from error
+            if is_out_of_memory(error) or is_device_lost(error):
+                raise  # the machine's fault, not the file's
+            raise UserError(
+                f"What was kept of the training is damaged ({cause(error)}): start again."
+            ) from error
 
     def _restore_moments(self, snapshot: Snapshot) -> None:
         """Laid out in memory like the weights, as the optimizer makes them."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from ..core.errors import UserError
 from .dnd import Dnd
 from .pairs import Pairs
 from .sample import DataSet
@@ -29,4 +30,6 @@ def open_dataset(name: Name, root: Path) -> DataSet:
     UserError
         If they are not there; it names the official page.
     """
+    if not root.is_dir():
+        raise UserError(f"There is no folder {root}.")
     return _READERS[name](root)

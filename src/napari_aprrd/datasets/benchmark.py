@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..axes import ArrayPlanes, JoinedPlanes
 from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
 from ..core.denoiser import Denoiser
 from ..core.distill import distill
+from ..core.errors import DataWarning
 from ..core.progress import run
 from ..core.train import train
 from ..metrics import Scores, evaluate, mean_scores, to_uint8
@@ -25,6 +27,7 @@ from .sample import DataSet, Denoise, Sample
 # As published: no correction of the intensities, and the teacher's outputs at shift 1.
 STUDENT = DenoiseConfig(calibrate=False, dtype="float32")
 TEACHER = DenoiseConfig.of(STUDENT, shifts=(1,))
+TEACHER_FILE, STUDENT_FILE = "teacher.aprrd", "student.aprrd"  # file names of the models
 
 
 def learn(
@@ -48,11 +51,11 @@ def learn(
     """
     with _on_disk(data.training(), out) as planes:
         teacher = run(train(planes, configs[0]), listen)
-        teacher.save(out / "teacher.aprrd")
+        teacher.save(out / TEACHER_FILE)
         if teacher.record["train"]["stopped"]:
             return {"teacher": teacher}
         student = run(distill(teacher, planes, configs[1]), listen)
-        student.save(out / "student.aprrd")
+        student.save(out / STUDENT_FILE)
     return {"teacher": teacher, "student": student}
 
 
@@ -90,7 +93,10 @@ def denoiser_of(model: Denoiser, axes: str = "YXS") -> Denoise:
     config = TEACHER if model.is_teacher else STUDENT
 
     def apply(image: NDArray[Any]) -> NDArray[np.float32]:
-        return np.asarray(denoise(image, model, config, axes=axes, progress=False))
+        with warnings.catch_warnings():
+            # Single blocks of a data set are darker or brighter than the whole of it.
+            warnings.simplefilter("ignore", DataWarning)
+            return np.asarray(denoise(image, model, config, axes=axes, progress=False))
 
     return apply
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UserError
+from ..core.errors import UserError, cannot_read
 from .sample import Denoise, Sample, find_files, write_mat
 
 PAGE = "the page 'Darmstadt Noise Dataset' (noise.visinf.tu-darmstadt.de)"
@@ -48,7 +48,7 @@ class Dnd:
         for image, boxes in enumerate(self._boxes(), start=1):
             path = self.info.parent / "images_srgb" / f"{image:04d}.mat"
             find_files(path.parent, path.name, PAGE)
-            with _hdf5().File(path) as file:
+            with _opened(path) as file:
                 for number, (top, left, bottom, right) in enumerate(boxes, start=1):
                     # Matlab counts from 1, both ends included, and columns come first.
                     window = file["InoisySRGB"][:, left - 1 : right, top - 1 : bottom]
@@ -79,11 +79,18 @@ class Dnd:
     def _boxes(self) -> list[NDArray[np.int64]]:
         """For each image its boxes (20, 4): top, left, bottom, right."""
         try:
-            with _hdf5().File(self.info) as file:
+            with _opened(self.info) as file:
                 references = np.ravel(file["info"]["boundingboxes"][()])
                 return [np.asarray(file[r], np.int64).T for r in references]
-        except (OSError, KeyError) as error:
-            raise UserError(f"{self.info} names no boxes; get it anew from {PAGE}.") from error
+        except KeyError as error:
+            raise UserError(f"{self.info} names no boxes; get it again from {PAGE}.") from error
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return _hdf5().File(path)
+    except (OSError, MemoryError) as error:
+        raise cannot_read(path, "a Matlab file (version 7.3)", error) from error
 
 
 def _hdf5() -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UserError
+from ..core.errors import UserError, cannot_read
 from ..core.files import write_atomically
 from ..io import read_picture
 from ..metrics import to_uint8
@@ -90,8 +90,18 @@ class Sidd:
         path = find_files(self.root, f"{name}.mat", PAGE)[0]
         try:
             return np.asarray(loadmat(path)[name], np.uint8)
-        except (ValueError, KeyError, NotImplementedError) as error:
-            raise UserError(f"{path} holds no {name}; get it anew from {PAGE}.") from error
+        except KeyError as error:
+            raise UserError(f"{path} does not hold {name}; get it again from {PAGE}.") from error
+        except (*(ValueError, TypeError, NotImplementedError), OSError, MemoryError) as error:
+            raise cannot_read(path, "a Matlab file", error, recognised=_is_matlab(path)) from error
+
+
+def _is_matlab(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(6) == b"MATLAB"
+    except OSError:
+        return False
 
 
 def _write_csv(out: Path, cells: NDArray[Any]) -> Path:

@@ -1,0 +1,200 @@
+"""No file of the user's is lost: not by Ctrl-C, not by a name that is derived from another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import zarr
+from core.makers import noisy_image, random_denoiser
+from typer.testing import CliRunner, Result
+
+from napari_aprrd import batch, cli, demo
+from napari_aprrd.batch import Files, write_summary
+from napari_aprrd.core import config as core_config
+from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.model_file import load
+from napari_aprrd.io import Picture, write_picture
+
+TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
+
+
+def image(*shape: int) -> Any:
+    planes = noisy_image(int(np.prod(shape[:-2])), *shape[-2:])
+    return planes.reshape(shape).astype(np.uint16)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Path:
+    np.save(tmp_path / "a.npy", image(3, 72, 72))
+    return tmp_path / "a.npy"
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Path:
+    random_denoiser("student-1.00M").save(tmp_path / "student.aprrd")
+    return tmp_path / "student.aprrd"
+
+
+@pytest.mark.parametrize("stage", ["Train teacher", "Distil student"])
+def test_ctrl_c_in_denoise_leaves_a_model_beside_the_output_alone(
+    tmp_path: Path,
+    stack: Path,
+    ctrl_c: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    small = {"steps": 200, "batch": 1, "patch": 32, "width": 4, "depth": 2}
+    for presets in (core_config._TRAIN_PRESETS, core_config._DISTILL_PRESETS):
+        monkeypatch.setitem(presets, "balanced", small)
+    mine = tmp_path / "clean.aprrd"
+    mine.write_bytes(b"a model of mine")
+    ctrl_c(stage)
+    result = call("denoise", stack, "-o", tmp_path / "clean.npy")
+    assert result.exit_code == 130
+    assert mine.read_bytes() == b"a model of mine"
+    kept = [f"kept in {path}: start the same" for path in tmp_path.glob(".clean.npy.*.checkpoint")]
+    assert any(words in result.stderr for words in kept)
+    assert not [p for p in tmp_path.glob("[!.]*") if p not in (mine, stack)]
+
+
+def test_ctrl_c_in_training_leaves_a_finished_model_alone(
+    tmp_path: Path, stack: Path, ctrl_c: Callable[[str], None]
+) -> None:
+    out, other = tmp_path / "t.aprrd", tmp_path / "new.aprrd"
+    assert call("train", stack, "-o", out, *TINY).exit_code == 0
+    before = out.read_bytes()
+    for target in (out, other):
+        ctrl_c("Train teacher")
+        result = call("train", stack, "-o", target, *TINY, "--steps", "500")
+        assert result.exit_code == 130
+    assert out.read_bytes() == before
+    assert load(other).record["train"]["stopped"]
+    ctrl_c("Train teacher")
+    result = call("train", stack, "-o", out, *TINY, "--steps", "500")
+    kept = tmp_path / ".t.aprrd.checkpoint"
+    assert f"so far is in {kept}; {out} is the one from before" in result.stderr
+    assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["train", "a.npy", "-o", "a.npy", *TINY], "the name of a model file ends in .aprrd"),
+        (["distill", "t.aprrd", "a.npy", "-o", "t.aprrd", *TINY], "overwrite the input t.aprrd"),
+        (["import", "m.pth", "-o", "m.pth"], "the name of a model file ends in .aprrd"),
+        (["export", "student.aprrd", "-o", "student.aprrd"], "overwrite the input"),
+        (["denoise", "a.npy", "b.npy", "-o", "c.tif", "--model", "student.aprrd"], "name a folder"),
+        (["denoise", "x.zarr/a.npy", "-o", "x.zarr", "--model", "student.aprrd"], "overwrite the"),
+        (["denoise", "a.npy", "-o", "x.zarr", "--model", "student.aprrd"], "with other files"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("stack", "student")
+def test_outputs_never_replace_inputs_or_foreign_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.npy", "x.zarr/a.npy"):
+        Path(name).parent.mkdir(exist_ok=True)
+        np.save(name, image(40, 48))
+    random_denoiser("blind-spot").save("t.aprrd")
+    Path("m.pth").write_bytes(b"weights")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_a_zarr_image_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    picture = Picture(image(40, 48), "YX")
+    for name in ("ome.zarr", "plain.zarr"):
+        if name == "plain.zarr":
+            zarr.create_array(tmp_path / name, data=np.zeros((4, 4)))
+        else:
+            write_picture(tmp_path / name, picture)
+        write_picture(tmp_path / name, picture)
+    (tmp_path / "mine.zarr").mkdir()
+    (tmp_path / "mine.zarr" / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="not a Zarr image"):
+        write_picture(tmp_path / "mine.zarr", picture)
+    assert (tmp_path / "mine.zarr" / "thesis.txt").read_text() == "mine"
+
+
+def test_reports_on_outputs_of_one_stem_have_names_of_their_own(
+    tmp_path: Path, student: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.tif", "a.png"):
+        picture = Picture(noisy_image(1, 72, 72)[0].astype(np.uint8), "YX")
+        write_picture(tmp_path / "in" / name, picture)
+    out = tmp_path / "out"
+    assert call(
+        "denoise", tmp_path / "in", "-o", out, "--model", student, "--report"
+    ).exit_code == 0  # fmt: skip
+    assert {p.name for p in out.glob("*.html")} == {"a.tif.report.html", "a.png.report.html"}
+
+
+def test_a_summary_replaces_an_earlier_one_but_no_table_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "summary.csv").write_text("plate;well\n1;A1\n")
+    written = [write_summary([], tmp_path) for _ in range(2)]
+    assert [path.name for path in written] == ["summary-2.csv", "summary-2.csv"]
+    assert (tmp_path / "summary.csv").read_text() == "plate;well\n1;A1\n"
+    (tmp_path / "summary.csv").unlink()
+    assert [write_summary([], tmp_path).name for _ in range(2)] == ["summary.csv"] * 2
+
+
+def test_a_model_is_kept_until_its_image_is_written(
+    tmp_path: Path, stack: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = []
+
+    def train(*_: Any) -> Any:
+        trained.append(1)
+        return random_denoiser("student-1.00M")
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise UserError("Cannot write it: No space left on device.")
+
+    monkeypatch.setattr(cli.denoise, "_train_and_distill", train)
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "denoise_file", fail)
+        assert call("denoise", stack, "-o", tmp_path / "out.npy").exit_code == 2
+    assert call("denoise", stack, "-o", tmp_path / "out.npy").exit_code == 0
+    assert trained == [1]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "out.npy"]
+
+
+def test_the_demo_never_replaces_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("noisy.tif").write_bytes(b"mine")
+    result = call("demo", "--out", ".")
+    assert result.exit_code == 2
+    assert "noisy.tif is there already" in result.stderr
+    assert demo._free_folder() == Path("napari-aprrd-demo")
+    Path("napari-aprrd-demo").mkdir()
+    assert demo._free_folder() == Path("napari-aprrd-demo-2")
+
+
+def test_a_benchmark_never_replaces_its_models(tmp_path: Path, stack: Path) -> None:
+    for name in ("noisy", "clean"):
+        np.save(tmp_path / f"a_{name}.npy", image(40, 48))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "teacher.aprrd").write_bytes(b"days of training")
+    result = call("benchmark", "pairs", "--root", tmp_path, "-o", tmp_path / "out", *TINY)
+    assert result.exit_code == 2
+    assert "use it with --model" in result.stderr
+    assert (tmp_path / "out" / "teacher.aprrd").read_bytes() == b"days of training"
+
+
+def test_an_input_is_recognised_under_another_name(tmp_path: Path, stack: Path) -> None:
+    (tmp_path / "link.npy").symlink_to(stack)
+    with pytest.raises(UserError, match="would overwrite the input"):
+        Files.to([tmp_path / "link.npy"], stack, None, None)
