@@ -61,7 +61,8 @@ def residual_at(knots: Array, noisy: Array, output: Array, blind: Array) -> Arra
                 found = np.bincount(row * count + column, z * x, count**2)
                 matrix += found.reshape(count, count)
     steps = np.diff(np.eye(count), axis=0)
-    return np.linalg.solve(matrix + _ALIKE * steps.T @ steps + _ZERO * np.eye(count), right)
+    prior = _ALIKE * steps.T @ steps + _ZERO * np.eye(count)
+    return np.asarray(np.linalg.solve(matrix + prior, right), np.float64)
 
 
 def _hats(knots: Array, values: Array) -> list[tuple[NDArray[np.int_], Array]]:
