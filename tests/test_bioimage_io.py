@@ -17,6 +17,7 @@ import napari_aprrd as aprrd
 from napari_aprrd.bioimage_io import InUnitsOfTheSource
 from napari_aprrd.cli import app
 from napari_aprrd.core.calibration import Calibration
+from napari_aprrd.core.curve import Curve
 from napari_aprrd.core.patches import Normalisation
 
 INNER = (slice(None), slice(20, -20), slice(20, -20))  # what lies outside is padded otherwise
@@ -25,7 +26,8 @@ INNER = (slice(None), slice(20, -20), slice(20, -20))  # what lies outside is pa
 def calibrated(kind: str) -> aprrd.Denoiser:
     student = random_denoiser(kind, channels=2)  # type: ignore[arg-type]
     student.normalisation = Normalisation((90.0, 80.0), (30.0, 20.0))
-    student.calibration = Calibration((1.1, 0.9), (3.0, -2.0))
+    curves = (Curve((70.0, 90.0, 110.0), (5.0, -3.0, 4.0)), Curve((), ()))
+    student.calibration = Calibration((1.1, 0.9), (3.0, -2.0), curves)
     return student
 
 

@@ -101,12 +101,29 @@ class InUnitsOfTheSource(nn.Module):
         )
         for name, values in {"offset": offset, "scale": scale, "gain": gain, "add": shift}.items():
             self.register_buffer(name, values)
+        self._curves = len(calibration.curve)
+        for channel, curve in enumerate(calibration.curve):
+            for name, numbers in (("at", curve.at), ("correction", curve.add)):
+                self.register_buffer(f"{name}{channel}", torch.tensor(numbers))
 
     def forward(self, image: Tensor) -> Tensor:
         """Denoise (B, C, H, W)."""
         output = self.network((image - self.offset) / self.scale) * self.scale + self.offset
         denoised: Tensor = self.gain * output + self.add
-        return denoised
+        if self._curves == 0:
+            return denoised
+        channels = [self._curved(c, denoised[:, c : c + 1]) for c in range(self._curves)]
+        return torch.cat(channels, dim=1)
+
+    def _curved(self, channel: int, values: Tensor) -> Tensor:
+        """Add the corrections of a channel's curve, see `Curve`."""
+        at, correction = (self.get_buffer(f"{name}{channel}") for name in ("at", "correction"))
+        if len(at) < 2:
+            return values
+        inside = values.clamp(at[0], at[-1])
+        right = torch.searchsorted(at, inside.contiguous()).clamp(1, len(at) - 1)
+        share = (inside - at[right - 1]) / (at[right] - at[right - 1])
+        return values + torch.lerp(correction[right - 1], correction[right], share)
 
 
 def _description(student: Denoiser, name: str) -> dict[str, Any]:

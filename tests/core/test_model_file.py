@@ -20,11 +20,13 @@ from torch import Tensor
 
 from napari_aprrd.core import model_file
 from napari_aprrd.core.calibration import Calibration
+from napari_aprrd.core.curve import Curve
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model_file import (
     FORMAT,
     KEY,
+    header_of,
     import_checkpoint,
     load,
 )
@@ -92,6 +94,18 @@ def test_everything_around_the_network_comes_back(path: Path, denoiser: Denoiser
     denoiser.calibration = None
     denoiser.save(str(path))  # over the old file, named by a str
     assert load(str(path)).calibration is None
+
+
+def test_a_curve_comes_back_and_older_versions_refuse_it(path: Path, denoiser: Denoiser) -> None:
+    assert header_of(denoiser)["format"] == 1  # without a curve all is as it was
+    assert "curve" not in header_of(denoiser)["calibration"]
+    curves = (Curve((0.0, 1.5), (0.1, -0.2)), Curve((), ()))
+    denoiser.calibration = Calibration((1.1, 0.9), (-3.0, 0.1), curves)
+    denoiser.save(path)
+    assert header_of(denoiser)["format"] == 2
+    assert load(path).calibration == denoiser.calibration
+    image = noisy_image(2, 32, 32)
+    np.testing.assert_array_equal(load(path).predict(image), denoiser.predict(image))
 
 
 def test_a_loaded_model_can_be_trained_on(path: Path) -> None:
@@ -181,6 +195,10 @@ def replaced(key: str, **changes: Any) -> Callable[[dict[str, Any]], dict[str, A
         *(replaced("normalisation", scale=scale) for scale in ([1.0], [1.0] * 3, [1.0, 0.0], [])),
         replaced("normalisation", offset=[float("nan"), 0.0]),
         *(replaced("calibration", **{k: [1.0]}) for k in ("gain", "offset")),
+        *(
+            replaced("calibration", curve=curve)
+            for curve in ([[[0.0], [1.0]]], [[[0.0], []]] * 2, [[[1.0, 1.0], [0.0, 0.0]]] * 2)
+        ),
         *(replaced("architecture", channels=c) for c in (0, -1, 3, 10**9, "two")),
         *(replaced("architecture", **c) for c in ({"kind": "other"}, {"depth": 60}, {"width": 3})),
         *(lambda _, text=text: text for text in ("", "no JSON", "[]", "3", "[" * 100_000)),

@@ -98,7 +98,7 @@ def _facts_of_model(path: Path) -> dict[str, Any]:
         **denoiser.architecture.model_dump(),
         "parameters": sum(p.numel() for p in denoiser.network.parameters()),
         "normalisation": vars(denoiser.normalisation),
-        "calibration": vars(denoiser.calibration) if denoiser.calibration else None,
+        "calibration": denoiser.calibration.summary() if denoiser.calibration else None,
         **denoiser.record,
     }
 

@@ -1,15 +1,18 @@
-"""Honest intensities: gain and offset of a network's output, found without a reference."""
+"""Honest intensities: gain, offset and curve of a network's output, found without a reference."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from .clipping import Clipping, find_clipping
 from .config import DenoiseConfig
+from .curve import NO_CURVE, STEP, WEAK, Curve, knots_of, residual_at
 from .patches import Image, Planes, in_random_order, some_windows
 from .progress import Clock, Progress, Signal, report
 
@@ -18,24 +21,36 @@ if TYPE_CHECKING:
 
 WINDOW = 256  # pixels
 WINDOWS, FEWEST = 32, 4  # all, and where the time budget is spent
+POINTS = 129  # of a curve that undoes clipping, which bends most within a small part of the range
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Per channel: calibrated value = gain * value + offset, in the units of the source.
+    """Per channel: calibrated value = curve(gain * value + offset), in the units of the source.
 
-    L1 losses learn medians, so that skewed or clipped noise offsets and compresses the
-    output. Noise has zero mean given the signal: comparing the noisy image with the output
-    finds the correction without a reference.
+    L1 losses learn medians, so that skewed noise offsets and compresses the output. Noise has
+    zero mean given the signal: comparing the noisy image with the output finds the correction
+    without a reference. Most images need no curve; see `refined`.
     """
 
     gain: tuple[float, ...]
     offset: tuple[float, ...]
+    curve: tuple[Curve, ...] = ()  # one for each channel, or none at all
 
     def apply(self, image: Image) -> Image:
         """Calibrate (C, h, w)."""
         gain, offset = (np.array(v, np.float32)[:, None, None] for v in (self.gain, self.offset))
-        return np.asarray(gain * image + offset, np.float32)
+        line = np.asarray(gain * image + offset, np.float32)
+        if not self.curve:
+            return line
+        channels = zip(self.curve, line, strict=True)
+        return np.stack([curve.apply(channel) for curve, channel in channels])
+
+    def summary(self) -> dict[str, Any]:
+        """Gain, offset and, where there is a curve, its number of points in each channel."""
+        facts: dict[str, Any] = {"gain": self.gain, "offset": self.offset}
+        points = {"curve_points": tuple(len(curve.at) for curve in self.curve)}
+        return facts | points if self.curve else facts
 
     @classmethod
     def measure(cls, noisy: Image, output: Image, blind: Image | None = None) -> Calibration:
@@ -58,6 +73,63 @@ class Calibration:
         ]
         gains, offsets = zip(*fits, strict=True)
         return cls(gains, offsets)
+
+    def refined(
+        self, noisy: Image, output: Image, blind: Image, steep: Image
+    ) -> tuple[Calibration, list[Clipping | None]]:
+        """Add a curve where a straight line is not enough.
+
+        That is where noise was cut off at an end of the range, see `clipping`, and where noise is
+        so weak that the small bends of a network's answer show, see `curve`.
+
+        Parameters
+        ----------
+        noisy, output, blind : ndarray, shape (C, N)
+            As for `measure`; the output as the network gave it.
+        steep : ndarray, shape (C, N)
+            Slope of the output at each pixel: noise is measured where it is small.
+
+        Returns
+        -------
+        Calibration
+        list of Clipping or None
+            What was cut off, for each channel.
+        """
+        line = Calibration(self.gain, self.offset)
+        outputs, blinds = (line.apply(part[:, None])[:, 0] for part in (output, blind))
+        found = [
+            _curve(*(part[np.isfinite(parts[0])].astype(np.float64) for part in parts))
+            for parts in zip(noisy, outputs, blinds, steep, strict=True)
+        ]
+        curves, clippings = (list(part) for part in zip(*found, strict=True))
+        needed = any(curve.at for curve in curves)
+        return replace(line, curve=tuple(curves) if needed else ()), clippings
+
+
+def _curve(
+    noisy: NDArray[np.float64],
+    output: NDArray[np.float64],
+    blind: NDArray[np.float64],
+    steep: NDArray[np.float64],
+) -> tuple[Curve, Clipping | None]:
+    """Curve of one channel whose output is calibrated by a line already."""
+    if noisy.size == 0:
+        return NO_CURVE, None
+    clipping = find_clipping(noisy, output, steep)
+    noise = float((noisy - blind).std())
+    if clipping is not None:
+        knots = knots_of(output, noise)
+    else:
+        knots = knots_of(output, STEP * noise)
+        if np.ptp(knots) <= WEAK * noise:
+            return NO_CURVE, None
+    add = residual_at(knots, noisy, output, blind)
+    if clipping is None:
+        return Curve(tuple(map(float, knots)), tuple(map(float, add))), None
+    ends = [end for end in (clipping.low, clipping.high) if np.isfinite(end)]
+    values = np.linspace(min(knots[0], *ends), max(knots[-1], *ends), POINTS)
+    truth = clipping.undone(values + np.interp(values, knots, add))
+    return Curve(tuple(map(float, values)), tuple(map(float, truth - values))), clipping
 
 
 def _fit(
@@ -92,17 +164,57 @@ def calibrate(
     clock : Clock
         Where its time budget is spent, fewer windows have to do.
     """
-    triples = []
+    seen = []
     windows = in_random_order(some_windows(planes, WINDOW, WINDOWS))
     for done, (plane, rows, columns) in enumerate(windows, start=1):
         noisy = planes.read(plane, rows, columns)
-        parts = (noisy, *_outputs(denoiser, teacher, shift, noisy))
-        triples.append([part.reshape(planes.channels, -1) for part in parts])
+        output, blind = _outputs(denoiser, teacher, shift, noisy)
+        parts = (noisy, output, blind, _steepness(output))
+        seen.append([part.reshape(planes.channels, -1) for part in parts])
         yield from report(Progress("Calibrate", done, len(windows), clock.seconds), clock)
         if done >= FEWEST and clock.spent >= 1:
             break
-    joined = (np.concatenate(part, axis=1) for part in zip(*triples, strict=True))
-    denoiser.calibration = Calibration.measure(*joined)
+    noisy, output, blind, steep = (np.concatenate(p, axis=1) for p in zip(*seen, strict=True))
+    line = Calibration.measure(noisy, output, blind)
+    denoiser.calibration, clippings = line.refined(noisy, output, blind, steep)
+    facts = _facts(clippings, noisy)
+    if not facts:
+        return
+    stage = denoiser.record.get("train" if denoiser.is_teacher else "distill", {})
+    stage["clipped"] = facts
+    yield from report(
+        Progress("Calibrate", len(windows), len(windows), clock.seconds, note=_note(facts)), clock
+    )
+
+
+def _facts(clippings: list[Clipping | None], noisy: Image) -> list[dict[str, Any]]:
+    """What was found about noise that was cut off, for the record: JSON types."""
+    facts = []
+    for channel, (clipping, pixels) in enumerate(zip(clippings, noisy, strict=True)):
+        if clipping is not None:
+            ends = [("low", clipping.low), ("high", clipping.high)]
+            facts += [
+                {
+                    "channel": channel,
+                    "end": name,
+                    "value": end,
+                    "share": round(float((pixels == end).mean()), 4),
+                    "noise": float(clipping.sigma(np.array(end))),
+                }
+                for name, end in ends
+                if np.isfinite(end)
+            ]
+    return facts
+
+
+def _note(facts: list[dict[str, Any]]) -> str:
+    """One sentence for the user."""
+    ends = dict.fromkeys(f"{fact['value']:g}" for fact in facts)
+    share = max(fact["share"] for fact in facts)
+    return (
+        f"The noise is cut off at {' and '.join(ends)} ({100 * share:.2g} % of the pixels): "
+        "the brightness near there is corrected for it."
+    )
 
 
 def _outputs(
@@ -116,3 +228,8 @@ def _outputs(
     *outputs, blind_output = teacher.targets(noisy, (*teacher.shifts, shift), raw)  # of one pass
     undo = teacher.normalisation.undo
     return undo(np.mean(outputs, axis=0)), undo(blind_output)
+
+
+def _steepness(image: Image) -> Image:
+    """Slope of a window (C, h, w) at each pixel."""
+    return np.stack([ndimage.gaussian_gradient_magnitude(channel, 1) for channel in image])

@@ -15,7 +15,7 @@ _JPEG_BLOCK = 8  # pixels
 _BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
 
 
-def pile(pixels: NDArray[np.float32], end: float) -> float:
+def pile(pixels: NDArray[np.floating], end: float) -> float:
     """Share of the pixels at this end of their range, if that is no chance; else 0."""
     share = float((pixels == end).mean())
     return share if share > _PILE else 0.0

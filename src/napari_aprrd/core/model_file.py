@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from dataclasses import asdict
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from safetensors.torch import save as serialise
 
 from .calibration import Calibration
 from .config import Config
+from .curve import Curve
 from .denoiser import Architecture, Denoiser, Kind
 from .errors import UserError, cannot_read, cause
 from .files import write_atomically
 from .own_network import OwnArchitecture
 from .patches import Normalisation
 
-FORMAT = 1
+FORMAT = 2  # the newest that is read
+LINE, CURVE = 1, FORMAT  # format of models calibrated by a line, as ever, and by a curve
 KEY = "napari-aprrd"
 LARGEST_HEADER = 2**22  # bytes of JSON
 LARGEST_CHECKPOINT = 2**28  # bytes once unpacked; the published ones have 6 MB
@@ -33,11 +36,12 @@ _FLOATS = ("F16", "BF16", "F32", "F64")  # as safetensors names them
 
 
 class _PerChannel(Config):
-    """Two numbers for each channel."""
+    """Two numbers for each channel, and a curve where a model has one."""
 
     offset: Numbers
     scale: Numbers = ()
     gain: Numbers = ()
+    curve: tuple[tuple[Numbers, Numbers], ...] = ()
 
 
 class Header(Config):
@@ -79,12 +83,15 @@ def header_of(denoiser: Denoiser) -> dict[str, Any]:
             "A network of your own is not saved, since opening a model runs no foreign code; "
             "save its student, or keep network.state_dict()."
         )
-    calibration = denoiser.calibration
+    calibration = asdict(denoiser.calibration) if denoiser.calibration else None
+    curved = calibration is not None and bool(calibration["curve"])
+    if calibration is not None and not curved:
+        del calibration["curve"]  # so that older versions read the file
     return {
-        "format": FORMAT,
+        "format": CURVE if curved else LINE,
         "architecture": denoiser.architecture.model_dump(),
         "normalisation": asdict(denoiser.normalisation),
-        "calibration": asdict(calibration) if calibration else None,
+        "calibration": calibration,
         "record": denoiser.record,
     }
 
@@ -172,9 +179,18 @@ def read_header(path: Path, text: str | None) -> Header:
     parts = [header.normalisation.offset, header.normalisation.scale]
     if header.calibration is not None:
         parts += [header.calibration.gain, header.calibration.offset]
+        if not _are_curves(header.calibration.curve, c):
+            raise UserError(f"{path} is damaged: its calibration does not fit its channels.")
     if any(len(part) != c for part in parts) or 0 in header.normalisation.scale:
         raise UserError(f"{path} is damaged: its normalisation does not fit its channels.")
     return header
+
+
+def _are_curves(curves: tuple[tuple[Numbers, Numbers], ...], channels: int) -> bool:
+    """Whether there is a curve for each channel, or none at all, and all can be drawn."""
+    return len(curves) in (0, channels) and all(
+        len(at) == len(add) and all(low < high for low, high in pairwise(at)) for at, add in curves
+    )
 
 
 def _assemble(header: Header, weights: dict[str, torch.Tensor]) -> Denoiser:
@@ -187,9 +203,13 @@ def _assemble(header: Header, weights: dict[str, torch.Tensor]) -> Denoiser:
         network,
         header.architecture,
         Normalisation(normal.offset, normal.scale),
-        Calibration(calibration.gain, calibration.offset) if calibration else None,
+        _calibration(calibration) if calibration else None,
         header.record,
     )
+
+
+def _calibration(found: _PerChannel) -> Calibration:
+    return Calibration(found.gain, found.offset, tuple(Curve(*curve) for curve in found.curve))
 
 
 def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
