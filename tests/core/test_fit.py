@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from napari_aprrd.core.calibration import Calibration
 from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.curve import Curve
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.fit import matched, misfit
@@ -144,12 +145,19 @@ def test_a_large_source_is_looked_at_in_a_few_windows() -> None:
     assert len(read) <= 8
 
 
-@pytest.mark.parametrize("calibrated", [False, True])
-def test_matched_to_the_image_any_gain_and_offset_give_the_same_picture(calibrated: bool) -> None:
+BENT = (Curve((400.0, 1200.0, 2000.0), (-60.0, 0.0, 90.0)),)
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [None, Calibration((1.2,), (-150.0,)), Calibration((1.2,), (-150.0,), BENT)],
+)
+def test_matched_to_the_image_any_gain_and_offset_give_the_same_picture(
+    calibration: Calibration | None,
+) -> None:
     image, config = scene(), DenoiseConfig(normalise="image")
     model = model_of(scene(seed=1))
-    if calibrated:
-        model.calibration = Calibration((1.2,), (-150.0,))
+    model.calibration = calibration
     expected = model.predict(image, config)
     for gain, offset in ((1 / 16, 0.0), (2.0, 5000.0)):
         output = model.predict(gain * image + np.float32(offset), config)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from .calibration import Calibration
+from .curve import Curve
 from .errors import UserError
 from .noise import NoiseReport, inspect
 from .patches import MemoryPlanes, Normalisation, Planes, some_windows
@@ -94,21 +95,25 @@ def matched(denoiser: Denoiser, planes: Planes) -> Denoiser:
     own, found = denoiser.normalisation, Normalisation.measure(planes)
     calibration = denoiser.calibration
     if calibration is not None:
-        o, s, o_new, s_new, gain, offset = map(
-            np.array,
-            (
-                own.offset,
-                own.scale,
-                found.offset,
-                found.scale,
-                calibration.gain,
-                calibration.offset,
-            ),
-        )
-        # gain * v + offset, where both v and the result go from the old units to the new ones.
-        moved = o_new - gain * o_new + (gain * o + offset - o) * s_new / s
-        calibration = Calibration(calibration.gain, tuple(map(float, moved)))
+        calibration = _in_other_units(calibration, own, found)
     return replace(denoiser, normalisation=found, calibration=calibration)
+
+
+def _in_other_units(
+    calibration: Calibration, old: Normalisation, new: Normalisation
+) -> Calibration:
+    """The same calibration where both its values and its results are in other units."""
+    ratio = np.array(new.scale) / old.scale
+    gain, offset = np.array(calibration.gain), np.array(calibration.offset)
+    moved = new.offset - gain * new.offset + (gain * old.offset + offset - old.offset) * ratio
+    curves = [
+        Curve(
+            tuple(float(new.offset[c] + (at - old.offset[c]) * ratio[c]) for at in curve.at),
+            tuple(float(add * ratio[c]) for add in curve.add),
+        )
+        for c, curve in enumerate(calibration.curve)
+    ]
+    return Calibration(calibration.gain, tuple(map(float, moved)), tuple(curves))
 
 
 def _look_at(planes: Planes) -> list[_Look]:
