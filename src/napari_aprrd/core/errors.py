@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from os import PathLike
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def cannot_read(
     recognised : bool
         Whether the file begins as such a file does: it is damaged then, and not foreign.
     """
-    # Libraries raise these, without a number, for files that are there but foreign.
-    of_the_system = isinstance(error, OSError) and error.errno is not None
+    # Libraries raise these without a number for files that are there but foreign, and EINVAL comes
+    # from looking for a place that a cut file does not have.
+    numbered = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
     not_there = isinstance(error, (FileNotFoundError, NotADirectoryError))
     if not_there and not Path(path).exists():
         return UserError(f"There is no file {path}.")
@@ -45,7 +47,7 @@ def cannot_read(
         return UserError(f"{path} is a folder, not {what}.")
     if is_want_of_memory(error):
         return UserError(f"There is not enough memory to read {path}; close other programs.")
-    if of_the_system and not not_there:
+    if numbered and not not_there:
         return UserError(f"Cannot read {path}: {cause(error)}.")
     if recognised:
         return UserError(f"{path} is damaged or incomplete ({cause(error)}).")
