@@ -62,9 +62,9 @@ def is_want_of_memory(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> str:
-    """What an error says, on one line; the name of its kind if it says nothing."""
+    """What an error says first, on one line; the name of its kind if it says nothing."""
     told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = " ".join(told.split()).rstrip(".")
+    line = " ".join(told.split()).split(". ")[0].rstrip(".")  # the first sentence
     if len(line) > _LONGEST_CAUSE:
         line = f"{line[:_LONGEST_CAUSE]}..."
     return line or type(error).__name__
