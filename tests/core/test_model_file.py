@@ -259,7 +259,7 @@ class _Trap:
         return os.mkdir, (str(self.mark),)
 
 
-def assert_not_imported(path: Path, words: str = "no published APR-RD checkpoint") -> None:
+def assert_not_imported(path: Path, words: str = "not a published APR-RD checkpoint") -> None:
     with pytest.raises(UserError, match=words):
         import_checkpoint(path)
 

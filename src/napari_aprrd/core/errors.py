@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from os import PathLike
 from pathlib import Path
 
@@ -34,8 +35,9 @@ def cannot_read(
     recognised : bool
         Whether the file begins as such a file does: it is damaged then, and not foreign.
     """
-    # Libraries raise these, without a number, for files that are there but foreign.
-    of_the_system = isinstance(error, OSError) and error.errno is not None
+    # Libraries raise these without a number for files that are there but foreign, and EINVAL comes
+    # from looking for a place that a cut file does not have.
+    numbered = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
     not_there = isinstance(error, (FileNotFoundError, NotADirectoryError))
     if not_there and not Path(path).exists():
         return UserError(f"There is no file {path}.")
@@ -45,7 +47,7 @@ def cannot_read(
         return UserError(f"{path} is a folder, not {what}.")
     if is_want_of_memory(error):
         return UserError(f"There is not enough memory to read {path}; close other programs.")
-    if of_the_system and not not_there:
+    if numbered and not not_there:
         return UserError(f"Cannot read {path}: {cause(error)}.")
     if recognised:
         return UserError(f"{path} is damaged or incomplete ({cause(error)}).")
@@ -60,9 +62,9 @@ def is_want_of_memory(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> str:
-    """What an error says, on one line; the name of its kind if it says nothing."""
+    """What an error says first, on one line; the name of its kind if it says nothing."""
     told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = " ".join(told.split()).rstrip(".")
+    line = " ".join(told.split()).split(". ")[0].rstrip(".")  # the first sentence
     if len(line) > _LONGEST_CAUSE:
         line = f"{line[:_LONGEST_CAUSE]}..."
     return line or type(error).__name__

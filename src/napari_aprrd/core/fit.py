@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SIDE, WINDOWS = 256, 8  # pixels and number of what is looked at: half of what `inspect` takes
 
-# From sample to sample, noise and contrast differ by less. Measured, see docs/reliability.md: a
-# model whose images are scaled by this factor still removes noise, one by the next does not.
+# Between the changes that are common and harmless, such as half or double the exposure, and the
+# smallest change of the number type, 10 for 12 bits (4 times; 8 for 12 bits are 16 times).
 FACTOR = 3.0
 _ALIKE = 2.0  # factor by which mean, contrast and noise may differ for a mere change of scale
 # At most 1 / 16 of the training's pixels are further from their mean (Chebyshev's inequality),

@@ -236,8 +236,7 @@ def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
     except UserError:
         raise
     except Exception as error:  # the file may be anything
-        cut = not isinstance(error, OSError) and _is_cut_archive(path)
-        raise cannot_read(path, _PUBLISHED, error, recognised=cut) from error
+        raise cannot_read(path, _PUBLISHED, error, recognised=_is_cut_archive(path)) from error
     if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
         raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
     c = architecture.channels
@@ -247,9 +246,12 @@ def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
 
 def _is_cut_archive(path: Path) -> bool:
     """Whether it begins as a zip archive, as PyTorch writes, and lacks its end."""
-    with path.open("rb") as file:
-        begins = file.read(4) == b"PK\x03\x04"
-    return begins and not zipfile.is_zipfile(path)
+    try:
+        with path.open("rb") as file:
+            begins = file.read(4) == b"PK\x03\x04"
+        return begins and not zipfile.is_zipfile(path)
+    except OSError:
+        return False
 
 
 def _unpacked_size(path: Path) -> int:
