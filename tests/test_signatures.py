@@ -29,7 +29,8 @@ ignore_missing_imports = true
 """
 STUBS = {
     "napari/__init__.pyi": "",
-    "napari/layers.pyi": "class Image:\n    name: str\n",
+    "napari/layers.pyi": "from typing import Any\nclass Image:\n"
+    "    def as_layer_data_tuple(self) -> Any: ...\n",
     "dask/__init__.pyi": "from typing import Any\ndef __getattr__(name: str) -> Any: ...\n",
     "dask/array/__init__.pyi": "from typing import Any\n"
     "class Array:\n    shape: tuple[Any, ...]\n    dtype: Any\n    chunks: Any\n"
@@ -49,6 +50,8 @@ from napari_aprrd.core.background import Background
 from napari_aprrd.metrics import Scores
 
 image: NDArray[Any] = np.zeros((64, 64))
+
+
 def use(layer: Image, lazy: Array) -> None:
     teacher = aprrd.train_apr([image, image], minutes=2, shift=3, axes="YX", progress=False)
     assert_type(teacher, aprrd.Denoiser)
@@ -64,6 +67,8 @@ def use(layer: Image, lazy: Array) -> None:
     assert_type(aprrd.denoise([layer], teacher), list[Image])
     assert_type(aprrd.denoise([lazy], teacher), list[Array])
     both: list[NDArray[Any] | Image] = [layer, image]
+    untyped: Any = Array()
+    aprrd.denoise(untyped, teacher).compute()
     assert_type(aprrd.denoise(both, teacher), list[NDArray[Any] | Image])
     assert_type(aprrd.denoise(image, teacher, background=True).result(), NDArray[Any])
     assert_type(aprrd.denoise(layer, teacher, background=True), Background[Image])

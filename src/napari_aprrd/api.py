@@ -8,6 +8,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Unpack, overload
 
+from numpy.typing import NDArray
+
 from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
 from .core import denoise as _denoise
@@ -35,7 +37,8 @@ from .signatures import (
     DistillSettings,
     ImageLayer,
     Images,
-    Kept,
+    Layer,
+    LayerOrArray,
     LazyArray,
     TrainKeywords,
     TrainSettings,
@@ -220,6 +223,15 @@ def distill_rd(
 
 @overload
 def denoise(
+    image: NDArray[Any],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> NDArray[Any]: ...
+@overload
+def denoise(
     image: LazyArray,
     model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
@@ -229,13 +241,22 @@ def denoise(
 ) -> DaskArray: ...
 @overload
 def denoise(
-    image: Kept,
+    image: Layer,
     model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
     **keywords: Unpack[DenoiseKeywords],
-) -> Kept: ...
+) -> Layer: ...
+@overload
+def denoise(
+    image: Sequence[NDArray[Any]],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> list[NDArray[Any]]: ...
 @overload
 def denoise(
     image: Sequence[LazyArray],
@@ -247,13 +268,22 @@ def denoise(
 ) -> list[DaskArray]: ...
 @overload
 def denoise(
-    image: Sequence[Kept],
+    image: Sequence[LayerOrArray],
     model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
     **keywords: Unpack[DenoiseKeywords],
-) -> list[Kept]: ...
+) -> list[LayerOrArray]: ...
+@overload
+def denoise(
+    image: NDArray[Any],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[NDArray[Any]]: ...
 @overload
 def denoise(
     image: LazyArray,
@@ -265,13 +295,22 @@ def denoise(
 ) -> Background[DaskArray]: ...
 @overload
 def denoise(
-    image: Kept,
+    image: Layer,
     model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
     **keywords: Unpack[DenoiseKeywords],
-) -> Background[Kept]: ...
+) -> Background[Layer]: ...
+@overload
+def denoise(
+    image: Sequence[NDArray[Any]],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[list[NDArray[Any]]]: ...
 @overload
 def denoise(
     image: Sequence[LazyArray],
@@ -283,13 +322,13 @@ def denoise(
 ) -> Background[list[DaskArray]]: ...
 @overload
 def denoise(
-    image: Sequence[Kept],
+    image: Sequence[LayerOrArray],
     model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
     **keywords: Unpack[DenoiseKeywords],
-) -> Background[list[Kept]]: ...
+) -> Background[list[LayerOrArray]]: ...
 def denoise(
     image: Images,
     model: Denoiser | AnyPath,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 import dask.array as da
 from numpy.typing import NDArray
@@ -16,13 +16,6 @@ from numpy.typing import NDArray
 from .core.config import Channels, Norm, Preset, Recharge, StudentKind
 from .core.own_network import OwnArchitecture
 from .show import Listen
-
-if TYPE_CHECKING:
-    from napari.layers import Image
-
-    ImageLayer: TypeAlias = Image
-else:  # napari may not be installed, and is not imported for the sake of a type
-    ImageLayer = Any
 
 DaskArray: TypeAlias = da.Array
 
@@ -38,8 +31,14 @@ class LazyArray(Protocol):
     def chunks(self) -> Any: ...  # noqa: D102
 
 
-# An array gives an array, a layer a layer; the union is for lists of both.
-Kept = TypeVar("Kept", NDArray[Any], ImageLayer, NDArray[Any] | ImageLayer)
+class ImageLayer(Protocol):
+    """A napari Image layer: napari need not be installed, and tells most checkers no types."""
+
+    def as_layer_data_tuple(self) -> Any: ...  # noqa: D102
+
+
+Layer = TypeVar("Layer", bound=ImageLayer)
+LayerOrArray = TypeVar("LayerOrArray", bound=ImageLayer | NDArray[Any])
 AnyImage: TypeAlias = NDArray[Any] | LazyArray | ImageLayer
 Images: TypeAlias = AnyImage | Sequence[AnyImage]
 AnyPath: TypeAlias = str | PathLike[str]

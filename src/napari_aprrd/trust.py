@@ -24,7 +24,7 @@ from .core.trust import Look, TrustReport, examine, look, spread_map
 from .io import Picture, read_picture
 from .lazy import one_at_a_time
 from .report_page import page
-from .signatures import AnyImage, AnyPath, DaskArray, ImageLayer, LazyArray
+from .signatures import AnyImage, AnyPath, DaskArray, Layer, LazyArray
 
 Map = Literal["residual", "removed", "left"]
 _SHOWN = 512  # pixels: side of the window that a page shows
@@ -71,12 +71,8 @@ def uncertainty(
     image: NDArray[Any] | LazyArray, teacher: Denoiser | AnyPath, *, axes: str | None = None
 ) -> DaskArray: ...
 @overload
-def uncertainty(
-    image: ImageLayer, teacher: Denoiser | AnyPath, *, axes: str | None = None
-) -> ImageLayer: ...
-def uncertainty(
-    image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | None = None
-) -> DaskArray | ImageLayer:
+def uncertainty(image: Layer, teacher: Denoiser | AnyPath, *, axes: str | None = None) -> Layer: ...
+def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | None = None) -> Any:
     """Say how uncertain each denoised pixel is: how far a teacher's outputs disagree.
 
     At each shift a teacher sees different neighbours of a pixel. Where its outputs disagree, the
