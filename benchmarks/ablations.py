@@ -26,10 +26,9 @@ from numpy.typing import NDArray
 from samplers import correlations, train_neighbour2neighbour
 
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
+from napari_aprrd.core.denoiser import Denoiser, load
 from napari_aprrd.core.distill import distill
 from napari_aprrd.core.files import write_atomically
-from napari_aprrd.core.model_file import load
 from napari_aprrd.core.patches import MemoryPlanes
 from napari_aprrd.core.progress import run
 from napari_aprrd.core.train import train

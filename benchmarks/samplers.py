@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_aprrd.core.architecture import Architecture
 from napari_aprrd.core.checkpoint import Checkpoint
 from napari_aprrd.core.config import TrainConfig
-from napari_aprrd.core.denoiser import Architecture, Denoiser
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.lesson import Batch, Lesson
 from napari_aprrd.core.losses import mean_norm
 from napari_aprrd.core.optimise import optimise

@@ -28,8 +28,9 @@ import torch
 
 from napari_aprrd import cluster, stream
 from napari_aprrd.axes import ArrayPlanes
+from napari_aprrd.core.architecture import Architecture
 from napari_aprrd.core.config import DenoiseConfig, TrainConfig
-from napari_aprrd.core.denoiser import Architecture, Denoiser
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.patches import Normalisation
 from napari_aprrd.core.progress import run
 from napari_aprrd.core.train import train

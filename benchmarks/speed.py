@@ -29,8 +29,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_aprrd.core.architecture import Architecture, Kind
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig, DistillConfig
-from napari_aprrd.core.denoiser import Architecture, Denoiser, Kind
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.devices import pick_device
 from napari_aprrd.core.losses import apr_loss, distillation_loss
 from napari_aprrd.core.patches import Normalisation

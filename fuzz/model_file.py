@@ -13,9 +13,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["napari_aprrd"]):
-    from napari_aprrd.core.denoiser import Architecture, Denoiser
+    from napari_aprrd.core.architecture import Architecture
+    from napari_aprrd.core.denoiser import Denoiser, load
     from napari_aprrd.core.errors import UserError
-    from napari_aprrd.core.model_file import load, to_bytes
     from napari_aprrd.core.patches import Normalisation
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-model-file-"))
@@ -36,7 +36,7 @@ def main() -> None:
     for kind in ("blind-spot", "student-1.00M", "student-1.02M"):
         architecture = Architecture(kind=kind, channels=1, width=1, depth=2)  # type: ignore[arg-type]
         model = Denoiser.fresh(architecture, Normalisation((0.0,), (1.0,)), seed=0)
-        (seeds / kind).write_bytes(to_bytes(model))
+        (seeds / kind).write_bytes(model.to_bytes())
     atheris.Setup([*sys.argv, str(seeds)], read)
     atheris.Fuzz()
 

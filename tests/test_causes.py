@@ -15,10 +15,11 @@ from core.makers import noisy_image, random_denoiser
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core import checkpoint
 from napari_aprrd.core.config import TrainConfig
+from napari_aprrd.core.denoiser import load
 from napari_aprrd.core.errors import UserError, cannot_read
-from napari_aprrd.core.model_file import import_checkpoint, load
 from napari_aprrd.core.patches import MemoryPlanes
 from napari_aprrd.core.progress import run
+from napari_aprrd.core.published import import_checkpoint
 from napari_aprrd.core.train import train
 from napari_aprrd.datasets.sidd import NOISY, Sidd
 from napari_aprrd.io import Picture, find_files, read_picture, write_picture

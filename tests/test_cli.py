@@ -26,8 +26,7 @@ from typer.testing import CliRunner, Result
 from napari_aprrd import api, cli
 from napari_aprrd.core import config as core_config
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.model_file import load
+from napari_aprrd.core.denoiser import Denoiser, load
 from napari_aprrd.core.patches import Normalisation
 from napari_aprrd.io import Picture, read_picture, write_picture
 from napari_aprrd.metrics import evaluate

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from napari_aprrd import batch, cli, demo
 from napari_aprrd.batch import Files, write_summary
 from napari_aprrd.core import config as core_config
+from napari_aprrd.core.denoiser import load
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model_file import load
 from napari_aprrd.io import Picture, write_picture
 
 TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]

@@ -18,9 +18,10 @@ from napari.layers import Image
 
 from napari_aprrd import _layers, api
 from napari_aprrd.axes import ArrayPlanes
+from napari_aprrd.core.architecture import Architecture
 from napari_aprrd.core.calibration import Calibration
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.denoiser import Architecture, Denoiser
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.patches import Normalisation
 from napari_aprrd.lazy import lazy_denoise

@@ -22,7 +22,6 @@ from napari_aprrd import api, stream
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model_file import fingerprint
 from napari_aprrd.core.progress import STOP, run
 from napari_aprrd.io import Picture, read_picture
 
@@ -233,4 +232,4 @@ def test_ome_zarr_has_levels_axes_sizes_and_its_history(tmp_path: Path, model: D
     np.testing.assert_allclose(half, full.reshape(2, 550, 2, 300, 2).mean((2, 4)), atol=0.51)
     record = about["napari-aprrd"]
     assert model.record.items() <= record.items()
-    assert record["denoise"]["model"] == fingerprint(model)
+    assert record["denoise"]["model"] == model.fingerprint()

@@ -14,8 +14,8 @@ from core.makers import drive, noisy_planes
 
 from napari_aprrd.core import team as team_module
 from napari_aprrd.core.config import TrainConfig
+from napari_aprrd.core.denoiser import load
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model_file import load
 from napari_aprrd.core.team import ALONE, FabricTeam, Team
 from napari_aprrd.core.train import train
 

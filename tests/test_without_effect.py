@@ -12,8 +12,8 @@ from core.makers import noisy_image, random_denoiser
 from typer.testing import CliRunner
 
 from napari_aprrd import api, cli
+from napari_aprrd.core.architecture import OwnArchitecture
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.own_network import OwnArchitecture
 
 DENOISE = ["denoise", "a.npy", "-o", "o.npy"]
 WITH_MODEL = [*DENOISE, "--model", "student.aprrd"]

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import denoise, distill_rd, inspect_noise, load, methods, train_apr
     from .bioimage_io import export
+    from .core.architecture import OwnArchitecture
     from .core.background import CancelledError
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
     from .core.denoiser import Denoiser
     from .core.errors import DataWarning, UserError
     from .core.noise import NoiseReport
-    from .core.own_network import OwnArchitecture
     from .core.synthetic import noisy_cells
     from .core.trust import TrustReport
     from .metrics import evaluate
@@ -57,7 +57,7 @@ _HOME = {
     **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
     "Denoiser": ".core.denoiser",
     "NoiseReport": ".core.noise",
-    "OwnArchitecture": ".core.own_network",
+    "OwnArchitecture": ".core.architecture",
     "TrustReport": ".core.trust",
     "CancelledError": ".core.background",
     "DataWarning": ".core.errors",

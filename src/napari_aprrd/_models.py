@@ -50,7 +50,7 @@ class Models:
         UserError
             If it is no model file.
         """
-        from .core.model_file import load
+        from .core.denoiser import load
 
         return self.add(path.stem, load(path))
 

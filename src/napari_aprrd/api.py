@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
 from .core import denoise as _denoise
-from .core import model_file
+from .core.architecture import OwnArchitecture
 from .core.background import Background, CancelledError
 from .core.checkpoint import Checkpoint
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.denoiser import Denoiser
+from .core.denoiser import load as read_model
 from .core.distill import distill
 from .core.errors import DataWarning, UserError
 from .core.fit import misfit
 from .core.noise import NoiseReport, inspect
-from .core.own_network import OwnArchitecture
 from .core.progress import Job, run
 from .core.record import of_output
 from .core.train import train
@@ -388,7 +388,7 @@ def load(path: AnyPath) -> Denoiser:
     UserError
         If the file is missing, foreign, truncated, damaged or from a newer version.
     """
-    return model_file.load(path)
+    return read_model(path)
 
 
 def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:

@@ -13,8 +13,8 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 import dask.array as da
 from numpy.typing import NDArray
 
+from .core.architecture import OwnArchitecture
 from .core.config import Channels, Norm, Preset, Recharge, StudentKind
-from .core.own_network import OwnArchitecture
 from .show import Listen
 
 DaskArray: TypeAlias = da.Array

@@ -18,7 +18,6 @@ import numpy as np
 
 from . import ome_zarr
 from .axes import ArrayPlanes
-from .core import model_file
 from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
@@ -210,7 +209,7 @@ class Journal:
         data = picture.data
         identity = {
             "source": [picture.stamp, list(map(int, data.shape)), str(data.dtype), picture.axes],
-            "model": model_file.fingerprint(denoiser),
+            "model": denoiser.fingerprint(),
             "config": wanted,
         }
         try:

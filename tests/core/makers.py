@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_aprrd.core.denoiser import Architecture, Denoiser, Kind
+from napari_aprrd.core.architecture import Architecture, Kind
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.patches import MemoryPlanes, Normalisation
 from napari_aprrd.core.progress import STOP, Job, Progress
 

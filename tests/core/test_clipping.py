@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_aprrd.core.calibration import Calibration, calibrate
+from napari_aprrd.core.calibration import refined as refine
 from napari_aprrd.core.clipping import Clipping, find_clipping
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.patches import MemoryPlanes
@@ -42,7 +43,7 @@ def refined(noisy: Array, output: Array) -> tuple[Array, list[Clipping | None]]:
     blind = gaussian_filter(output, 0.7)
     steep = np.hypot(*np.gradient(gaussian_filter(output, 1)))
     flat = [a.reshape(1, -1).astype(np.float32) for a in (noisy, output, blind, steep)]
-    calibration, clippings = Calibration.measure(*flat[:3]).refined(*flat)
+    calibration, clippings = refine(Calibration.measure(*flat[:3]), *flat)
     return calibration.apply(output[None].astype(np.float32))[0].astype(float), clippings
 
 
@@ -105,7 +106,7 @@ def test_where_no_noise_was_cut_off_nothing_changes(made) -> None:
     assert clippings == [None]
     flat = [a.reshape(1, -1).astype(np.float32) for a in (noisy, output, output, output)]
     line = Calibration.measure(*flat[:3])
-    assert line.refined(*flat)[0] == line
+    assert refine(line, *flat)[0] == line
 
 
 def test_black_places_without_noise_stay_black() -> None:

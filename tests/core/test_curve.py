@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_aprrd.core.calibration import Calibration
+from napari_aprrd.core.calibration import refined as refine
 from napari_aprrd.core.config import DistillConfig, TrainConfig
 from napari_aprrd.core.curve import Curve, knots_of, residual_at
 from napari_aprrd.core.distill import distill
@@ -53,14 +54,14 @@ def test_a_bend_is_made_straight() -> None:
     noisy = rng.normal(truth, NOISE)[None].astype(np.float32)
     flat = (noisy, output, output, 0 * output)
     line = Calibration.measure(*flat[:3])
-    curved, clippings = line.refined(*flat)
+    curved, clippings = refine(line, *flat)
     assert clippings == [None]
     before, after = (c.apply(output[:, None])[0, 0] - truth for c in (line, curved))
     assert np.abs(before).max() > 150
     assert np.abs(after).max() < 60
     stronger = (truth + 20 * (noisy[0] - truth))[None].astype(np.float32)
     line = Calibration.measure(stronger, *flat[1:3])
-    assert line.refined(stronger, *flat[1:])[0] == line  # bends do not show: nothing changes
+    assert refine(line, stronger, *flat[1:])[0] == line  # bends do not show: nothing changes
 
 
 def test_noise_that_is_left_in_the_output_bends_nothing() -> None:

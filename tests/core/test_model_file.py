@@ -18,19 +18,14 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from napari_aprrd.core import model_file
+from napari_aprrd.core import published
 from napari_aprrd.core.calibration import Calibration
 from napari_aprrd.core.curve import Curve
-from napari_aprrd.core.denoiser import Denoiser
+from napari_aprrd.core.denoiser import Denoiser, load
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model_file import (
-    FORMAT,
-    KEY,
-    header_of,
-    import_checkpoint,
-    load,
-)
+from napari_aprrd.core.model_file import FORMAT, KEY
 from napari_aprrd.core.patches import Normalisation
+from napari_aprrd.core.published import import_checkpoint
 
 from .makers import KINDS, Kind, noisy_image, random_denoiser, same_weights
 
@@ -97,12 +92,12 @@ def test_everything_around_the_network_comes_back(path: Path, denoiser: Denoiser
 
 
 def test_a_curve_comes_back_and_older_versions_refuse_it(path: Path, denoiser: Denoiser) -> None:
-    assert header_of(denoiser)["format"] == 1  # without a curve all is as it was
-    assert "curve" not in header_of(denoiser)["calibration"]
+    assert denoiser.header()["format"] == 1  # without a curve all is as it was
+    assert "curve" not in denoiser.header()["calibration"]
     curves = (Curve((0.0, 1.5), (0.1, -0.2)), Curve((), ()))
     denoiser.calibration = Calibration((1.1, 0.9), (-3.0, 0.1), curves)
     denoiser.save(path)
-    assert header_of(denoiser)["format"] == 2
+    assert denoiser.header()["format"] == 2
     assert load(path).calibration == denoiser.calibration
     image = noisy_image(2, 32, 32)
     np.testing.assert_array_equal(load(path).predict(image), denoiser.predict(image))
@@ -275,7 +270,7 @@ def test_importing_executes_nothing(tmp_path: Path) -> None:
 
 def test_zip_bombs_are_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was opened"))
-    monkeypatch.setattr(model_file, "LARGEST_CHECKPOINT", 2**24)
+    monkeypatch.setattr(published, "LARGEST_CHECKPOINT", 2**24)
     with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("archive/data/0", bytes(2**24 + 1))
     assert (tmp_path / "bomb.pth").stat().st_size < 2**16

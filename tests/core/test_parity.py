@@ -12,8 +12,8 @@ import torch
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model_file import import_checkpoint
 from napari_aprrd.core.networks import BlindSpotNetwork
+from napari_aprrd.core.published import import_checkpoint
 
 from . import naive
 from .makers import random_denoiser, same_weights
@@ -87,7 +87,7 @@ def test_the_student_of_1_00m(parity: Path) -> None:
 
 
 def test_an_imported_network_is_a_teacher_that_can_be_saved(bsn: Denoiser, tmp_path: Path) -> None:
-    from napari_aprrd.core.model_file import load
+    from napari_aprrd.core.denoiser import load
 
     assert bsn.is_teacher
     assert bsn.channels == 3

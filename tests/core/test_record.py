@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.denoiser import load
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model_file import fingerprint, load
 from napari_aprrd.core.patches import Image, MemoryPlanes
 from napari_aprrd.core.record import HASHED_WHOLE, identify, of_output
 
@@ -58,7 +58,7 @@ def test_the_hash_of_a_model_is_that_of_its_file(tmp_path: Path) -> None:
     model.record = {"train": {"seed": 1, "note": "µm"}}
     model.save(tmp_path / "model.aprrd")
     of_file = hashlib.sha256((tmp_path / "model.aprrd").read_bytes()).hexdigest()
-    assert fingerprint(model) == of_file == fingerprint(load(tmp_path / "model.aprrd"))
+    assert model.fingerprint() == of_file == load(tmp_path / "model.aprrd").fingerprint()
 
 
 def test_the_record_of_an_output_holds_that_of_its_model() -> None:
@@ -66,7 +66,7 @@ def test_the_record_of_an_output_holds_that_of_its_model() -> None:
     model.record = {"train": {"seed": 1}}
     record = of_output(model, planes, DenoiseConfig(tile=64))
     assert record["train"] == {"seed": 1}
-    assert record["denoise"]["model"] == fingerprint(model)
+    assert record["denoise"]["model"] == model.fingerprint()
     assert record["denoise"]["config"]["tile"] == 64
     assert record["denoise"]["input"] == identify(planes)
     assert {"napari-aprrd", "torch", "python"} <= record["denoise"]["versions"].keys()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from napari_aprrd.core import starter
+from napari_aprrd.core.architecture import Architecture
 from napari_aprrd.core.config import DistillConfig, TrainConfig
-from napari_aprrd.core.denoiser import Architecture, Denoiser
+from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.distill import distill
 from napari_aprrd.core.patches import MemoryPlanes, Normalisation
 from napari_aprrd.core.progress import run

@@ -21,11 +21,10 @@ from napari_aprrd.core import progress
 from napari_aprrd.core import train as train_module
 from napari_aprrd.core.checkpoint import Checkpoint
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, StudentKind, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
+from napari_aprrd.core.denoiser import Denoiser, load
 from napari_aprrd.core.distill import distill
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.lesson import Batch, Lesson
-from napari_aprrd.core.model_file import load
 from napari_aprrd.core.networks import BlindSpotNetwork
 from napari_aprrd.core.optimise import LEARNING, learning_rate, optimise
 from napari_aprrd.core.patches import Image, MemoryPlanes, Normalisation, Planes

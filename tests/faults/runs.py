@@ -77,7 +77,7 @@ def finish(work: Work, folder: Path) -> bytes:
 
 def result(folder: Path) -> bytes:
     """What the work wrote, complete."""
-    from napari_aprrd.core.model_file import load
+    from napari_aprrd.core.denoiser import load
 
     if (folder / "out.npy").exists():
         return np.load(folder / "out.npy").tobytes()

@@ -58,8 +58,8 @@ class DistillWidget(JobWidget[DistillConfig]):
         """Distillation on what is chosen; of the chosen teacher, or the one that was begun with."""
         from .._interrupted import teacher_of
         from ..core.checkpoint import Checkpoint
+        from ..core.denoiser import load
         from ..core.distill import distill
-        from ..core.model_file import load
 
         resumed = path.exists()
         teacher = load(teacher_of(path)) if resumed else self.teacher()

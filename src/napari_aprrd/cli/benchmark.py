@@ -41,7 +41,7 @@ def benchmark(
     Without --preset it is the paper's, for a GPU and days. Steps and minutes are those of
     training and again those of distilling.
     """
-    from ..core.model_file import load
+    from ..core.denoiser import load
     from ..datasets import open_dataset
     from ..datasets.benchmark import STUDENT_FILE, TEACHER_FILE, denoiser_of, score
 

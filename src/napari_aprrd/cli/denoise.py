@@ -63,7 +63,7 @@ def denoise(
     """
     from ..batch import Files, denoise_files, write_summary
     from ..cluster import connect
-    from ..core.model_file import load
+    from ..core.denoiser import load
     from ..io import find_files
 
     options = {"model": model, "each": each or None, "workers": workers or None}
@@ -140,7 +140,7 @@ class Learner:
 
     def model_for(self, path: Path) -> Denoiser:
         """Train and distil, or load what an earlier run has trained."""
-        from ..core.model_file import load
+        from ..core.denoiser import load
 
         some = self.files
         if self.each:
@@ -188,7 +188,7 @@ def _train_and_distill(
 ) -> Denoiser:
     """Train a teacher and distil it; each goes on where it was killed."""
     from ..core.checkpoint import Checkpoint, beside
-    from ..core.model_file import load
+    from ..core.denoiser import load
 
     minutes = settings.pop("minutes", None)
     first, second = TrainConfig.of(**settings), DistillConfig.of(**settings)

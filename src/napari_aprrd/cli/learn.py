@@ -83,8 +83,8 @@ def distill(
     **settings: Any,
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
+    from ..core.denoiser import load
     from ..core.fit import misfit
-    from ..core.model_file import load
 
     refuse_without_effect("distill", settings)
     config = DistillConfig.of(**settings)
@@ -102,7 +102,7 @@ def import_published(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.pth")], out: Output
 ) -> None:
     """Turn a published PyTorch checkpoint into a model file, without running its code."""
-    from ..core.model_file import import_checkpoint
+    from ..core.published import import_checkpoint
 
     check_model_output(out, checkpoint)
     save(import_checkpoint(checkpoint), out)
@@ -116,8 +116,8 @@ def export_package(
 ) -> None:
     """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
     from ..bioimage_io import export
+    from ..core.denoiser import load
     from ..core.files import check_not_input
-    from ..core.model_file import load
 
     check_not_input(out, [student])
     export(load(student), out, name)
@@ -141,7 +141,7 @@ def _keep(model: Denoiser, out: Path, checkpoint: Checkpoint) -> None:
 
 def _is_finished(out: Path) -> bool:
     """Whether there is a file that is not a half-trained model of an earlier interruption."""
-    from ..core.model_file import load
+    from ..core.denoiser import load
 
     if not out.exists():
         return False

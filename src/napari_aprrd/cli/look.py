@@ -88,13 +88,13 @@ def info(
 
 
 def _facts_of_model(path: Path) -> dict[str, Any]:
-    from ..core.denoiser import Architecture
-    from ..core.model_file import fingerprint, load
+    from ..core.architecture import Architecture
+    from ..core.denoiser import load
 
     denoiser = load(path)
     assert isinstance(denoiser.architecture, Architecture)  # a file holds no other
     return {
-        "model": fingerprint(denoiser),
+        "model": denoiser.fingerprint(),
         **denoiser.architecture.model_dump(),
         "parameters": sum(p.numel() for p in denoiser.network.parameters()),
         "normalisation": vars(denoiser.normalisation),

@@ -30,7 +30,7 @@ class Calibration:
 
     L1 losses learn medians, so that skewed noise offsets and compresses the output. Noise has
     zero mean given the signal: comparing the noisy image with the output finds the correction
-    without a reference. Most images need no curve; see `refined`.
+    without a reference. Most images need no curve; see `calibrate`.
     """
 
     gain: tuple[float, ...]
@@ -74,36 +74,38 @@ class Calibration:
         gains, offsets = zip(*fits, strict=True)
         return cls(gains, offsets)
 
-    def refined(
-        self, noisy: Image, output: Image, blind: Image, steep: Image
-    ) -> tuple[Calibration, list[Clipping | None]]:
-        """Add a curve where a straight line is not enough.
 
-        That is where noise was cut off at an end of the range, see `clipping`, and where noise is
-        so weak that the small bends of a network's answer show, see `curve`.
+def refined(
+    line: Calibration, noisy: Image, output: Image, blind: Image, steep: Image
+) -> tuple[Calibration, list[Clipping | None]]:
+    """Add a curve to a calibration where a straight line is not enough.
 
-        Parameters
-        ----------
-        noisy, output, blind : ndarray, shape (C, N)
-            As for `measure`; the output as the network gave it.
-        steep : ndarray, shape (C, N)
-            Slope of the output at each pixel: noise is measured where it is small.
+    That is where noise was cut off at an end of the range, see `clipping`, and where noise is so
+    weak that the small bends of a network's answer show, see `curve`.
 
-        Returns
-        -------
-        Calibration
-        list of Clipping or None
-            What was cut off, for each channel.
-        """
-        line = Calibration(self.gain, self.offset)
-        outputs, blinds = (line.apply(part[:, None])[:, 0] for part in (output, blind))
-        found = [
-            _curve(*(part[np.isfinite(parts[0])].astype(np.float64) for part in parts))
-            for parts in zip(noisy, outputs, blinds, steep, strict=True)
-        ]
-        curves, clippings = (list(part) for part in zip(*found, strict=True))
-        needed = any(curve.at for curve in curves)
-        return replace(line, curve=tuple(curves) if needed else ()), clippings
+    Parameters
+    ----------
+    line : Calibration
+        As measured, without a curve.
+    noisy, output, blind : ndarray, shape (C, N)
+        As for `Calibration.measure`; the output as the network gave it.
+    steep : ndarray, shape (C, N)
+        Slope of the output at each pixel: noise is measured where it is small.
+
+    Returns
+    -------
+    Calibration
+    list of Clipping or None
+        What was cut off, for each channel.
+    """
+    outputs, blinds = (line.apply(part[:, None])[:, 0] for part in (output, blind))
+    found = [
+        _curve(*(part[np.isfinite(parts[0])].astype(np.float64) for part in parts))
+        for parts in zip(noisy, outputs, blinds, steep, strict=True)
+    ]
+    curves, clippings = (list(part) for part in zip(*found, strict=True))
+    needed = any(curve.at for curve in curves)
+    return replace(line, curve=tuple(curves) if needed else ()), clippings
 
 
 def _curve(
@@ -176,7 +178,7 @@ def calibrate(
             break
     noisy, output, blind, steep = (np.concatenate(p, axis=1) for p in zip(*seen, strict=True))
     line = Calibration.measure(noisy, output, blind)
-    denoiser.calibration, clippings = line.refined(noisy, output, blind, steep)
+    denoiser.calibration, clippings = refined(line, noisy, output, blind, steep)
     facts = _facts(clippings, noisy)
     if not facts:
         return

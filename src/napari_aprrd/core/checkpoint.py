@@ -20,13 +20,13 @@ from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from .architecture import OwnArchitecture
 from .config import Config, DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .devices import is_device_lost
 from .errors import UserError, cannot_read
 from .files import remove_leftovers, write_atomically
-from .model_file import Header, fingerprint, header_of, is_safetensors, read_header
-from .own_network import OwnArchitecture
+from .model_file import Header, is_safetensors, read_header
 from .patches import Normalisation, Planes
 from .progress import Clock, Job, Progress, Signal, report
 from .record import identify
@@ -150,7 +150,7 @@ class Checkpoint:
         tensors, numbers = state.snapshot()
         self._snapshot = Snapshot(tensors, {**numbers, "seconds": begun})
         if not isinstance(denoiser.architecture, OwnArchitecture):  # one that no file describes
-            self._model = Header.model_validate(header_of(denoiser))
+            self._model = Header.model_validate(denoiser.header())
         if self.path is not None and state.lesson.team.rank == 0:
             try:
                 self._write(self.path, denoiser)
@@ -168,7 +168,7 @@ class Checkpoint:
     def _write(self, path: Path, denoiser: Denoiser) -> None:
         tensors, numbers = self.snapshot
         about = {"format": FORMAT, "identity": self._identity, "numbers": numbers}
-        headers = {KEY: json.dumps(about), MODEL: json.dumps(header_of(denoiser))}
+        headers = {KEY: json.dumps(about), MODEL: json.dumps(denoiser.header())}
         content = serialise(tensors, headers)
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
@@ -252,7 +252,7 @@ def _identity(
 ) -> dict[str, Any]:
     return {
         "job": job,
-        "teacher": fingerprint(teacher) if teacher is not None else "",
+        "teacher": teacher.fingerprint() if teacher is not None else "",
         "data": identify(planes)["sha256"],
         "config": config.model_dump(mode="json", exclude={"device"}),
     }

@@ -3,80 +3,30 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Annotated, Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from . import model_file
+from .architecture import Architecture, OwnArchitecture
 from .calibration import Calibration
-from .config import ALL_SHIFTS, Config, DenoiseConfig
+from .config import ALL_SHIFTS, DenoiseConfig
 from .devices import pick_device
 from .errors import UserError
+from .files import write_atomically
 from .memory import SMALLEST, free_bytes, is_out_of_memory, plan_tile
 from .networks import (
     BlindSpot,
-    BlindSpotNetwork,
-    PerChannel,
-    Student,
-    StudentSkipsBeforePools,
 )
-from .own_network import OwnArchitecture
 from .patches import Image, MemoryPlanes, Normalisation, Planes
 from .precision import Precision, autocast
 from .predict import Read, Tile, in_all_orientations, predict_tile, quarters, tiles_of
-
-Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
-
-
-class Architecture(Config):
-    """Which network, and its size."""
-
-    kind: Kind
-    channels: Annotated[int, Field(ge=1, le=1024)]
-    width: Annotated[int, Field(ge=1, le=512)]
-    depth: Annotated[int, Field(ge=2, le=8)]
-    separate: bool = False  # a network for each channel, not one for all
-
-    def build(self) -> nn.Module:
-        """Make the network with fresh weights from torch's current random state."""
-        networks: dict[Kind, Callable[[int, int, int], nn.Module]] = {
-            "blind-spot": BlindSpotNetwork,
-            "student-1.00M": Student,
-            "student-1.02M": StudentSkipsBeforePools,
-        }
-        make = networks[self.kind]
-        if self.separate:
-            network: nn.Module = PerChannel(
-                make(1, self.width, self.depth) for _ in range(self.channels)
-            )
-        else:
-            network = make(self.channels, self.width, self.depth)
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
-
-    @property
-    def multiple(self) -> int:
-        """The sides of the network's input are multiples of this, in pixels."""
-        return 1 << self.depth
-
-    @property
-    def bytes_per_pixel(self) -> int:
-        """Memory at the peak of denoising for each pixel of the input; measured, float32."""
-        floats = 40 if self.kind == "blind-spot" else 8
-        return 4 * floats * (self.width + self.channels)
-
-    def halo(self, shifts: Sequence[int] = ()) -> int:
-        """Bound of the receptive field's reach to any side at these shifts, in pixels."""
-        # 3x3 convolutions reach stride pixels far: at strides 1, 2, 4 .. 2 ** depth one on
-        # the way down (two at stride 1), two at each stride below 2 ** depth on the way up.
-        # 2 ** depth more for the grid of the pools.
-        reach = 5 * self.multiple - 2
-        # Looking up, a convolution reaches twice as far, and each pool adds a row.
-        return 2 * reach + max(shifts, default=0) if self.kind == "blind-spot" else reach
 
 
 @dataclass
@@ -164,10 +114,29 @@ class Denoiser:
         return copy.deepcopy(self)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a model file `*.aprrd`; the file is complete or not there at all."""
-        from .model_file import save
+        """Write a model file `*.aprrd`; the file is complete or not there at all.
 
-        save(self, path)
+        Raises
+        ------
+        UserError
+            If the folder is missing or may not be written to, or the network is of an
+            `OwnArchitecture`.
+        """
+        content = self.to_bytes()
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+    def to_bytes(self) -> bytes:
+        """The content of the model's file; the same model gives the same bytes."""
+        return model_file.content(self.header(), self.network.state_dict())
+
+    def header(self) -> dict[str, Any]:
+        """All but the weights, as JSON types."""
+        parts = (self.architecture, self.normalisation, self.calibration, self.record)
+        return model_file.header_of(*parts)
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the model's file, wherever it is and whether or not it was saved."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def predict(self, image: Image, config: DenoiseConfig | None = None) -> Image:
         """Denoise one plane in memory: (C, H, W) -> (C, H, W), float32, units of the source."""
@@ -328,3 +297,19 @@ class Denoiser:
 
 def _reader(image: Image) -> Read:
     return lambda rows, columns: image[:, rows, columns]
+
+
+def load(path: str | PathLike[str]) -> Denoiser:
+    """Read a model file `*.aprrd`. Opening it executes nothing.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, foreign, truncated, from a newer version or damaged.
+    """
+    header, weights = model_file.read(path)
+    with torch.device("meta"):  # no memory, no random numbers
+        network = header.architecture.build()
+    network.load_state_dict(weights, assign=True)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Denoiser(network, header.architecture, *header.parts(), header.record)

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from . import starter
 from .adapt import PUBLISHED_TRAINING, settle_distillation
+from .architecture import Architecture, Kind
 from .calibration import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .config import DenoiseConfig, DistillConfig, SettledDistillation
-from .denoiser import Architecture, Denoiser, Kind
+from .denoiser import Denoiser
 from .devices import pick_device
 from .errors import UserError
 from .give_back import Share, give_back

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import pairwise
 from os import PathLike
@@ -16,21 +15,17 @@ from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
+from .architecture import Architecture, OwnArchitecture
 from .calibration import Calibration
 from .config import Config
 from .curve import Curve
-from .denoiser import Architecture, Denoiser, Kind
 from .errors import UserError, cannot_read, cause
-from .files import write_atomically
-from .own_network import OwnArchitecture
 from .patches import Normalisation
 
 FORMAT = 2  # the newest that is read
 LINE, CURVE = 1, FORMAT  # format of models calibrated by a line, as ever, and by a curve
 KEY = "napari-aprrd"
 LARGEST_HEADER = 2**22  # bytes of JSON
-LARGEST_CHECKPOINT = 2**28  # bytes once unpacked; the published ones have 6 MB
-_PUBLISHED = "a published APR-RD checkpoint"
 Numbers = tuple[float, ...]
 _FLOATS = ("F16", "BF16", "F32", "F64")  # as safetensors names them
 
@@ -53,56 +48,55 @@ class Header(Config):
     calibration: _PerChannel | None
     record: dict[str, Any]
 
+    def parts(self) -> tuple[Normalisation, Calibration | None]:
+        """Normalisation and calibration."""
+        normal, found = self.normalisation, self.calibration
+        if found is None:
+            return Normalisation(normal.offset, normal.scale), None
+        curves = tuple(Curve(*curve) for curve in found.curve)
+        calibration = Calibration(found.gain, found.offset, curves)
+        return Normalisation(normal.offset, normal.scale), calibration
 
-def save(denoiser: Denoiser, path: str | PathLike[str]) -> None:
-    """Write a model file under a temporary name and move it into place.
+
+def header_of(
+    architecture: Architecture | OwnArchitecture,
+    normalisation: Normalisation,
+    calibration: Calibration | None,
+    record: dict[str, Any],
+) -> dict[str, Any]:
+    """All of a model but its weights, as JSON types.
 
     Raises
     ------
     UserError
-        If the folder is missing or may not be written to, or the network is of an
-        `OwnArchitecture`.
+        If the network is of an `OwnArchitecture`.
     """
-    content = to_bytes(denoiser)
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-
-
-def to_bytes(denoiser: Denoiser) -> bytes:
-    """The content of a model file; the same model gives the same bytes."""
-    weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in denoiser.network.state_dict().items()
-    }
-    return bytes(serialise(weights, {KEY: json.dumps(header_of(denoiser))}))
-
-
-def header_of(denoiser: Denoiser) -> dict[str, Any]:
-    """All but the weights, as JSON types."""
-    if isinstance(denoiser.architecture, OwnArchitecture):
+    if isinstance(architecture, OwnArchitecture):
         raise UserError(
             "A network of your own is not saved, since opening a model runs no foreign code; "
             "save its student, or keep network.state_dict()."
         )
-    calibration = asdict(denoiser.calibration) if denoiser.calibration else None
-    curved = calibration is not None and bool(calibration["curve"])
-    if calibration is not None and not curved:
-        del calibration["curve"]  # so that older versions read the file
+    numbers = asdict(calibration) if calibration else None
+    curved = numbers is not None and bool(numbers["curve"])
+    if numbers is not None and not curved:
+        del numbers["curve"]  # so that older versions read the file
     return {
         "format": CURVE if curved else LINE,
-        "architecture": denoiser.architecture.model_dump(),
-        "normalisation": asdict(denoiser.normalisation),
-        "calibration": calibration,
-        "record": denoiser.record,
+        "architecture": architecture.model_dump(),
+        "normalisation": asdict(normalisation),
+        "calibration": numbers,
+        "record": record,
     }
 
 
-def fingerprint(denoiser: Denoiser) -> str:
-    """The SHA-256 of the model's file, wherever it is and whether or not it was saved."""
-    return hashlib.sha256(to_bytes(denoiser)).hexdigest()
+def content(header: dict[str, Any], weights: Mapping[str, torch.Tensor]) -> bytes:
+    """The content of a model file; the same model gives the same bytes."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    return bytes(serialise(tensors, {KEY: json.dumps(header)}))
 
 
-def load(path: str | PathLike[str]) -> Denoiser:
-    """Read a model file.
+def read(path: str | PathLike[str]) -> tuple[Header, dict[str, torch.Tensor]]:
+    """Read a model file: its header, and its weights in float32.
 
     Its header's size is compared with that of the file before it is read, and the shapes with
     the architecture before any tensor is.
@@ -135,7 +129,7 @@ def load(path: str | PathLike[str]) -> Denoiser:
         raise cannot_read(path, "a napari-aprrd model", error, recognised=True) from error
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
-    return _assemble(header, weights)
+    return header, weights
 
 
 def _check_beginning(path: Path) -> None:
@@ -191,86 +185,3 @@ def _are_curves(curves: tuple[tuple[Numbers, Numbers], ...], channels: int) -> b
     return len(curves) in (0, channels) and all(
         len(at) == len(add) and all(low < high for low, high in pairwise(at)) for at, add in curves
     )
-
-
-def _assemble(header: Header, weights: dict[str, torch.Tensor]) -> Denoiser:
-    with torch.device("meta"):  # no memory, no random numbers
-        network = header.architecture.build()
-    network.load_state_dict(weights, assign=True)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    normal, calibration = header.normalisation, header.calibration
-    return Denoiser(
-        network,
-        header.architecture,
-        Normalisation(normal.offset, normal.scale),
-        _calibration(calibration) if calibration else None,
-        header.record,
-    )
-
-
-def _calibration(found: _PerChannel) -> Calibration:
-    return Calibration(found.gain, found.offset, tuple(Curve(*curve) for curve in found.curve))
-
-
-def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
-    """Read a published PyTorch checkpoint (BSN, student 1.00M or 1.02M) without unpickling code.
-
-    The published networks take RGB values of 0 to 255 divided by 255.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, damaged or not a checkpoint of the method.
-    """
-    path = Path(path)
-    try:
-        if _unpacked_size(path) > LARGEST_CHECKPOINT:
-            raise UserError(f"{path} is not {_PUBLISHED}: it is far too large.")
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-        state = stored.get("model_state_dict", stored)
-        architecture = _published_architecture(state)
-        with torch.device("meta"):  # nothing is allocated before the shapes are compared
-            network = architecture.build()
-        network.load_state_dict(state, assign=True)
-        network.float().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    except UserError:
-        raise
-    except Exception as error:  # the file may be anything
-        raise cannot_read(path, _PUBLISHED, error, recognised=_is_cut_archive(path)) from error
-    if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
-        raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
-    c = architecture.channels
-    normalisation = Normalisation((0.0,) * c, (255.0,) * c)
-    return Denoiser(network, architecture, normalisation, None, {"imported": path.name})
-
-
-def _is_cut_archive(path: Path) -> bool:
-    """Whether it begins as a zip archive, as PyTorch writes, and lacks its end."""
-    try:
-        with path.open("rb") as file:
-            begins = file.read(4) == b"PK\x03\x04"
-        return begins and not zipfile.is_zipfile(path)
-    except OSError:
-        return False
-
-
-def _unpacked_size(path: Path) -> int:
-    """Bytes of a checkpoint; of a zip archive, what its directory says of them unpacked."""
-    if not zipfile.is_zipfile(path):
-        return path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        return sum(entry.file_size for entry in archive.infolist())
-
-
-def _published_architecture(state: dict[str, torch.Tensor]) -> Architecture:
-    kind = _published_kind(state)
-    first = state["enc1.conv.weight" if kind == "student-1.02M" else "unet.intro.conv.weight"]
-    depth = sum(name.endswith("bias") and ".dec" in f".{name}" for name in state) // 2
-    width, channels = first.shape[:2]
-    return Architecture(kind=kind, channels=channels, width=width, depth=depth)
-
-
-def _published_kind(state: dict[str, Any]) -> Kind:
-    if "nin_A.weight" in state:
-        return "blind-spot"
-    return "student-1.00M" if "unet.intro.conv.weight" in state else "student-1.02M"

@@ -14,10 +14,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from .denoiser import Denoiser
+from typing import Any, TypeVar
 
 
 class Signal(Enum):
@@ -62,7 +59,7 @@ class Progress:
     loss: float | None = None
     held_out: float | None = None
     note: str = ""
-    snapshot: Callable[[], Denoiser] | None = field(default=None, repr=False, compare=False)
+    snapshot: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def speed(self) -> float:

@@ -12,7 +12,6 @@ from .config import DenoiseConfig, DistillConfig, TrainConfig
 from .denoiser import Denoiser
 from .devices import pick_device
 from .errors import UserError
-from .model_file import fingerprint
 from .patches import Planes, some_windows
 
 HASHED_WHOLE = 2**25  # pixels in memory: of more, and of lazy sources, a few windows are hashed
@@ -55,7 +54,7 @@ def of_output(
     source : dict, optional
         Identifies planes that shall not be read now.
     """
-    used = {"model": fingerprint(denoiser), **describe(planes, config, source)}
+    used = {"model": denoiser.fingerprint(), **describe(planes, config, source)}
     return {**denoiser.record, "denoise": used}
 
 

@@ -11,9 +11,10 @@ from typing import Literal
 from safetensors.torch import load_file
 from torch import nn
 
+from .architecture import Architecture
 from .calibration import Calibration
 from .config import DistillConfig, TrainConfig
-from .denoiser import Architecture, Denoiser
+from .denoiser import Denoiser
 from .methods import PRETRAINING
 from .networks import PerChannel
 from .patches import Image, Normalisation

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from . import starter
 from .adapt import channels_are_separate, settle_training, target_shifts
+from .architecture import Architecture, OwnArchitecture
 from .calibration import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .config import SettledTraining, TrainConfig
-from .denoiser import Architecture, Denoiser
+from .denoiser import Denoiser
 from .devices import pick_device
 from .errors import UserError
 from .lesson import Batch, Lesson
@@ -22,7 +23,6 @@ from .losses import apr_loss, mean_norm
 from .networks import BlindSpot
 from .noise import NoiseReport, inspect
 from .optimise import optimise
-from .own_network import OwnArchitecture
 from .patches import Crops, Normalisation, Planes, check_sizes
 from .precision import pick_precision
 from .progress import Clock, Job, Progress, Signal, report
