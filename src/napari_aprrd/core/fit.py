@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 SIDE, WINDOWS = 256, 8  # pixels and number of what is looked at: half of what `inspect` takes
 
-# Between the changes that are common and harmless, such as half or double the exposure, and the
+# What it costs is measured in docs/questions.md#can-i-use-a-model-on-other-images. The bound lies
+# between the changes that are common and harmless, such as half or double the exposure, and the
 # smallest change of the number type, 10 for 12 bits (4 times; 8 for 12 bits are 16 times).
 FACTOR = 3.0
 _ALIKE = 2.0  # factor by which mean, contrast and noise may differ for a mere change of scale
