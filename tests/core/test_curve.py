@@ -36,14 +36,14 @@ def test_a_smooth_ramp_has_no_bands() -> None:
     noisy = np.random.default_rng(33).normal(clean, NOISE).round().astype(np.float32)
     planes = MemoryPlanes([noisy[None]])
     teacher, _ = drive(train(planes, TrainConfig(steps=1, precision="float32")))
-    settings = DistillConfig(steps=2, precision="float32")
+    settings = DistillConfig(steps=8, precision="float32")
     student, _ = drive(distill(teacher, planes, settings))
     error = student.predict(noisy[None])[0] - clean
     assert bands(error) < 0.35  # of 96 rows; of 192 it is below 0.25
     assert np.sqrt((error**2).mean()) < 0.5 * NOISE
     line = Calibration(student.calibration.gain, student.calibration.offset)
     student.calibration = line
-    assert bands(student.predict(noisy[None])[0] - clean) > 0.5
+    assert bands(student.predict(noisy[None])[0] - clean) > 0.45
 
 
 def test_a_bend_is_made_straight() -> None:

@@ -233,10 +233,10 @@ def test_random_damage_is_refused_or_harmless(path: Path, whole_file: bool) -> N
 def test_headers_that_claim_an_absurd_size_are_not_even_read(path: Path, length: int) -> None:
     content = path.read_bytes()
     path.write_bytes(length.to_bytes(8, "little") + content[8:])
-    assert_refused(path, "truncated")
+    assert_refused(path, "not a napari-aprrd model|damaged or incomplete")
     with path.open("r+b") as file:  # a file, sparse on disk, as large as it claims
         file.truncate(2**24)
-    assert_refused(path, "truncated")
+    assert_refused(path, "not a napari-aprrd model|damaged or incomplete")
 
 
 def test_tensors_that_claim_an_absurd_size_are_not_allocated(path: Path) -> None:

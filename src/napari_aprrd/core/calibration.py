@@ -98,7 +98,8 @@ def refined(
     list of Clipping or None
         What was cut off, for each channel.
     """
-    outputs, blinds = (line.apply(part[:, None])[:, 0] for part in (output, blind))
+    own = Calibration.measure(noisy, blind)  # the blind output is another network's
+    outputs, blinds = line.apply(output[:, None])[:, 0], own.apply(blind[:, None])[:, 0]
     found = [
         _curve(*(part[np.isfinite(parts[0])].astype(np.float64) for part in parts))
         for parts in zip(noisy, outputs, blinds, steep, strict=True)
@@ -117,7 +118,7 @@ def _curve(
     """Curve of one channel whose output is calibrated by a line already."""
     if noisy.size == 0:
         return NO_CURVE, None
-    clipping = find_clipping(noisy, output, steep)
+    clipping = find_clipping(noisy, output, blind, steep)
     noise = float((noisy - blind).std())
     if clipping is not None:
         knots = knots_of(output, noise)

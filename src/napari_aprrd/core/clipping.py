@@ -41,12 +41,15 @@ class Groups(NamedTuple):
     pixels: Array
 
     @classmethod
-    def of(cls, noisy: Array, output: Array, steep: Array) -> Groups:
+    def of(cls, noisy: Array, output: Array, blind: Array, steep: Array) -> Groups:
         """Group pixels by the brightness of the output.
+
+        An output that holds a share of the noise leaves too little of it, a blind-spot output,
+        being less exact, too much; the product of both residuals is close to the variance.
 
         Parameters
         ----------
-        noisy, output : ndarray, shape (N,)
+        noisy, output, blind : ndarray, shape (N,)
         steep : ndarray, shape (N,)
             Slope of the output: the variance of the noise is measured where it is small.
         """
@@ -58,9 +61,11 @@ class Groups(NamedTuple):
             members = np.flatnonzero(label == group)
             if len(members) >= _FEWEST:
                 flat = members[np.argsort(steep[members])[: int(_FLAT * len(members))]]
-                y, rest = noisy[flat], noisy[flat] - output[flat]
+                y = noisy[flat]
+                rest, outer = y - output[flat], y - blind[flat]
+                variance = (rest * outer).mean() - rest.mean() * outer.mean()
                 shares = [(y == end).mean() for end in ends]
-                found.append((y.mean(), rest.var(), *shares, len(flat)))
+                found.append((y.mean(), variance, *shares, len(flat)))
         found = [row for row in found if row[1] > 0 and max(row[2:4]) < _PARTLY]
         return cls(*np.array(found, np.float64).reshape(-1, 5).T)
 
@@ -112,7 +117,7 @@ class Clipping(NamedTuple):
         return True
 
 
-def find_clipping(noisy: Array, output: Array, steep: Array) -> Clipping | None:
+def find_clipping(noisy: Array, output: Array, blind: Array, steep: Array) -> Clipping | None:
     """Find out whether noise was cut off.
 
     It was, if pixels pile up at an end of the range, if the variance falls towards that end as cut
@@ -121,13 +126,13 @@ def find_clipping(noisy: Array, output: Array, steep: Array) -> Clipping | None:
 
     Parameters
     ----------
-    noisy, output, steep : ndarray, shape (N,)
+    noisy, output, blind, steep : ndarray, shape (N,)
         See `Groups.of`; finite.
     """
     low, high = float(noisy.min()), float(noisy.max())
     lows = [low] * (pile(noisy, low) > 0)
     highs = [high] * (pile(noisy, high) > 0)
-    groups = Groups.of(noisy, output, steep) if lows or highs else None
+    groups = Groups.of(noisy, output, blind, steep) if lows or highs else None
     if groups is None or len(groups.mean) < 2:
         return None
     _, without = _fit(groups, (-np.inf, np.inf), (low, high))

@@ -16,8 +16,8 @@ MOST_KNOTS = 64
 # Networks are off by about 1 % of the contrast of an image (see docs/experiments.md). That is less
 # than a quarter of the noise unless the range holds this many of its standard deviations.
 WEAK = 64.0
-_ALIKE = 200.0  # pixels: neighbouring corrections are alike, as if so many pixels said so
-_ZERO = 50.0  # pixels: corrections are zero, as if so many pixels said so
+_ALIKE = 50.0  # pixels: neighbouring corrections are alike, as if so many pixels said so
+_ZERO = 10.0  # pixels: corrections are zero, as if so many pixels said so
 
 
 class Curve(NamedTuple):
