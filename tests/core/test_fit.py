@@ -13,7 +13,7 @@ from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.curve import Curve
 from napari_aprrd.core.denoiser import Denoiser
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.fit import matched, misfit
+from napari_aprrd.core.fit import misfit
 from napari_aprrd.core.noise import inspect
 from napari_aprrd.core.patches import MemoryPlanes, Normalisation
 
@@ -129,7 +129,7 @@ def test_published_networks_take_0_to_255() -> None:
     assert "intensities of 0 to 255" in said(model, photo / 255)
     assert "intensities of 0 to 255" in said(model, photo * 257)
     with pytest.raises(UserError, match="scale the images"):
-        matched(model, MemoryPlanes([photo.astype(np.float32)]))
+        model.matched(MemoryPlanes([photo.astype(np.float32)]), BY_IMAGE)
 
 
 def test_a_large_source_is_looked_at_in_a_few_windows() -> None:
@@ -145,6 +145,7 @@ def test_a_large_source_is_looked_at_in_a_few_windows() -> None:
     assert len(read) <= 8
 
 
+BY_IMAGE = DenoiseConfig(normalise="image")
 BENT = (Curve((400.0, 1200.0, 2000.0), (-60.0, 0.0, 90.0)),)
 
 
@@ -170,7 +171,7 @@ def test_matched_to_the_images_it_learnt_from_nothing_changes() -> None:
     image = scene()
     model = model_of(image)
     model.calibration = Calibration((1.2,), (-150.0,))
-    same = matched(model, MemoryPlanes([image]))
+    same = model.matched(MemoryPlanes([image]), BY_IMAGE)
     assert same.network is model.network
     assert same.calibration is not None
     np.testing.assert_allclose(same.calibration.offset, model.calibration.offset, rtol=1e-4)

@@ -13,7 +13,7 @@ from scipy import ndimage
 from .clipping import Clipping, find_clipping
 from .config import DenoiseConfig
 from .curve import NO_CURVE, STEP, WEAK, Curve, knots_of, residual_at
-from .patches import Image, Planes, in_random_order, some_windows
+from .patches import Image, Normalisation, Planes, in_random_order, some_windows
 from .progress import Clock, Progress, Signal, report
 
 if TYPE_CHECKING:
@@ -51,6 +51,26 @@ class Calibration:
         facts: dict[str, Any] = {"gain": self.gain, "offset": self.offset}
         points = {"curve_points": tuple(len(curve.at) for curve in self.curve)}
         return facts | points if self.curve else facts
+
+    def in_other_units(self, old: Normalisation, new: Normalisation) -> Calibration:
+        """The same calibration where both its values and its results are in other units.
+
+        Parameters
+        ----------
+        old, new : Normalisation
+            What is 0 and 1 to the network, in the units of now and in the others.
+        """
+        ratio = np.array(new.scale) / old.scale
+        gain, offset = np.array(self.gain), np.array(self.offset)
+        moved = new.offset - gain * new.offset + (gain * old.offset + offset - old.offset) * ratio
+        curves = [
+            Curve(
+                tuple(float(new.offset[c] + (at - old.offset[c]) * ratio[c]) for at in curve.at),
+                tuple(float(add * ratio[c]) for add in curve.add),
+            )
+            for c, curve in enumerate(self.curve)
+        ]
+        return Calibration(self.gain, tuple(map(float, moved)), tuple(curves))
 
     @classmethod
     def measure(cls, noisy: Image, output: Image, blind: Image | None = None) -> Calibration:

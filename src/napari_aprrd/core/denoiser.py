@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, cast
 
@@ -104,10 +104,27 @@ class Denoiser:
             )
 
     def matched(self, planes: Planes, config: DenoiseConfig) -> Denoiser:
-        """Return the model for the intensities of some images, if the settings want it."""
-        from .fit import matched
+        """Return the model for the intensities of some images, if the settings want it.
 
-        return matched(self, planes) if config.normalise == "image" else self
+        The images' mean and contrast take the place of those of the training's images; the
+        calibration follows. The weights are shared.
+
+        Raises
+        ------
+        UserError
+            If the images are constant, or the network takes fixed values.
+        """
+        if config.normalise == "model":
+            return self
+        if "imported" in self.record:
+            raise UserError(
+                "normalise = 'image' does not suit a published network, which takes values of 0 "
+                "to 255; scale the images to these instead."
+            )
+        found, calibration = Normalisation.measure(planes), self.calibration
+        if calibration is not None:
+            calibration = calibration.in_other_units(self.normalisation, found)
+        return replace(self, normalisation=found, calibration=calibration)
 
     def copy(self) -> Denoiser:
         """An independent copy, for a look at a network in training."""

@@ -1,15 +1,12 @@
-"""Whether images are like those that a model learnt from, and how to match them if not."""
+"""Whether images are like those that a model learnt from."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .calibration import Calibration
-from .curve import Curve
 from .errors import UserError
 from .noise import NoiseReport, inspect
 from .patches import MemoryPlanes, Normalisation, Planes, some_windows
@@ -75,46 +72,6 @@ def misfit(denoiser: Denoiser, planes: Planes) -> str:
         alone = planes.channels == 1
         told = (_compared(*pair, alone) for pair in zip(found, learnt, strict=True))
     return next(filter(None, told), "")
-
-
-def matched(denoiser: Denoiser, planes: Planes) -> Denoiser:
-    """The same model for images of another gain and offset.
-
-    Their mean and contrast take the place of those of the training's images; the calibration
-    follows. The weights are shared.
-
-    Raises
-    ------
-    UserError
-        If the images are constant, or the network takes fixed values.
-    """
-    if "imported" in denoiser.record:
-        raise UserError(
-            "normalise = 'image' does not suit a published network, which takes values of 0 to "
-            "255; scale the images to these instead."
-        )
-    own, found = denoiser.normalisation, Normalisation.measure(planes)
-    calibration = denoiser.calibration
-    if calibration is not None:
-        calibration = _in_other_units(calibration, own, found)
-    return replace(denoiser, normalisation=found, calibration=calibration)
-
-
-def _in_other_units(
-    calibration: Calibration, old: Normalisation, new: Normalisation
-) -> Calibration:
-    """The same calibration where both its values and its results are in other units."""
-    ratio = np.array(new.scale) / old.scale
-    gain, offset = np.array(calibration.gain), np.array(calibration.offset)
-    moved = new.offset - gain * new.offset + (gain * old.offset + offset - old.offset) * ratio
-    curves = [
-        Curve(
-            tuple(float(new.offset[c] + (at - old.offset[c]) * ratio[c]) for at in curve.at),
-            tuple(float(add * ratio[c]) for add in curve.add),
-        )
-        for c, curve in enumerate(calibration.curve)
-    ]
-    return Calibration(calibration.gain, tuple(map(float, moved)), tuple(curves))
 
 
 def _look_at(planes: Planes) -> list[_Look]:
