@@ -39,7 +39,7 @@ def test_a_smooth_ramp_has_no_bands() -> None:
     settings = DistillConfig(steps=8, precision="float32")
     student, _ = drive(distill(teacher, planes, settings))
     error = student.predict(noisy[None])[0] - clean
-    assert bands(error) < 0.35  # of 96 rows; of 192 it is below 0.25
+    assert bands(error) < 0.3  # 0.2; there are only 96 rows
     assert np.sqrt((error**2).mean()) < 0.5 * NOISE
     line = Calibration(student.calibration.gain, student.calibration.offset)
     student.calibration = line
