@@ -15,6 +15,7 @@ from .core.config import DenoiseConfig
 from .core.denoiser import Denoiser
 from .core.errors import UserError
 from .io import Picture, read_picture, select_planes
+from .tile_writer import PlaneTile, TileWriter
 
 PATIENCE = 10  # seconds to wait for a scheduler
 AHEAD = 4  # tiles that wait at each worker's thread
@@ -53,7 +54,7 @@ class Cluster:
         folder: Path,
         config: DenoiseConfig,
         denoiser: Denoiser,
-        units: Sequence[Any],
+        units: Sequence[PlaneTile],
         missing: Sequence[int],
     ) -> Iterator[tuple[int, str]]:
         """Compute tiles on the workers, which read the source and write the output themselves.
@@ -67,7 +68,7 @@ class Cluster:
         config : DenoiseConfig
         denoiser : Denoiser
             Travels to a worker once.
-        units : sequence of Unit
+        units : sequence of PlaneTile
         missing : sequence of int
             Numbers of the units to compute.
 
@@ -142,8 +143,6 @@ def _compute(task: tuple[Any, ...], denoiser: Denoiser) -> tuple[int, str]:
     import torch
     import zarr
 
-    from .stream import Work
-
     number, unit, source, image, config, threads = task
     if threads and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
@@ -151,7 +150,7 @@ def _compute(task: tuple[Any, ...], denoiser: Denoiser) -> tuple[int, str]:
         planes = _open(*source)
         config = DenoiseConfig.of(config, device=device_for(_worker_name(), config.device))
         denoiser.to(config.device)
-        Work(planes, zarr.open_array(image, mode="r+"), config).do(unit, denoiser)
+        TileWriter(planes, zarr.open_array(image, mode="r+"), config).write(unit, denoiser)
     except UserError as error:
         return number, str(error)
     return number, ""

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from . import ome_zarr
 from .axes import ArrayPlanes
@@ -24,55 +22,14 @@ from .core.errors import UserError
 from .core.files import cannot_write, remove_leftovers
 from .core.progress import STOP, Clock, Job, Progress, report
 from .core.record import of_output
-from .core.tiles import Span
 from .io import Picture, write_picture
 from .lazy import output_dtype
+from .tile_writer import PlaneTile, TileWriter
 
 if TYPE_CHECKING:
     from .cluster import Cluster
 
 _MOST_FAILURES = 10  # tiles; after which something else is wrong
-
-
-class Unit(NamedTuple):
-    """One tile of one plane: what is computed, written and noted down at once."""
-
-    plane: int
-    rows: Span
-    columns: Span
-
-
-@dataclass(frozen=True)
-class Work:
-    """Everything but the model that a tile needs.
-
-    Parameters
-    ----------
-    planes : ArrayPlanes
-        The source.
-    out : zarr.Array
-        Shaped like the source.
-    config : DenoiseConfig
-    """
-
-    planes: ArrayPlanes
-    out: Any
-    config: DenoiseConfig
-
-    def do(self, unit: Unit, denoiser: Denoiser) -> None:
-        """Denoise one tile and write it."""
-        planes = self.planes
-        place = planes.place(unit.plane, unit.rows.kept, unit.columns.kept)
-
-        def read(rows: slice, columns: slice) -> Any:
-            return planes.read(unit.plane, rows, columns)
-
-        tile = (unit.rows, unit.columns)
-        clean = denoiser.predict_tile(read, planes.size, tile, self.config)
-        inner = ArrayPlanes(np.asarray(planes.data[place]), planes.axes)
-        block = inner.new_output(self.out.dtype)
-        inner.write(block, 0, (slice(None), slice(None)), clean)
-        self.out[place] = block
 
 
 def denoise_file(
@@ -121,9 +78,9 @@ def denoise_file(
         raise cannot_write(target, error) from error
     config, dtype = journal.config, output_dtype(picture.data.dtype, journal.config)
     tiles = denoiser.tiles(planes.size, config)
-    units = [Unit(p, *tile) for p in range(len(planes.sizes)) for tile in tiles]
+    units = [PlaneTile(p, *tile) for p in range(len(planes.sizes)) for tile in tiles]
     out = journal.array(planes, dtype)
-    work = Work(planes, out, config)
+    writer = TileWriter(planes, out, config)
     model = denoiser.matched(planes, config)
     missing = [number for number in range(len(units)) if number not in journal.done]
     failures: list[str] = []
@@ -131,7 +88,7 @@ def denoise_file(
     results = (
         cluster.results(picture, folder, config, model, units, missing)
         if cluster is not None
-        else _one_by_one(work, units, missing, model)
+        else _one_by_one(writer, units, missing, model)
     )
     try:
         for number, failure in results:
@@ -159,14 +116,14 @@ def denoise_file(
 
 
 def _one_by_one(
-    work: Work, units: list[Unit], missing: list[int], denoiser: Denoiser
+    writer: TileWriter, units: list[PlaneTile], missing: list[int], denoiser: Denoiser
 ) -> Iterator[tuple[int, str]]:
     """Numbers of the tiles done, with what went wrong."""
-    denoiser.to(work.config.device)
+    denoiser.to(writer.config.device)
     for number in missing:
         failure = ""
         try:
-            work.do(units[number], denoiser)
+            writer.write(units[number], denoiser)
         except UserError as error:
             failure = str(error)
         yield number, failure
