@@ -25,13 +25,13 @@ from camera import camera_methods
 from numpy.typing import NDArray
 from samplers import correlations, train_neighbour2neighbour
 
+from napari_aprrd.core.atomic_files import write_atomically
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser, load
-from napari_aprrd.core.distill import distill
-from napari_aprrd.core.files import write_atomically
-from napari_aprrd.core.patches import MemoryPlanes
-from napari_aprrd.core.progress import run
-from napari_aprrd.core.train import train
+from napari_aprrd.core.data.planes import MemoryPlanes
+from napari_aprrd.core.jobs import run
+from napari_aprrd.core.model.denoiser import Denoiser, load
+from napari_aprrd.core.training.distill import distill
+from napari_aprrd.core.training.train import train
 from napari_aprrd.metrics import evaluate, to_uint8
 
 _PLAIN: dict[str, Any] = {"adapt": False, "start": "scratch"}  # as the paper does

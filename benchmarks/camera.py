@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 import napari_aprrd as aprrd
-from napari_aprrd.core.published import import_checkpoint
+from napari_aprrd.core.model.published import import_checkpoint
 from napari_aprrd.metrics import to_uint8
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]

@@ -19,9 +19,9 @@ from quality import find_pairs
 
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import TrainConfig
-from napari_aprrd.core.progress import Progress, run
-from napari_aprrd.core.starter import first_look
-from napari_aprrd.core.train import train
+from napari_aprrd.core.jobs import Progress, run
+from napari_aprrd.core.model.pretrained import first_look
+from napari_aprrd.core.training.train import train
 from napari_aprrd.metrics import evaluate
 
 LOOKS = 20

@@ -23,8 +23,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from napari_aprrd.core.synthetic import noisy_cells
-from napari_aprrd.demo import side_by_side
+from napari_aprrd.cli.demo import side_by_side
+from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.metrics import evaluate
 
 OURS = "APR-RD"

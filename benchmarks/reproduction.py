@@ -10,7 +10,7 @@ import figures
 import numpy as np
 from verdicts import DATA, Results, T, claims, seeds, spread
 
-from napari_aprrd.core.files import write_atomically
+from napari_aprrd.core.atomic_files import write_atomically
 
 # Of the paper, on SIDD validation: PSNR, SSIM.
 LAMBDAS = {

@@ -10,18 +10,19 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_aprrd.core.architecture import Architecture
-from napari_aprrd.core.checkpoint import Checkpoint
 from napari_aprrd.core.config import TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.lesson import Batch, Lesson
-from napari_aprrd.core.losses import mean_norm
-from napari_aprrd.core.optimise import optimise
-from napari_aprrd.core.patches import Normalisation, Planes
-from napari_aprrd.core.progress import Clock, Job
-from napari_aprrd.core.reading import CropSampler
-from napari_aprrd.core.record import describe
-from napari_aprrd.core.replace import replace_pixels, replacer_maps
+from napari_aprrd.core.data.crops import CropSampler
+from napari_aprrd.core.data.planes import Planes
+from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.jobs import Clock, Job
+from napari_aprrd.core.method.apr import replace_pixels, replacer_maps
+from napari_aprrd.core.method.norms import mean_norm
+from napari_aprrd.core.model.architecture import Architecture
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.model.provenance import describe
+from napari_aprrd.core.training.checkpoint import Checkpoint
+from napari_aprrd.core.training.loop import optimise
+from napari_aprrd.core.training.objective import Batch, Lesson
 
 DISTANCES = range(13)  # pixels
 

@@ -26,15 +26,17 @@ import dask.array as da
 import numpy as np
 import torch
 
-from napari_aprrd import cluster, stream
 from napari_aprrd.axes import ArrayPlanes
-from napari_aprrd.core.architecture import Architecture
 from napari_aprrd.core.config import DenoiseConfig, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.patches import Normalisation
-from napari_aprrd.core.progress import run
-from napari_aprrd.core.train import train
-from napari_aprrd.io import Picture, read_picture
+from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.jobs import run
+from napari_aprrd.core.model.architecture import Architecture
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.training.train import train
+from napari_aprrd.files import dask_workers as cluster
+from napari_aprrd.files import denoise_file as stream
+from napari_aprrd.files.formats import read_picture
+from napari_aprrd.files.picture import Picture
 
 CONFIG = DenoiseConfig(device="cpu")
 

@@ -22,9 +22,9 @@ from quality import Pair, find_pairs
 
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.progress import run
-from napari_aprrd.core.train import train
+from napari_aprrd.core.jobs import run
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.training.train import train
 from napari_aprrd.metrics import evaluate
 
 

@@ -29,15 +29,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_aprrd.core.architecture import Architecture, Kind
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig, DistillConfig
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.devices import pick_device
-from napari_aprrd.core.losses import apr_loss, distillation_loss
-from napari_aprrd.core.patches import Normalisation
-from napari_aprrd.core.precision import Precision, autocast, pick_precision
-from napari_aprrd.core.replace import replacer_maps
-from napari_aprrd.core.synthetic import noisy_cells
+from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.data.synthetic import noisy_cells
+from napari_aprrd.core.method.apr import apr_loss, replacer_maps
+from napari_aprrd.core.method.rd import distillation_loss
+from napari_aprrd.core.model.architecture import Architecture, Kind
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.model.hardware import Precision, autocast, pick_device, pick_precision
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "core"))
 import naive

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 import napari_aprrd as aprrd
-from napari_aprrd.core.synthetic import noisy_cells
+from napari_aprrd.core.data.synthetic import noisy_cells
 
 Image = NDArray[np.float32]
 NEW = 10  # steps of an under-trained model

@@ -13,12 +13,12 @@ from PIL import Image
 from skimage import data
 
 import napari_aprrd as aprrd
+from napari_aprrd.cli.demo import side_by_side
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig
-from napari_aprrd.core.networks import BlindSpotNetwork
-from napari_aprrd.core.recharge import recharge, recharge_masks
-from napari_aprrd.core.replace import replace_pixels, replacer_maps
-from napari_aprrd.core.synthetic import Kind, NoiseModel, noisy_cells
-from napari_aprrd.demo import side_by_side
+from napari_aprrd.core.data.synthetic import Kind, NoiseModel, noisy_cells
+from napari_aprrd.core.method.apr import replace_pixels, replacer_maps
+from napari_aprrd.core.method.networks import BlindSpotNetwork
+from napari_aprrd.core.method.rd import recharge, recharge_masks
 
 IMAGES = Path(__file__).parent / "images"
 KINDS: tuple[Kind, ...] = ("white", "blobby", "line-x")

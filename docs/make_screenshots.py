@@ -14,8 +14,9 @@ from typing import Any
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_aprrd import _commands, _interrupted
-from napari_aprrd._widgets import DistillWidget, TrustWidget
+from napari_aprrd._napari import commands as _commands
+from napari_aprrd._napari import unfinished as _interrupted
+from napari_aprrd._napari.widgets import DistillWidget, TrustWidget
 
 IMAGES = Path(__file__).parent / "images"
 SAMPLE = "cells, correlated noise"

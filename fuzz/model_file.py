@@ -13,10 +13,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["napari_aprrd"]):
-    from napari_aprrd.core.architecture import Architecture
-    from napari_aprrd.core.denoiser import Denoiser, load
+    from napari_aprrd.core.data.scaling import Normalisation
     from napari_aprrd.core.errors import UserError
-    from napari_aprrd.core.patches import Normalisation
+    from napari_aprrd.core.model.architecture import Architecture
+    from napari_aprrd.core.model.denoiser import Denoiser, load
 
 FOLDER = Path(tempfile.mkdtemp(prefix="fuzz-model-file-"))
 

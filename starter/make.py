@@ -1,4 +1,4 @@
-"""Make the weights that training starts from: `src/napari_aprrd/core/starter/*.safetensors`.
+"""Make the weights that training starts from: `src/napari_aprrd/core/model/weights/*.safetensors`.
 
     python starter/make.py teacher
     python starter/make.py student
@@ -25,11 +25,11 @@ from safetensors.torch import save_file
 from scipy import ndimage
 from torch import Tensor
 
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.patches import Normalisation
-from napari_aprrd.core.precision import autocast, pick_precision
-from napari_aprrd.core.starter import FITTING, path_of
-from napari_aprrd.core.synthetic import cells
+from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.data.synthetic import cells
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.model.hardware import autocast, pick_precision
+from napari_aprrd.core.model.pretrained import FITTING, path_of
 
 Image = NDArray[np.float32]
 

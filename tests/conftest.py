@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_aprrd import _sample_data
-from napari_aprrd.core import config, precision, synthetic
-from napari_aprrd.core.progress import Progress
+from napari_aprrd._napari import sample_data
+from napari_aprrd.core import config
+from napari_aprrd.core.data import synthetic
+from napari_aprrd.core.jobs import Progress
+from napari_aprrd.core.model import hardware as precision
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -37,8 +39,8 @@ if FORCED := os.environ.get("NAPARI_APRRD_TEST_PRECISION"):
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder of the test's own for what the widgets keep."""
-    monkeypatch.setattr("napari_aprrd._interrupted.FOLDER", tmp_path / "interrupted")
-    monkeypatch.setattr("napari_aprrd._interrupted._in_session", set())
+    monkeypatch.setattr("napari_aprrd._napari.unfinished.FOLDER", tmp_path / "interrupted")
+    monkeypatch.setattr("napari_aprrd._napari.unfinished._in_session", set())
     return tmp_path / "interrupted"
 
 
@@ -64,7 +66,7 @@ def _napari_renders_at_once() -> Iterator[None]:
 def _no_models_are_left() -> Iterator[None]:
     """A model of one test is not there for the next."""
     yield
-    if models := sys.modules.get("napari_aprrd._models"):
+    if models := sys.modules.get("napari_aprrd._napari.session"):
         for name in models.session:
             models.session.remove(name)
 
@@ -96,7 +98,7 @@ def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Presets of two steps of tiny networks, and small samples, for what has no settings."""
     small = {"steps": 2, "batch": 1, "patch": 32, "width": 4, "depth": 2}
     cells = functools.partial(synthetic.noisy_cells, (1, 152, 152))
-    for module in (synthetic, _sample_data):
+    for module in (synthetic, sample_data):
         monkeypatch.setattr(module, "noisy_cells", cells)
     for presets in (config._TRAIN_PRESETS, config._DISTILL_PRESETS):
         for name in ("fast", "balanced"):

@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 import napari_aprrd
 from napari_aprrd import api
 from napari_aprrd.axes import convert
-from napari_aprrd.core import progress
+from napari_aprrd.core import jobs as progress
 from napari_aprrd.core.background import Background, CancelledError
-from napari_aprrd.core.calibration import Calibration
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
+from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.patches import Normalisation
-from napari_aprrd.core.progress import STOP, Progress
+from napari_aprrd.core.jobs import STOP, Progress
+from napari_aprrd.core.model.denoiser import Denoiser
 
 TINY: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "width": 4, "depth": 2}
 ENDLESS = {**TINY, "steps": 10_000_000}

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from napari_aprrd.core.config import DenoiseConfig, TrainConfig
-from napari_aprrd.core.patches import MemoryPlanes
-from napari_aprrd.core.progress import run
-from napari_aprrd.core.synthetic import noisy_cells
+from napari_aprrd.core.data.planes import MemoryPlanes
+from napari_aprrd.core.data.synthetic import noisy_cells
+from napari_aprrd.core.jobs import run
 
 
 @pytest.fixture

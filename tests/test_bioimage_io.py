@@ -14,11 +14,10 @@ from core.makers import noisy_image, random_denoiser
 from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd.bioimage_io import InUnitsOfTheSource
 from napari_aprrd.cli import app
-from napari_aprrd.core.calibration import Calibration
-from napari_aprrd.core.curve import Curve
-from napari_aprrd.core.patches import Normalisation
+from napari_aprrd.core.data.curve import Curve
+from napari_aprrd.core.data.scaling import Calibration, Normalisation
+from napari_aprrd.files.bioimage_io import InUnitsOfTheSource
 
 INNER = (slice(None), slice(20, -20), slice(20, -20))  # what lies outside is padded otherwise
 

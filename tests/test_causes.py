@@ -13,16 +13,17 @@ import zarr
 from core.makers import noisy_image, random_denoiser
 
 from napari_aprrd.axes import ArrayPlanes
-from napari_aprrd.core import checkpoint
 from napari_aprrd.core.config import TrainConfig
-from napari_aprrd.core.denoiser import load
+from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.errors import UserError, cannot_read
-from napari_aprrd.core.patches import MemoryPlanes
-from napari_aprrd.core.progress import run
-from napari_aprrd.core.published import import_checkpoint
-from napari_aprrd.core.train import train
+from napari_aprrd.core.jobs import run
+from napari_aprrd.core.model.denoiser import load
+from napari_aprrd.core.model.published import import_checkpoint
+from napari_aprrd.core.training import checkpoint
+from napari_aprrd.core.training.train import train
 from napari_aprrd.datasets.sidd import NOISY, Sidd
-from napari_aprrd.io import Picture, find_files, read_picture, write_picture
+from napari_aprrd.files.formats import find_files, read_picture, write_picture
+from napari_aprrd.files.picture import Picture
 
 TINY: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 32, "width": 4, "depth": 2}
 
@@ -62,11 +63,11 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Path], Any], str,
 } | {
     "model": (
         *("m.aprrd", lambda p: random_denoiser().save(p), load, "is not a napari-aprrd model"),
-        "napari_aprrd.core.model_file.safe_open",
+        "napari_aprrd.core.model.model_file.safe_open",
     ),
     "checkpoint": (
         *("c", _write_checkpoint, checkpoint.read, "is not a checkpoint of napari-aprrd"),
-        "napari_aprrd.core.checkpoint.deserialise",
+        "napari_aprrd.core.training.checkpoint.deserialise",
     ),
     "import": (
         *("m.pth", _write_pth, import_checkpoint, "is not a published APR-RD checkpoint"),

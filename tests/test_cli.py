@@ -26,9 +26,10 @@ from typer.testing import CliRunner, Result
 from napari_aprrd import api, cli
 from napari_aprrd.core import config as core_config
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
-from napari_aprrd.core.denoiser import Denoiser, load
-from napari_aprrd.core.patches import Normalisation
-from napari_aprrd.io import Picture, read_picture, write_picture
+from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.model.denoiser import Denoiser, load
+from napari_aprrd.files.formats import read_picture, write_picture
+from napari_aprrd.files.picture import Picture
 from napari_aprrd.metrics import evaluate
 
 TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
@@ -297,7 +298,7 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     monkeypatch.setattr(cli.denoise, "_train_and_distill", train)
     arguments = ("denoise", tmp_path / "a.npy", "-o", tmp_path / "out.npy")
     with monkeypatch.context() as patch:
-        patch.setattr("napari_aprrd.batch.denoise_file", kill)
+        patch.setattr("napari_aprrd.files.batch.denoise_file", kill)
         assert call(*arguments).exit_code == 9
     assert any(p.suffix == ".aprrd" for p in tmp_path.iterdir())
     succeed(*arguments)

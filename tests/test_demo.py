@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_aprrd import demo
+from napari_aprrd.cli import demo
+from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.synthetic import noisy_cells
-from napari_aprrd.io import read_picture
+from napari_aprrd.files.formats import read_picture
 from napari_aprrd.metrics import evaluate
 
 SHAPE = (2, 40, 48)

@@ -14,8 +14,9 @@ import zarr
 from napari.components import ViewerModel
 
 import napari_aprrd as aprrd
-from napari_aprrd._sample_data import correlated_noise
-from napari_aprrd.io import Picture, read_picture, write_picture
+from napari_aprrd._napari.sample_data import correlated_noise
+from napari_aprrd.files.formats import read_picture, write_picture
+from napari_aprrd.files.picture import Picture
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -21,10 +21,10 @@ import napari_aprrd as aprrd
 from napari_aprrd import cli
 from napari_aprrd.api import as_planes
 from napari_aprrd.axes import infer_axes
-from napari_aprrd.core.denoiser import load
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.methods import methods
-from napari_aprrd.io import read_picture
+from napari_aprrd.core.model.denoiser import load
+from napari_aprrd.core.model.methods_text import methods
+from napari_aprrd.files.formats import read_picture
 
 FUZZ = settings(
     max_examples=int(os.environ.get("NAPARI_APRRD_FUZZ", "200")),

@@ -12,12 +12,15 @@ import zarr
 from core.makers import noisy_image, random_denoiser
 from typer.testing import CliRunner, Result
 
-from napari_aprrd import batch, cli, demo
-from napari_aprrd.batch import Files, write_summary
+from napari_aprrd import cli
+from napari_aprrd.cli import demo
 from napari_aprrd.core import config as core_config
-from napari_aprrd.core.denoiser import load
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.io import Picture, write_picture
+from napari_aprrd.core.model.denoiser import load
+from napari_aprrd.files import batch
+from napari_aprrd.files.batch import Files, write_summary
+from napari_aprrd.files.formats import write_picture
+from napari_aprrd.files.picture import Picture
 
 TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
 

@@ -17,10 +17,29 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
-from napari_aprrd import _layers, api
+from napari_aprrd import api
+from napari_aprrd._napari.views import (
+    PartPlanes,
+    add_above,
+    current_plane,
+    drawn,
+    image_layers,
+    part_of,
+    preview_layer,
+    rectangle_in,
+)
+from napari_aprrd.core.data.planes import MemoryPlanes
+from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.patches import MemoryPlanes, Normalisation
-from napari_aprrd.io import Picture, read_picture, write_picture
+from napari_aprrd.files.formats import read_picture, write_picture
+from napari_aprrd.files.picture import Picture
+from napari_aprrd.layers import (
+    denoised_layer,
+    is_image_layer,
+    layer_array,
+    layer_axes,
+    layer_planes,
+)
 
 KEPT = (
     *("scale", "translate", "rotate", "shear", "units", "axis_labels", "colormap"),
@@ -62,13 +81,13 @@ def test_only_image_layers_count_in_the_order_of_the_list() -> None:
     viewer.add_labels(np.zeros((40, 40), int))
     second = viewer.add_image(ramp(40, 40, 3, dtype=np.uint8), rgb=True)
     viewer.add_points(np.zeros((1, 2)))
-    assert _layers.image_layers(viewer.layers) == [first, second]
-    assert not _layers.is_image_layer(ramp(40, 40))
+    assert image_layers(viewer.layers) == [first, second]
+    assert not is_image_layer(ramp(40, 40))
 
 
 def test_importing_the_module_imports_neither_napari_nor_qt() -> None:
     code = (
-        "import sys; from napari_aprrd import _layers; assert not _layers.is_image_layer(1);"
+        "import sys; from napari_aprrd.layers import is_image_layer; assert not is_image_layer(1);"
         "print([m for m in ('napari', 'qtpy', 'PyQt6', 'dask') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -77,9 +96,9 @@ def test_importing_the_module_imports_neither_napari_nor_qt() -> None:
 
 def test_a_multiscale_layer_gives_its_full_resolution() -> None:
     pyramid = [ramp(2, 64, 64), ramp(2, 32, 32)]
-    assert _layers.layer_array(Image(pyramid, multiscale=True)).shape == (2, 64, 64)
+    assert layer_array(Image(pyramid, multiscale=True)).shape == (2, 64, 64)
     stack = ramp(2, 64, 64)
-    assert _layers.layer_array(Image(stack)) is stack
+    assert layer_array(Image(stack)) is stack
 
 
 @pytest.mark.parametrize(
@@ -89,7 +108,7 @@ def test_a_multiscale_layer_gives_its_full_resolution() -> None:
 )
 def test_what_is_no_image_layer_is_refused(wrong: Any) -> None:
     with pytest.raises(UserError, match="image"):
-        _layers.layer_array(wrong)
+        layer_array(wrong)
 
 
 @pytest.mark.parametrize(
@@ -115,12 +134,12 @@ def test_what_is_no_image_layer_is_refused(wrong: Any) -> None:
 def test_axes_come_from_rgb_then_labels_then_the_dimensions(
     shape: tuple[int, ...], options: dict[str, Any], axes: str
 ) -> None:
-    assert _layers.layer_axes(Image(ramp(*shape, dtype=np.uint8), **options)) == axes
+    assert layer_axes(Image(ramp(*shape, dtype=np.uint8), **options)) == axes
 
 
 def test_the_planes_of_a_layer() -> None:
     layer = Image(ramp(2, 40, 50, 3, dtype=np.uint8), rgb=True)
-    planes = _layers.layer_planes(layer)
+    planes = layer_planes(layer)
     assert (planes.channels, planes.sizes) == (3, [(40, 50)] * 2)
     window = planes.read(1, slice(2, 5), slice(3, 9))
     np.testing.assert_array_equal(window, np.moveaxis(layer.data[1, 2:5, 3:9], -1, 0))
@@ -148,7 +167,7 @@ def test_the_planes_of_a_layer() -> None:
 def test_the_plane_on_screen(
     shape: tuple[int, ...], options: dict[str, Any], point: Any, plane: int
 ) -> None:
-    assert _layers.current_plane(Image(ramp(*shape, dtype=np.uint8), **options), point) == plane
+    assert current_plane(Image(ramp(*shape, dtype=np.uint8), **options), point) == plane
 
 
 def test_the_plane_on_screen_is_the_one_that_the_viewer_shows() -> None:
@@ -157,7 +176,7 @@ def test_the_plane_on_screen_is_the_one_that_the_viewer_shows() -> None:
     viewer.add_image(ramp(3, 9, 40, 50))
     for step in (0, 6, 9, 12, 15):
         viewer.dims.set_point(1, step)
-        plane = _layers.current_plane(layer, viewer.dims.point)
+        plane = current_plane(layer, viewer.dims.point)
         if 5 <= viewer.dims.point[1] <= 15:
             np.testing.assert_array_equal(layer._data_view, layer.data[plane])
 
@@ -180,21 +199,21 @@ def test_the_plane_on_screen_beside_a_layer_in_other_units(
     assert viewer.dims.point[0] == step
     np.testing.assert_array_equal(layer._data_view, layer.data[4])
     point = {"point": viewer.dims.point, "units": viewer.dims.units}
-    assert _layers.current_plane(layer, *point.values()) == 4
-    part = _layers.part_of(layer, "plane", **point)
+    assert current_plane(layer, *point.values()) == 4
+    part = part_of(layer, "plane", **point)
     np.testing.assert_array_equal(part.read(0, slice(0, 9), slice(0, 9))[0], layer.data[4, :9, :9])
 
 
 def test_a_part_that_is_one_plane() -> None:
     layer = Image(ramp(4, 40, 50), **STACK)
-    part = _layers.part_of(layer, "plane", point=(5 + 2 * 2, 0, 0))
+    part = part_of(layer, "plane", point=(5 + 2 * 2, 0, 0))
     assert part.sizes == [(40, 50)]
     np.testing.assert_array_equal(part.read(0, slice(0, 40), slice(0, 50))[0], layer.data[2])
 
 
 def test_all_of_a_layer_is_its_planes() -> None:
     layer = Image(ramp(4, 40, 50))
-    assert _layers.part_of(layer, "all", point=(0, 0, 0)) == _layers.layer_planes(layer)
+    assert part_of(layer, "all", point=(0, 0, 0)) == layer_planes(layer)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +228,7 @@ def test_all_of_a_layer_is_its_planes() -> None:
 )
 def test_a_part_that_is_a_rectangle_of_all_planes(corners: Any, size: Any, first: Any) -> None:
     layer = Image(ramp(3, 60, 70))
-    part = _layers.part_of(layer, "rectangle", point=(0, 0, 0), rectangle=np.array(corners, float))
+    part = part_of(layer, "rectangle", point=(0, 0, 0), rectangle=np.array(corners, float))
     assert part.sizes == [size] * 3
     got = part.read(2, slice(0, 3), slice(1, 5))[0]
     y, x = first
@@ -223,7 +242,7 @@ def test_a_part_that_is_a_rectangle_of_all_planes(corners: Any, size: Any, first
 def test_a_rectangle_too_small_or_off_the_image_is_refused(corners: Any) -> None:
     rectangle = None if corners is None else np.array(corners, float)
     with pytest.raises(UserError, match="rectangle"):
-        _layers.part_of(Image(ramp(60, 70)), "rectangle", point=(0, 0), rectangle=rectangle)
+        part_of(Image(ramp(60, 70)), "rectangle", point=(0, 0), rectangle=rectangle)
 
 
 class SpiedPlanes(MemoryPlanes):
@@ -240,7 +259,7 @@ reads: list[tuple[int, slice, slice]] = []
 def test_a_part_reads_only_its_window() -> None:
     reads.clear()
     whole = SpiedPlanes([ramp(2, 80, 90, dtype=np.float32) + i for i in range(4)])
-    part = _layers.PartPlanes(whole, [1, 3], slice(10, 50), slice(20, 60))
+    part = PartPlanes(whole, [1, 3], slice(10, 50), slice(20, 60))
     assert (part.channels, part.sizes) == (2, [(40, 40)] * 2)
     got = part.read(1, slice(5, 9), slice(0, 40))
     assert reads == [(3, slice(15, 19), slice(20, 60))]
@@ -254,14 +273,14 @@ BOX = np.array([[10, 20], [10, 60], [50, 60], [50, 20]], float)  # y, x in the i
 
 def test_the_last_rectangle_counts_unless_one_is_selected() -> None:
     layer, shapes = Image(ramp(60, 70)), Shapes([BOX, BOX + 1, BOX + 2])
-    np.testing.assert_allclose(_layers.rectangle_in(shapes, layer), BOX + 2)
+    np.testing.assert_allclose(rectangle_in(shapes, layer), BOX + 2)
     shapes.selected_data = {1}
-    np.testing.assert_allclose(_layers.rectangle_in(shapes, layer), BOX + 1)
+    np.testing.assert_allclose(rectangle_in(shapes, layer), BOX + 1)
 
 
 def test_an_empty_shapes_layer_is_refused() -> None:
     with pytest.raises(UserError, match="rectangle"):
-        _layers.rectangle_in(Shapes(), Image(ramp(60, 70)))
+        rectangle_in(Shapes(), Image(ramp(60, 70)))
 
 
 @pytest.mark.parametrize(
@@ -277,17 +296,15 @@ def test_an_empty_shapes_layer_is_refused() -> None:
 )
 def test_vertices_pass_through_the_world(image: Any, shapes: Any, vertices: Any) -> None:
     layer = Image(ramp(60, 70), **image)
-    np.testing.assert_allclose(
-        _layers.rectangle_in(Shapes([vertices], **shapes), layer), BOX, atol=1e-9
-    )
+    np.testing.assert_allclose(rectangle_in(Shapes([vertices], **shapes), layer), BOX, atol=1e-9)
 
 
 def test_shapes_and_image_may_differ_in_dimensions() -> None:
     deep = Image(ramp(3, 60, 70), **STACK)
     flat = Shapes([BOX * (0.1, 0.2) + (1, -1)])
-    np.testing.assert_allclose(_layers.rectangle_in(flat, deep)[:, -2:], BOX)
+    np.testing.assert_allclose(rectangle_in(flat, deep)[:, -2:], BOX)
     in_3d = Shapes([np.insert(BOX, 0, 2, axis=1)])
-    np.testing.assert_allclose(_layers.rectangle_in(in_3d, Image(ramp(60, 70)))[:, -2:], BOX)
+    np.testing.assert_allclose(rectangle_in(in_3d, Image(ramp(60, 70)))[:, -2:], BOX)
 
 
 # Output layers --------------------------------------------------------------------------------
@@ -315,10 +332,10 @@ def sources() -> dict[str, Image]:
 @pytest.mark.parametrize("lazy", [False, True])
 def test_an_output_layer_keeps_every_attribute(kind: str, lazy: bool) -> None:
     layer = sources()[kind]
-    data = np.zeros_like(np.asarray(_layers.layer_array(layer)))
+    data = np.zeros_like(np.asarray(layer_array(layer)))
     if lazy:
         data = lazy_and_forbidden(*data.shape, dtype=data.dtype)
-    out = _layers.denoised_layer(layer, data, {"steps": 5})
+    out = denoised_layer(layer, data, {"steps": 5})
     assert out.name == "cells denoised"
     assert out.data is data
     assert out.multiscale is False
@@ -334,7 +351,7 @@ def test_an_output_layer_keeps_every_attribute(kind: str, lazy: bool) -> None:
 @pytest.mark.parametrize("kind", list(sources()))
 def test_the_denoised_pixels_survive_saving_and_loading(kind: str, tmp_path: Path) -> None:
     layer = sources()[kind]
-    planes = _layers.layer_planes(layer)
+    planes = layer_planes(layer)
     model = random_denoiser("student-1.00M", channels=planes.channels)
     model.normalisation = Normalisation((40.0,) * planes.channels, (30.0,) * planes.channels)
     out = api.denoise(layer, model, progress=False, device="cpu")
@@ -351,7 +368,7 @@ def test_the_denoised_pixels_survive_saving_and_loading(kind: str, tmp_path: Pat
 
 def test_metadata_is_copied_and_says_how_the_layer_was_made() -> None:
     layer, record = sources()["plain"], {"steps": 5, "config": {"seed": 1}}
-    out = _layers.denoised_layer(layer, layer.data, record)
+    out = denoised_layer(layer, layer.data, record)
     about = {**record, "source": layer.name}
     assert out.metadata == {"from": {"file": "a.tif"}, "napari-aprrd": about}
     out.metadata["from"]["file"] = "b.tif"
@@ -362,7 +379,7 @@ def test_metadata_is_copied_and_says_how_the_layer_was_made() -> None:
 
 def test_metadata_that_cannot_be_copied_is_shared() -> None:
     layer = Image(ramp(40, 40), metadata={"reader": threading.Lock()})
-    out = _layers.denoised_layer(layer, layer.data, {})
+    out = denoised_layer(layer, layer.data, {})
     assert out.metadata["reader"] is layer.metadata["reader"]
 
 
@@ -380,7 +397,7 @@ def test_a_layer_is_added_right_above_its_source(wrap: Any) -> None:
         viewer.add_image(ramp(40, 40), name=name)
     seen = wrap(viewer)
     for source in (viewer.layers["a"], seen.layers["c"], seen.layers["a"]):
-        _layers.add_above(seen, _layers.denoised_layer(source, source.data, {}), source)
+        add_above(seen, denoised_layer(source, source.data, {}), source)
     assert len(viewer.layers) == 6
     assert len(set(names(viewer))) == 6
     order = [name.split(" ")[0] for name in names(viewer)]
@@ -393,8 +410,8 @@ def test_no_layer_is_overwritten() -> None:
     source = viewer.add_image(ramp(40, 40), name="a")
     taken = viewer.add_image(ramp(40, 40), name="a denoised")
     pixels = taken.data.copy()
-    out = _layers.denoised_layer(source, np.zeros((40, 40)), {})
-    _layers.add_above(viewer, out, source)
+    out = denoised_layer(source, np.zeros((40, 40)), {})
+    add_above(viewer, out, source)
     assert taken.name == "a denoised"
     assert out.name not in ("a", "a denoised")
     assert list(viewer.layers) == [source, out, taken]
@@ -406,18 +423,18 @@ def test_without_its_source_a_layer_comes_on_top() -> None:
     source = viewer.add_image(ramp(40, 40), name="a")
     viewer.add_image(ramp(40, 40), name="b")
     viewer.layers.remove(source)
-    _layers.add_above(viewer, _layers.denoised_layer(source, source.data, {}), source)
+    add_above(viewer, denoised_layer(source, source.data, {}), source)
     assert names(viewer) == ["b", "a denoised"]
     viewer.layers.clear()
-    _layers.add_above(viewer, _layers.denoised_layer(source, source.data, {}), source)
+    add_above(viewer, denoised_layer(source, source.data, {}), source)
     assert names(viewer) == ["a denoised"]
 
 
 def test_an_added_layer_follows_the_sliders() -> None:
     viewer = ViewerModel()
     source = viewer.add_image(ramp(3, 40, 40))
-    out = _layers.denoised_layer(source, ramp(3, 40, 40) + 1, {})
-    _layers.add_above(viewer, out, source)
+    out = denoised_layer(source, ramp(3, 40, 40) + 1, {})
+    add_above(viewer, out, source)
     viewer.dims.set_point(0, 2)
     np.testing.assert_array_equal(out._data_view, source.data[2] + 1)
 
@@ -432,7 +449,7 @@ def test_a_preview_covers_its_window_of_the_source(turned: dict[str, Any]) -> No
     source = Image(ramp(60, 80), scale=(0.1, 0.2), translate=(3, -4), **turned)
     window = (slice(10, 50), slice(20, 70))
     plane = source.data[window][None].astype(np.float32)
-    preview = _layers.preview_layer(source, window, plane, "preview")
+    preview = preview_layer(source, window, plane, "preview")
     for pixel in ((0, 0), (39, 49), (7, 30)):
         expected = source.data_to_world((pixel[0] + 10, pixel[1] + 20))
         np.testing.assert_allclose(preview.data_to_world(pixel), expected)
@@ -443,9 +460,9 @@ def test_a_preview_covers_its_window_of_the_source(turned: dict[str, Any]) -> No
 def test_a_picture_has_the_colours_of_the_layer(dtype: str, top: int) -> None:
     plane = np.array([0, top / 2, top], "f4").reshape(1, 1, 3)
     rgb = Image(np.zeros((1, 3, 3), dtype), rgb=True)
-    drawn = _layers.drawn(rgb, np.concatenate((plane, plane, 0 * plane)))
-    assert drawn.dtype == np.uint8
-    np.testing.assert_allclose(drawn[0], [[0, 0, 0], [127, 127, 0], [255, 255, 0]], atol=1)
+    colours = drawn(rgb, np.concatenate((plane, plane, 0 * plane)))
+    assert colours.dtype == np.uint8
+    np.testing.assert_allclose(colours[0], [[0, 0, 0], [127, 127, 0], [255, 255, 0]], atol=1)
     red = Image(np.zeros((1, 3), dtype), colormap="red", contrast_limits=(0, top), gamma=0.5)
-    shown = _layers.drawn(red, plane)[0]
+    shown = drawn(red, plane)[0]
     np.testing.assert_allclose(shown, [[0, 0, 0], [180, 0, 0], [255, 0, 0]], atol=1)

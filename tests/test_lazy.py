@@ -16,14 +16,15 @@ import zarr
 from napari.components import ViewerModel
 from napari.layers import Image
 
-from napari_aprrd import _layers, api
+from napari_aprrd import api
+from napari_aprrd._napari.views import add_above
 from napari_aprrd.axes import ArrayPlanes
-from napari_aprrd.core.architecture import Architecture
-from napari_aprrd.core.calibration import Calibration
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.denoiser import Denoiser
+from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.patches import Normalisation
+from napari_aprrd.core.model.architecture import Architecture
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.layers import denoised_layer
 from napari_aprrd.lazy import lazy_denoise
 
 
@@ -131,8 +132,8 @@ def test_only_the_planes_looked_at_are_computed() -> None:
     lazy = lazy_denoise(layer.data, "TYX", model, DenoiseConfig(device="cpu"))
     assert loaded == []
     viewer = ViewerModel()
-    out = _layers.denoised_layer(layer, lazy, {})
-    _layers.add_above(viewer, out, layer)
+    out = denoised_layer(layer, lazy, {})
+    add_above(viewer, out, layer)
     out.visible = True
     assert set(loaded) <= {0, 2}  # a layer starts at its first plane, the viewer in the middle
     viewer.dims.set_point(0, 6)

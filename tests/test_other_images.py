@@ -10,16 +10,17 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from core.test_fit import model_of, scene
+from core.trust.test_domain_shift import model_of, scene
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd import _commands, cli
-from napari_aprrd._models import session
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.io import read_picture
+from napari_aprrd import cli
+from napari_aprrd._napari import commands
+from napari_aprrd._napari.session import session
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.files.formats import read_picture
 
 DARK = np.rint(scene()[0] / 16).clip(0, 255).astype(np.uint8)
 BRIGHT = scene()[0]
@@ -66,8 +67,8 @@ def test_the_viewer_warns_once_for_each_layer(qtbot: Any, model: Denoiser, lazil
     viewer.layers.selection = set(layers)
     with notification_manager:
         notification_manager.records.clear()
-        (_commands.denoise_layer_lazily if lazily else _commands.denoise_layer)(viewer)
-        running = _commands.Comparison.running if lazily else _commands.Denoising.running
+        (commands.denoise_layer_lazily if lazily else commands.denoise_layer)(viewer)
+        running = commands.Comparison.running if lazily else commands.Denoising.running
         qtbot.waitUntil(lambda: not running, timeout=30_000)
         told = [str(record.message) for record in notification_manager.records]
     assert sum(SAID in message for message in told) == 1

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
 from napari_aprrd.cli import app
-from napari_aprrd.core.synthetic import noisy_cells
-from napari_aprrd.io import Picture, read_picture
-from napari_aprrd.trust import write_report
+from napari_aprrd.core.data.synthetic import noisy_cells
+from napari_aprrd.files.formats import read_picture
+from napari_aprrd.files.picture import Picture
+from napari_aprrd.report.trust import write_report
 
 NAMED = {"starter": "pre-trained on public photographs", "scratch": "no pre-training"}
 DESCRIBED = {"starter": "supervised, on public photographs and simulated scenes", "scratch": "none"}

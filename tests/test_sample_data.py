@@ -10,11 +10,11 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
-from napari_aprrd import _sample_data
+from napari_aprrd._napari import sample_data
 
 SAMPLES = [
-    pytest.param(_sample_data.white_noise, "cells, white noise", id="white"),
-    pytest.param(_sample_data.correlated_noise, "cells, correlated noise", id="correlated"),
+    pytest.param(sample_data.white_noise, "cells, white noise", id="white"),
+    pytest.param(sample_data.correlated_noise, "cells, correlated noise", id="correlated"),
 ]
 
 

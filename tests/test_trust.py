@@ -17,14 +17,16 @@ from napari.utils.notifications import notification_manager
 from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd import _layers, cli
-from napari_aprrd._models import session
-from napari_aprrd._widgets import TrustWidget
+from napari_aprrd import cli
+from napari_aprrd._napari.session import session
+from napari_aprrd._napari.widgets import TrustWidget
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.trust import look
-from napari_aprrd.io import Picture, write_picture
-from napari_aprrd.trust import film, lazy_map, lazy_spread, trust_report
+from napari_aprrd.core.trust.report import look
+from napari_aprrd.files.formats import write_picture
+from napari_aprrd.files.picture import Picture
+from napari_aprrd.layers import denoised_layer
+from napari_aprrd.report.trust import film, lazy_map, lazy_spread, trust_report
 
 
 def pair(shape: tuple[int, ...] = (2, 96, 96)) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
@@ -150,7 +152,7 @@ def viewer() -> ViewerModel:
     viewer = ViewerModel()
     noisy, clean = pair()
     source = viewer.add_image(noisy, name="cells", scale=(1, 2, 2))
-    viewer.layers.append(_layers.denoised_layer(source, clean, {}))
+    viewer.layers.append(denoised_layer(source, clean, {}))
     return viewer
 
 

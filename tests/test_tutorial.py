@@ -12,7 +12,7 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
-from napari_aprrd._widgets import DistillWidget, TrainWidget, TrustWidget
+from napari_aprrd._napari.widgets import DistillWidget, TrainWidget, TrustWidget
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorials" / "correlated-noise.md"
 OURS = "APR-RD denoising"

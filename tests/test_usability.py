@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_aprrd._widgets import DistillWidget, TrainWidget
-from napari_aprrd.core.noise import NoiseReport
+from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
+from napari_aprrd.core.noise.report import NoiseReport
 
 INPUTS = (QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit)
 LAPTOP = 900 - 65  # pixels: less the window's title, menu and status bar

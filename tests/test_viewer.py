@@ -14,10 +14,10 @@ import pytest
 from core.makers import random_denoiser
 from napari.utils.notifications import notification_manager
 
-from napari_aprrd import _commands
-from napari_aprrd._models import session
-from napari_aprrd._widgets import DistillWidget, TrainWidget
-from napari_aprrd.core.denoiser import Denoiser
+from napari_aprrd._napari import commands
+from napari_aprrd._napari.session import session
+from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
+from napari_aprrd.core.model.denoiser import Denoiser
 
 SMALL = {"steps": 3, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
@@ -137,7 +137,7 @@ def test_without_a_model_training_is_offered(
     viewer.add_image(np.random.default_rng(0).random((64, 64)))
     monkeypatch.setattr(QMessageBox, "exec", lambda self: 0)
     monkeypatch.setattr(QMessageBox, "clickedButton", lambda self: self.buttons()[0])
-    _commands.denoise_layer(viewer)
+    commands.denoise_layer(viewer)
     widgets = viewer.window.dock_widgets.values()
     assert any(isinstance(widget, TrainWidget) for widget in widgets)
 
@@ -172,7 +172,7 @@ def test_the_window_answers_while_a_lazy_plane_is_computed(
     layer = viewer.add_image(np.random.default_rng(0).random((3, 64, 64)), name="a")
     session.add("student", random_denoiser("student-1.00M"))
     viewer.layers.selection = {layer}
-    _commands.denoise_layer_lazily(viewer)
+    commands.denoise_layer_lazily(viewer)
     qtbot.waitUntil(asked.is_set, timeout=10_000)
     assert "a denoised" in viewer.layers
     answer.set()

@@ -19,12 +19,13 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_aprrd import _commands, _interrupted, _layers, _settings
-from napari_aprrd._models import session
-from napari_aprrd._widgets import DistillWidget, TrainWidget
-from napari_aprrd._widgets.loss_plot import LossPlot
-from napari_aprrd.core import train as engine
-from napari_aprrd.core.noise import inspect
+from napari_aprrd._napari import commands, preferences, unfinished
+from napari_aprrd._napari.session import session
+from napari_aprrd._napari.views import image_layers
+from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
+from napari_aprrd._napari.widgets.loss_plot import LossPlot
+from napari_aprrd.core.noise.report import inspect
+from napari_aprrd.core.training import train as engine
 
 SMALL = {"steps": 4, "width": 4, "depth": 2, "batch": 1, "patch": 32}
 
@@ -115,7 +116,7 @@ def test_a_first_look_is_taken_once(
 ) -> None:
     looks = []
     monkeypatch.setattr(
-        "napari_aprrd._widgets.first_look._before_and_after", lambda *_: looks.append(1)
+        "napari_aprrd._napari.widgets.first_look._before_and_after", lambda *_: looks.append(1)
     )
     widget = _widget(qtbot, TrainWidget, viewer)
     qtbot.waitUntil(lambda: bool(looks), timeout=20_000)
@@ -140,8 +141,8 @@ def test_the_whole_path_keeps_every_attribute(
     widget = _widget(qtbot, DistillWidget, viewer)
     _run(qtbot, widget)
     assert list(session) == ["cells teacher", "cells student"]
-    _commands.denoise_layer(viewer)  # the student is the one that fits best
-    qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=20_000)
+    commands.denoise_layer(viewer)  # the student is the one that fits best
+    qtbot.waitUntil(lambda: not commands.Denoising.running, timeout=20_000)
     source, out = viewer.layers["cells"], viewer.layers["cells denoised"]
     assert viewer.layers.index(out) == viewer.layers.index(source) + 1
     assert out.data.shape == source.data.shape
@@ -154,7 +155,7 @@ def test_the_whole_path_keeps_every_attribute(
 def test_denoising_lazily_computes_when_looked_at(
     qtbot: Any, viewer: ViewerModel, trained: TrainWidget
 ) -> None:
-    _commands.denoise_layer_lazily(viewer)
+    commands.denoise_layer_lazily(viewer)
     out = viewer.layers["cells denoised"]
     assert hasattr(out.data, "dask")
     eager = np.asarray(out.data[1])
@@ -169,8 +170,8 @@ def test_several_layers_and_colours_are_denoised_at_once(
     colours = viewer.add_image(rng.integers(0, 255, (40, 50, 3)).astype("u1"), name="colours")
     session.add("colours student", random_denoiser("student-1.00M", channels=3))
     viewer.layers.selection = {viewer.layers["cells"], colours}
-    _commands.denoise_layer(viewer)
-    qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=30_000)
+    commands.denoise_layer(viewer)
+    qtbot.waitUntil(lambda: not commands.Denoising.running, timeout=30_000)
     names = ["cells", "cells denoised", "colours", "colours denoised"]
     assert [layer.name for layer in viewer.layers] == names
     out = viewer.layers["colours denoised"]
@@ -181,10 +182,10 @@ def test_several_layers_and_colours_are_denoised_at_once(
 def test_denoising_can_be_cancelled(qtbot: Any, viewer: ViewerModel, trained: TrainWidget) -> None:
     large = viewer.add_image(np.zeros((400, 256, 256), "u1"), contrast_limits=(0, 1), name="large")
     viewer.layers.selection = {large}
-    _commands.denoise_layer(viewer)
-    (denoising,) = _commands.Denoising.running
+    commands.denoise_layer(viewer)
+    (denoising,) = commands.Denoising.running
     denoising._run._activity.cancel()  # as the activity dock's button does
-    qtbot.waitUntil(lambda: not _commands.Denoising.running, timeout=1_500)
+    qtbot.waitUntil(lambda: not commands.Denoising.running, timeout=1_500)
     qtbot.waitUntil(lambda: not _workers(), timeout=10_000)
     assert "large denoised" not in viewer.layers
 
@@ -203,7 +204,7 @@ def test_the_plugin_settings_decide_what_the_widgets_start_with(
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
     assert (widget.config().preset, widget.config().device) == ("fast", "cpu")
-    assert _settings.model_folder() == tmp_path
+    assert preferences.model_folder() == tmp_path
     assert set(asked) == {"napari-aprrd"}
 
 
@@ -359,7 +360,7 @@ def test_a_model_that_was_never_saved_outlives_a_crash(
     assert trained.offer.isHidden()  # the session has it
     made = session["cells teacher"]
     session.remove("cells teacher")
-    monkeypatch.setattr(_interrupted, "_in_session", set())  # napari was started again
+    monkeypatch.setattr(unfinished, "_in_session", set())  # napari was started again
     trained.reset_choices()
     assert _offered(qtbot, trained).startswith("Finished but not saved: ")
     assert "(100 %)" in trained.offer.text.text()
@@ -373,17 +374,17 @@ def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.Monke
     for number in range(15):
         path = interrupted / f"train-{number}.checkpoint"
         path.write_bytes(b"x" * 100)
-        _interrupted.teacher_of(path).write_bytes(b"x" * 100)
+        unfinished.teacher_of(path).write_bytes(b"x" * 100)
         os.utime(path, (time.time() - number * 3600,) * 2)
-    _interrupted.new_path("train")
+    unfinished.new_path("train")
     kept = {path.name for path in interrupted.glob("*.checkpoint")}
-    assert kept == {f"train-{number}.checkpoint" for number in range(_interrupted.MOST)}
-    assert _interrupted.used_bytes() == 200 * _interrupted.MOST
-    monkeypatch.setattr(_interrupted, "MOST_BYTES", 450)
-    _interrupted.clean_up()
-    assert _interrupted.used_bytes() == 400
-    monkeypatch.setattr(_interrupted, "MOST_DAYS", 0.5 / 24)
-    _interrupted.clean_up()
+    assert kept == {f"train-{number}.checkpoint" for number in range(unfinished.MOST)}
+    assert unfinished.used_bytes() == 200 * unfinished.MOST
+    monkeypatch.setattr(unfinished, "MOST_BYTES", 450)
+    unfinished.clean_up()
+    assert unfinished.used_bytes() == 400
+    monkeypatch.setattr(unfinished, "MOST_DAYS", 0.5 / 24)
+    unfinished.clean_up()
     assert [path.name for path in interrupted.glob("*.checkpoint")] == ["train-0.checkpoint"]
 
 
@@ -394,7 +395,7 @@ def test_the_preview_follows_the_weights_and_a_removed_one_stays_away(
     qtbot.waitUntil(lambda: "cells preview" in viewer.layers, timeout=20_000)
     preview = viewer.layers["cells preview"]
     assert preview.data.shape == (64, 80)
-    assert preview not in _layers.image_layers(viewer.layers)
+    assert preview not in image_layers(viewer.layers)
     viewer.layers.remove(preview)
     qtbot.waitUntil(lambda: widget.panel.preview.view() is None, timeout=20_000)
     widget.panel.cancel.click()
@@ -456,9 +457,9 @@ def test_what_would_not_fit_into_memory_is_denoised_lazily(
     qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge = viewer.add_image(da.from_array(viewer.layers["cells"].data), name="huge")
-    monkeypatch.setattr("napari_aprrd.core.memory.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("napari_aprrd.core.model.hardware.free_bytes", lambda device: 1000)
     viewer.layers.selection = {huge}
-    _commands.denoise_layer(viewer)
+    commands.denoise_layer(viewer)
     assert hasattr(viewer.layers["huge denoised"].data, "dask")
 
 
@@ -497,7 +498,7 @@ def test_without_a_layer_or_a_teacher_a_sentence_says_what_to_do(qtbot: Any) -> 
     train, distill = (_widget(qtbot, kind, viewer) for kind in (TrainWidget, DistillWidget))
     train.start.click()
     distill.start.click()
-    _commands.denoise_layer(viewer)
+    commands.denoise_layer(viewer)
     texts = _messages()
     assert "Open an image" in texts[0]
     assert "Train a teacher first" in texts[1]

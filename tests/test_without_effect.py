@@ -12,8 +12,8 @@ from core.makers import noisy_image, random_denoiser
 from typer.testing import CliRunner
 
 from napari_aprrd import api, cli
-from napari_aprrd.core.architecture import OwnArchitecture
 from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.model.architecture import OwnArchitecture
 
 DENOISE = ["denoise", "a.npy", "-o", "o.npy"]
 WITH_MODEL = [*DENOISE, "--model", "student.aprrd"]
@@ -64,7 +64,7 @@ def test_options_without_effect_are_refused(
 
 
 def test_every_command_that_takes_settings_has_rules() -> None:
-    from napari_aprrd.cli._without_effect import _RULES
+    from napari_aprrd.cli.without_effect import _RULES
 
     assert set(_RULES) == {"train", "distill", "denoise", "benchmark", "info"}
 

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import denoise, distill_rd, inspect_noise, load, methods, train_apr
-    from .bioimage_io import export
-    from .core.architecture import OwnArchitecture
     from .core.background import CancelledError
     from .core.config import DenoiseConfig, DistillConfig, TrainConfig
-    from .core.denoiser import Denoiser
+    from .core.data.synthetic import noisy_cells
     from .core.errors import DataWarning, UserError
-    from .core.noise import NoiseReport
-    from .core.synthetic import noisy_cells
-    from .core.trust import TrustReport
+    from .core.model.architecture import OwnArchitecture
+    from .core.model.denoiser import Denoiser
+    from .core.noise.report import NoiseReport
+    from .core.trust.report import TrustReport
+    from .files.bioimage_io import export
     from .metrics import evaluate
-    from .trust import trust_report, uncertainty
+    from .report.trust import trust_report, uncertainty
 
 __all__ = [
     "CancelledError",

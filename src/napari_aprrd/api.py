@@ -10,24 +10,24 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 
 from numpy.typing import NDArray
 
-from . import _layers
 from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
-from .core import denoise as _denoise
-from .core.architecture import OwnArchitecture
 from .core.background import Background, CancelledError
-from .core.checkpoint import Checkpoint
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
-from .core.denoiser import Denoiser
-from .core.denoiser import load as read_model
-from .core.distill import distill
 from .core.errors import DataWarning, UserError
-from .core.fit import misfit
-from .core.noise import NoiseReport, inspect
-from .core.progress import Job, run
-from .core.record import of_output
-from .core.train import train
+from .core.jobs import Job, run
+from .core.model import denoise_planes
+from .core.model.architecture import OwnArchitecture
+from .core.model.denoiser import Denoiser
+from .core.model.denoiser import load as read_model
+from .core.model.provenance import of_output
+from .core.noise.report import NoiseReport, inspect
+from .core.training.checkpoint import Checkpoint
+from .core.training.distill import distill
+from .core.training.train import train
+from .core.trust.domain_shift import misfit
+from .layers import KEY, denoised_layer, is_image_layer, layer_planes
 from .lazy import identify, is_lazy, lazy_denoise, output_dtype
-from .show import Listen, keep_window_live, listener
+from .progress_bar import Listen, keep_window_live, listener
 from .signatures import (
     AnyPath,
     DaskArray,
@@ -425,7 +425,7 @@ def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str |
     out = planes.new_output(output_dtype(planes.data.dtype, config))
 
     def job() -> Job[Any]:
-        done = yield from _denoise.denoise(
+        done = yield from denoise_planes.denoise(
             model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
         )
         if not done:
@@ -442,7 +442,7 @@ def _nothing_to_do(result: Any) -> Job[Any]:
 
 def _like_input(image: Any, out: Any, record: Callable[[], dict[str, Any]]) -> Any:
     """A layer for a layer, an array for an array."""
-    return _layers.denoised_layer(image, out, record()) if _layers.is_image_layer(image) else out
+    return denoised_layer(image, out, record()) if is_image_layer(image) else out
 
 
 def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]:
@@ -454,8 +454,8 @@ def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]
 
 def planes_of(image: Any, axes: str | None = None) -> ArrayPlanes:
     """Turn one array or layer into lazily read planes."""
-    if _layers.is_image_layer(image):
-        planes = _layers.layer_planes(image)
+    if is_image_layer(image):
+        planes = layer_planes(image)
         return (
             planes
             if axes is None
@@ -486,7 +486,7 @@ def methods(made: Denoiser | ImageLayer | AnyPath | dict[str, Any]) -> str:
     UserError
         If there is no record of how it was made, or it says too little.
     """
-    from .core.methods import methods as written
+    from .core.model.methods_text import methods as written
 
     return written(record_of(made))
 
@@ -502,10 +502,10 @@ def record_of(made: Any) -> dict[str, Any]:
     name, record = "This", made
     if isinstance(made, Denoiser):
         record = made.record
-    elif _layers.is_image_layer(made):
-        name, record = repr(made.name), made.metadata.get(_layers.KEY)
+    elif is_image_layer(made):
+        name, record = repr(made.name), made.metadata.get(KEY)
     elif isinstance(made, (str, PathLike)):
-        from .io import read_picture
+        from .files.formats import read_picture
 
         name, path = str(made), Path(made)
         if path.suffix == ".aprrd":

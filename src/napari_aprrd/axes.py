@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .core.data.planes import Image, Planes
 from .core.errors import UserError, cause
-from .core.patches import Image, Planes
 
 LETTERS = "ITZCYXS"  # independent images, time, slices, channels, rows, columns, RGB samples
 _BY_DIMENSIONS = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TZCYX", 6: "ITZCYX"}

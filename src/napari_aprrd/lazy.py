@@ -14,8 +14,8 @@ import numpy as np
 
 from .axes import ArrayPlanes
 from .core.config import DenoiseConfig
-from .core.denoiser import Denoiser
-from .core.tiles import Span
+from .core.model.denoiser import Denoiser
+from .core.model.tiling import Span
 
 one_at_a_time = threading.Lock()  # one block has all cores
 

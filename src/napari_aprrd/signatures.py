@@ -13,9 +13,9 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 import dask.array as da
 from numpy.typing import NDArray
 
-from .core.architecture import OwnArchitecture
 from .core.config import Channels, Norm, Preset, Recharge, StudentKind
-from .show import Listen
+from .core.model.architecture import OwnArchitecture
+from .progress_bar import Listen
 
 DaskArray: TypeAlias = da.Array
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from napari_aprrd.core import progress
+from napari_aprrd.core import jobs as progress
 from napari_aprrd.core.config import TrainConfig
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.train import train
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.training.train import train
 
 from .makers import drive, noisy_planes
 

@@ -9,10 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from napari_aprrd.core.architecture import Architecture, Kind
-from napari_aprrd.core.denoiser import Denoiser
-from napari_aprrd.core.patches import MemoryPlanes, Normalisation
-from napari_aprrd.core.progress import STOP, Job, Progress
+from napari_aprrd.core.data.planes import MemoryPlanes
+from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.jobs import STOP, Job, Progress
+from napari_aprrd.core.model.architecture import Architecture, Kind
+from napari_aprrd.core.model.denoiser import Denoiser
 
 KINDS: tuple[Kind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
 

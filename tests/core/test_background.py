@@ -9,7 +9,7 @@ import pytest
 
 from napari_aprrd.core.background import Background, CancelledError
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.progress import STOP, Job, Progress
+from napari_aprrd.core.jobs import STOP, Job, Progress
 
 SOON = 30.0  # seconds; nothing here takes that long unless it is broken
 

@@ -7,13 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from napari_aprrd.core.config import (
-    Config,
-    DenoiseConfig,
-    DistillConfig,
-    Preset,
-    TrainConfig,
-)
+from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, Preset, TrainConfig
 from napari_aprrd.core.errors import UserError
 
 PRESETS: tuple[Preset, ...] = get_args(Preset)

@@ -14,7 +14,7 @@ import napari_aprrd.core as core
 names = [f"{core.__name__}.{m.name}" for m in pkgutil.walk_packages(core.__path__)]
 for name in names:
     importlib.import_module(name)
-assert "napari_aprrd.core.train" in names
+assert "napari_aprrd.core.training.train" in names
 """
 HELP = """
 import contextlib, io, sys

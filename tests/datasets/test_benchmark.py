@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from typer.testing import CliRunner
 
 from napari_aprrd.cli import app
-from napari_aprrd.core.denoiser import load
+from napari_aprrd.core.model.denoiser import load
 
 from . import layouts
 from .layouts import photo

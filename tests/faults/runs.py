@@ -13,23 +13,26 @@ import numpy as np
 import torch
 from core.makers import noisy_planes, random_denoiser
 
-from napari_aprrd.core import checkpoint, progress, reading
-from napari_aprrd.core import train as train_module
-from napari_aprrd.core.checkpoint import Checkpoint
+from napari_aprrd.core import jobs as progress
 from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
-from napari_aprrd.core.distill import distill
-from napari_aprrd.core.patches import MemoryPlanes
-from napari_aprrd.core.progress import run
-from napari_aprrd.core.train import train
-from napari_aprrd.io import Picture
-from napari_aprrd.stream import denoise_file
+from napari_aprrd.core.data import crops as reading
+from napari_aprrd.core.data.planes import MemoryPlanes
+from napari_aprrd.core.jobs import run
+from napari_aprrd.core.training import checkpoint
+from napari_aprrd.core.training import train as train_module
+from napari_aprrd.core.training.checkpoint import Checkpoint
+from napari_aprrd.core.training.distill import distill
+from napari_aprrd.core.training.train import train
+from napari_aprrd.files.denoise_file import denoise_file
+from napari_aprrd.files.picture import Picture
 
 TINY = {"batch": 1, "patch": 32, "width": 4, "depth": 2, "steps": 40, "precision": "float32"}
 Work = Callable[[Path], None]
 
 # Forked from a process that has imported torch and computed nothing: it starts at once.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["napari_aprrd.core.train", "napari_aprrd.stream"])
+PRELOADED = ("napari_aprrd.core.training.train", "napari_aprrd.files.denoise_file")
+processes.set_forkserver_preload(list(PRELOADED))
 
 
 class Lazy(MemoryPlanes):
@@ -77,7 +80,7 @@ def finish(work: Work, folder: Path) -> bytes:
 
 def result(folder: Path) -> bytes:
     """What the work wrote, complete."""
-    from napari_aprrd.core.denoiser import load
+    from napari_aprrd.core.model.denoiser import load
 
     if (folder / "out.npy").exists():
         return np.load(folder / "out.npy").tobytes()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_aprrd.core.checkpoint import look
+from napari_aprrd.core.training.checkpoint import look
 
 from .conftest import Note
 

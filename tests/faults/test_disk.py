@@ -15,14 +15,14 @@ from core.makers import drive, noisy_planes, random_denoiser, same_weights
 from typer.testing import CliRunner
 
 from napari_aprrd import cli
-from napari_aprrd.core import checkpoint
-from napari_aprrd.core.checkpoint import Checkpoint
 from napari_aprrd.core.config import DenoiseConfig, TrainConfig
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.progress import run
-from napari_aprrd.core.train import train
-from napari_aprrd.io import Picture
-from napari_aprrd.stream import denoise_file
+from napari_aprrd.core.jobs import run
+from napari_aprrd.core.training import checkpoint
+from napari_aprrd.core.training.checkpoint import Checkpoint
+from napari_aprrd.core.training.train import train
+from napari_aprrd.files.denoise_file import denoise_file
+from napari_aprrd.files.picture import Picture
 
 from .conftest import Note
 

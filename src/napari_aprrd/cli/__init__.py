@@ -1,9 +1,9 @@
 """The command line: the same engine over files, folders and globs."""
 
-from . import benchmark, denoise, learn, look
-from ._common import app
+from . import benchmark, denoise, inspect, learn
+from .common import app
 
-__all__ = ["app", "benchmark", "denoise", "learn", "look", "main"]
+__all__ = ["app", "benchmark", "denoise", "inspect", "learn", "main"]
 
 
 def main() -> None:

@@ -10,12 +10,12 @@ import typer
 
 from ..core.config import DistillConfig, TrainConfig
 from ..core.errors import UserError
-from ._common import command, fail, stopped
-from ._settings import with_settings
-from ._without_effect import refuse_without_effect
+from .common import command, fail, stopped
+from .options import with_settings
+from .without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
-    from ..core.denoiser import Denoiser
+    from ..core.model.denoiser import Denoiser
     from ..datasets.sample import DataSet
     from ..metrics import Scores
 
@@ -41,7 +41,7 @@ def benchmark(
     Without --preset it is the paper's, for a GPU and days. Steps and minutes are those of
     training and again those of distilling.
     """
-    from ..core.denoiser import load
+    from ..core.model.denoiser import load
     from ..datasets import open_dataset
     from ..datasets.benchmark import STUDENT_FILE, TEACHER_FILE, denoiser_of, score
 
@@ -66,7 +66,7 @@ def benchmark(
 
 def _learn(data: DataSet, out: Path, settings: dict[str, Any]) -> dict[str, Denoiser]:
     from ..datasets.benchmark import learn
-    from ..show import listener
+    from ..progress_bar import listener
 
     given = {"preset": "paper", **settings}
     first = {name: value for name, value in given.items() if name in TrainConfig.model_fields}
@@ -80,7 +80,7 @@ def _learn(data: DataSet, out: Path, settings: dict[str, Any]) -> dict[str, Deno
 
 
 def _write_scores(scores: dict[str, Scores], out: Path) -> None:
-    from ..core.files import write_atomically
+    from ..core.atomic_files import write_atomically
 
     text = json.dumps({name: each.as_dict() for name, each in scores.items()}, indent=1)
     write_atomically(out / SCORES, lambda temporary: temporary.write_text(text))

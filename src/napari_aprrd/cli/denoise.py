@@ -11,15 +11,15 @@ import typer
 
 from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
 from ..core.errors import UserError
-from ._common import Axes, Inputs, Output, PlaneChoice, command, fail, stopped
-from ._settings import with_settings
-from ._without_effect import refuse_without_effect
+from .common import Axes, Inputs, Output, PlaneChoice, command, fail, stopped
 from .learn import distill_student, train_teacher
+from .options import with_settings
+from .without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
-    from ..batch import Files, Result
-    from ..core.denoiser import Denoiser
-    from ..io import Picture
+    from ..core.model.denoiser import Denoiser
+    from ..files.batch import Files, Result
+    from ..files.picture import Picture
 
 # Of `denoise`, these are the training's; it has the rest to itself.
 _OFFERED = ("preset", "minutes", "seed", "start", "device")
@@ -61,10 +61,10 @@ def denoise(
 
     Stopped or killed in the middle, the same command goes on where it was.
     """
-    from ..batch import Files, denoise_files, write_summary
-    from ..cluster import connect
-    from ..core.denoiser import load
-    from ..io import find_files
+    from ..core.model.denoiser import load
+    from ..files.batch import Files, denoise_files, write_summary
+    from ..files.dask_workers import connect
+    from ..files.formats import find_files
 
     options = {"model": model, "each": each or None, "workers": workers or None}
     refuse_without_effect("denoise", {**settings, **options, "scheduler": scheduler or None})
@@ -106,7 +106,7 @@ def denoise(
 
 
 def _write_reports(files: Files, results: list[Result], model: Denoiser | None) -> None:
-    from ..trust import write_report
+    from ..report.trust import write_report
 
     for result in results:
         if result.status == "done":
@@ -140,7 +140,7 @@ class Learner:
 
     def model_for(self, path: Path) -> Denoiser:
         """Train and distil, or load what an earlier run has trained."""
-        from ..core.denoiser import load
+        from ..core.model.denoiser import load
 
         some = self.files
         if self.each:
@@ -155,7 +155,7 @@ class Learner:
         pictures = {p: some.read(p) for p in some.targets}
         model = _train_and_distill(pictures, dict(self.settings), kept)
         if stopped(model):
-            from ..core.checkpoint import beside
+            from ..core.training.checkpoint import beside
 
             half_trained = beside(kept[0] if model.is_teacher else kept[1])
             fail(
@@ -174,7 +174,7 @@ class Learner:
         failed : set of Path
             Inputs for which the same command will be started again.
         """
-        from ..core.checkpoint import beside
+        from ..core.training.checkpoint import beside
 
         needed = {model for path in failed for model in self.kept.get(path, ())}
         for model in {model for kept in self.kept.values() for model in kept}:
@@ -187,8 +187,8 @@ def _train_and_distill(
     pictures: dict[Path, Picture], settings: dict[str, Any], kept: tuple[Path, Path]
 ) -> Denoiser:
     """Train a teacher and distil it; each goes on where it was killed."""
-    from ..core.checkpoint import Checkpoint, beside
-    from ..core.denoiser import load
+    from ..core.model.denoiser import load
+    from ..core.training.checkpoint import Checkpoint, beside
 
     minutes = settings.pop("minutes", None)
     first, second = TrainConfig.of(**settings), DistillConfig.of(**settings)

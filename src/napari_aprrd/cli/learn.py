@@ -9,7 +9,7 @@ import typer
 
 from ..core.config import DistillConfig, TrainConfig
 from ..core.errors import UserError
-from ._common import (
+from .common import (
     Axes,
     Inputs,
     Output,
@@ -22,14 +22,14 @@ from ._common import (
     save,
     stopped,
 )
-from ._settings import with_settings
-from ._without_effect import refuse_without_effect
+from .options import with_settings
+from .without_effect import refuse_without_effect
 
 if TYPE_CHECKING:
-    from ..core.checkpoint import Checkpoint
-    from ..core.denoiser import Denoiser
-    from ..core.team import Team
-    from ..io import Picture
+    from ..core.model.denoiser import Denoiser
+    from ..core.training.checkpoint import Checkpoint
+    from ..core.training.processes import Team
+    from ..files.picture import Picture
 
 
 Resume = Annotated[
@@ -52,7 +52,7 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
-    from ..core.team import ALONE, FabricTeam
+    from ..core.training.processes import ALONE, FabricTeam
 
     options = {**settings, "devices": devices, "num_nodes": num_nodes}
     refuse_without_effect("train", options)
@@ -83,8 +83,8 @@ def distill(
     **settings: Any,
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
-    from ..core.denoiser import load
-    from ..core.fit import misfit
+    from ..core.model.denoiser import load
+    from ..core.trust.domain_shift import misfit
 
     refuse_without_effect("distill", settings)
     config = DistillConfig.of(**settings)
@@ -102,7 +102,7 @@ def import_published(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.pth")], out: Output
 ) -> None:
     """Turn a published PyTorch checkpoint into a model file, without running its code."""
-    from ..core.published import import_checkpoint
+    from ..core.model.published import import_checkpoint
 
     check_model_output(out, checkpoint)
     save(import_checkpoint(checkpoint), out)
@@ -115,9 +115,9 @@ def export_package(
     name: Annotated[str, typer.Option(help="Of the model.")] = "APR-RD denoising",
 ) -> None:
     """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
-    from ..bioimage_io import export
-    from ..core.denoiser import load
-    from ..core.files import check_not_input
+    from ..core.atomic_files import check_not_input
+    from ..core.model.denoiser import load
+    from ..files.bioimage_io import export
 
     check_not_input(out, [student])
     export(load(student), out, name)
@@ -141,7 +141,7 @@ def _keep(model: Denoiser, out: Path, checkpoint: Checkpoint) -> None:
 
 def _is_finished(out: Path) -> bool:
     """Whether there is a file that is not a half-trained model of an earlier interruption."""
-    from ..core.denoiser import load
+    from ..core.model.denoiser import load
 
     if not out.exists():
         return False
@@ -153,7 +153,7 @@ def _is_finished(out: Path) -> bool:
 
 def _checkpoint_of(out: Path, resume: bool) -> Checkpoint:
     """The checkpoint beside a model file; says what becomes of one that is there."""
-    from ..core.checkpoint import EVERY, Checkpoint, beside
+    from ..core.training.checkpoint import EVERY, Checkpoint, beside
 
     path = beside(out)
     if path.exists() and not resume:
@@ -174,10 +174,10 @@ def train_teacher(
     team: Team | None = None,
 ) -> Denoiser:
     """Train on all pictures, with a bar."""
-    from ..core.progress import run
-    from ..core.team import ALONE
-    from ..core.train import train
-    from ..show import listener
+    from ..core.jobs import run
+    from ..core.training.processes import ALONE
+    from ..core.training.train import train
+    from ..progress_bar import listener
 
     team = team or ALONE
     with listener(team.rank == 0) as listen:
@@ -191,9 +191,9 @@ def distill_student(
     checkpoint: Checkpoint,
 ) -> Denoiser:
     """Distil on all pictures, with a bar."""
-    from ..core.distill import distill
-    from ..core.progress import run
-    from ..show import listener
+    from ..core.jobs import run
+    from ..core.training.distill import distill
+    from ..progress_bar import listener
 
     with listener(True) as listen:
         return run(distill(teacher, as_planes(pictures), config, checkpoint), listen)

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from .progress import STOP, Job, Progress
+from .jobs import STOP, Job, Progress
 
 R = TypeVar("R")
 

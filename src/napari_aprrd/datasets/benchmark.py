@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ..api import denoise
 from ..axes import ArrayPlanes, JoinedPlanes
 from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
-from ..core.denoiser import Denoiser
-from ..core.distill import distill
 from ..core.errors import DataWarning
-from ..core.progress import run
-from ..core.train import train
+from ..core.jobs import run
+from ..core.model.denoiser import Denoiser
+from ..core.training.distill import distill
+from ..core.training.train import train
 from ..metrics import Scores, evaluate, mean_scores, to_uint8
-from ..show import Listen
+from ..progress_bar import Listen
 from .sample import DataSet, Denoise, Sample
 
 # As published: no correction of the intensities, and the teacher's outputs at shift 1.

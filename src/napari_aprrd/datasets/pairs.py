@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import UserError
-from ..io import READABLE, read_picture
+from ..files.formats import READABLE, read_picture
 from .sample import Denoise, Sample
 
 POLYU = "the page 'PolyU-Real-World-Noisy-Images-Dataset' (github.com/csjunxu)"

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.atomic_files import write_atomically
 from ..core.errors import UserError
-from ..core.files import write_atomically
 
 Denoise = Callable[[NDArray[Any]], NDArray[np.float32]]  # (Y, X, S) -> the same, same units
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.atomic_files import write_atomically
 from ..core.errors import UserError, cannot_read
-from ..core.files import write_atomically
-from ..io import read_picture
+from ..files.formats import read_picture
 from ..metrics import to_uint8
 from .sample import Denoise, Sample, find_files, write_mat
 

@@ -1,0 +1,1 @@
+"""All that needs napari: commands, threads, previews, preferences; the widgets."""

@@ -1,0 +1,205 @@
+"""The commands in napari's menus and palette."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+
+from ..core.config import DenoiseConfig
+from ..core.errors import UserError
+from ..layers import denoised_layer, layer_array, layer_planes
+from .preferences import model_folder
+from .session import session
+from .views import add_above, image_layers
+from .workers import Run
+
+if TYPE_CHECKING:
+    import napari
+    from napari.components import ViewerModel
+
+    from ..axes import ArrayPlanes
+    from ..core.jobs import Job, Progress
+    from ..core.model.denoiser import Denoiser
+
+
+PLUGIN = "napari-aprrd"
+
+
+def denoise_layer(viewer: napari.viewer.Viewer) -> None:
+    """Denoise the selected image layers with the session's best model that fits."""
+    _denoise_selected(viewer, lazily=False)
+
+
+def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
+    """Denoise the selected image layers plane by plane, as they are looked at."""
+    _denoise_selected(viewer, lazily=True)
+
+
+def check_result(viewer: napari.viewer.Viewer) -> None:
+    """Say whether the selected denoised layer can be trusted."""
+    open_widget(viewer, "Trust report").check()
+
+
+def open_widget(viewer: Any, name: str) -> Any:
+    """Open one of the plugin's widgets."""
+    return viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
+
+
+def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
+    try:
+        layers = image_layers(viewer.layers.selection)
+        if not layers:
+            raise UserError("Select the image layers to denoise in the layer list first.")
+        for layer in layers:
+            model = _choose_model(viewer, layer_planes(layer).channels)
+            if model is None:
+                return
+            if lazily or _is_too_large(layer_array(layer)):
+                _add_lazily(viewer, layer, model)
+            else:
+                Denoising(viewer, layer, model)
+    except UserError as error:
+        show_error(str(error))
+
+
+def _is_too_large(data: Any) -> bool:
+    """Whether the result of a lazy source would not fit into memory."""
+    import torch
+
+    from ..core.model.hardware import SHARE, free_bytes
+    from ..lazy import is_lazy
+
+    size = data.dtype.itemsize * math.prod(data.shape)
+    return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))
+
+
+def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
+    from ..core.model.provenance import of_output
+    from ..lazy import identify, lazy_denoise
+
+    planes, config = layer_planes(layer), DenoiseConfig()
+    lazy = lazy_denoise(planes.data, planes.axes, model, config)
+    record = of_output(model, planes, config, identify(planes.data))
+    render_in_the_background()
+    add_above(viewer, denoised_layer(layer, lazy, record), layer)
+    Comparison(layer.name, model, planes)
+
+
+def _compare(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
+    """Report a sentence if the planes are not like those that the model learnt from."""
+    from ..core.jobs import Progress
+    from ..core.trust.domain_shift import misfit
+
+    differing = misfit(model, planes)
+    if differing:
+        yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=differing)
+
+
+def _warn(report: Progress) -> None:
+    if report.note:
+        show_warning(report.note)
+
+
+def render_in_the_background() -> None:
+    """Let napari compute what is looked at in a thread, so that its window never stands still."""
+    from napari.settings import get_settings
+
+    experimental = get_settings().experimental
+    if not experimental.async_:
+        experimental.async_ = True
+        show_info(
+            "napari now renders in the background, so that it stays responsive "
+            "(Preferences > Experimental > Render Images Asynchronously)."
+        )
+
+
+class Comparison:
+    """Looks in the background whether a layer is like what a model learnt from."""
+
+    running: set[Comparison] = set()  # noqa: RUF012  keeps them alive until they end
+
+    def __init__(self, name: str, model: Denoiser, planes: ArrayPlanes) -> None:
+        self.running.add(self)
+        self._run = Run(
+            _compare(model, planes),
+            f"Compare {name}",
+            on_report=_warn,
+            on_result=lambda _: None,
+            on_end=lambda: self.running.discard(self),
+        )
+
+
+class Denoising:
+    """Denoises one layer in the background; the activity dock shows and cancels it."""
+
+    running: set[Denoising] = set()  # noqa: RUF012  keeps them alive until they end
+
+    def __init__(self, viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
+        self._viewer, self._layer = viewer, layer
+        planes = layer_planes(layer)
+        self._out = planes.new_output(planes.data.dtype.newbyteorder("="))
+        self.running.add(self)
+        self._run = Run(
+            _denoise(model, planes, self._out),
+            f"Denoise {layer.name}",
+            on_report=_warn,
+            on_result=self._on_result,
+            on_end=lambda: self.running.discard(self),
+        )
+
+    def _on_result(self, record: dict[str, Any] | None) -> None:
+        if record is not None:
+            out = denoised_layer(self._layer, self._out, record)
+            add_above(self._viewer, out, self._layer)
+
+
+def _denoise(model: Denoiser, planes: ArrayPlanes, out: Any) -> Job[dict[str, Any] | None]:
+    """Fill the output: how it was made, or None when stopped before."""
+    from ..core.model.denoise_planes import denoise
+    from ..core.model.provenance import of_output
+
+    config = DenoiseConfig()
+    yield from _compare(model, planes)
+    done = yield from denoise(
+        model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
+    )
+    return of_output(model, planes, config) if done else None
+
+
+def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
+    """The model to use; asks where there are several that fit, or none."""
+    names = session.fitting(channels)
+    if not names:
+        return _get_model(viewer, channels)
+    if len(names) == 1:
+        return session[names[0]]
+    from qtpy.QtWidgets import QInputDialog
+
+    text = "Several models fit. Use:"
+    name, ok = QInputDialog.getItem(None, "Denoise layer", text, names, len(names) - 1, False)
+    return session[name] if ok else None
+
+
+def _get_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
+    """Offer to train or to load a model."""
+    from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+    box = QMessageBox(QMessageBox.Icon.Question, "Denoise layer", "No model fits this layer yet.")
+    train = box.addButton("Train one", QMessageBox.ButtonRole.AcceptRole)
+    load = box.addButton("Load one…", QMessageBox.ButtonRole.ActionRole)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.exec()
+    if box.clickedButton() is train:
+        open_widget(viewer, "Train APR")
+    elif box.clickedButton() is load:
+        folder = str(model_folder())
+        path, _ = QFileDialog.getOpenFileName(None, "Load model", folder, "Models (*.aprrd)")
+        if path:
+            session.load(Path(path))
+            if not session.fitting(channels):
+                raise UserError(f"{Path(path).name} was trained on another number of channels.")
+            return _choose_model(viewer, channels)
+    return None

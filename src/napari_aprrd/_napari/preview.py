@@ -1,0 +1,81 @@
+"""The live preview: the plane on screen, denoised with the weights so far, as a layer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..layers import layer_planes
+from .views import add_above, current_plane, preview_layer, shown
+from .workers import Preview, View
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+
+SIDE = 512  # pixels of a view at most
+
+
+class LivePreview:
+    """Keeps one preview layer above the layer in training.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    layer : Image
+        The source.
+    """
+
+    def __init__(self, viewer: ViewerModel, layer: Any) -> None:
+        self._viewer, self._source = viewer, layer
+        self._layer: Any = None
+        self._dismissed = False
+        self._view: View | None = None
+        self._look()
+        viewer.dims.events.current_step.connect(self._look)
+
+    def view(self) -> View | None:
+        """What to preview now; called in the job's thread."""
+        return None if self._dismissed else self._view
+
+    def show(self, preview: Preview) -> None:
+        """Show a preview; a user who removed the layer has seen enough."""
+        if self._layer is not None and self._layer not in self._viewer.layers:
+            self._dismissed = True
+        if self._dismissed:
+            return
+        window = (preview.view.rows, preview.view.columns)
+        if self._layer is None:
+            name = f"{self._source.name} preview"
+            self._layer = preview_layer(self._source, window, preview.image, name)
+            add_above(self._viewer, self._layer, self._source)
+        else:
+            self._layer.data = shown(self._source, preview.image)
+
+    def close(self) -> None:
+        """Remove the layer and listen no more."""
+        self._dismissed = True
+        self._viewer.dims.events.current_step.disconnect(self._look)
+        if self._layer is not None and self._layer in self._viewer.layers:
+            self._viewer.layers.remove(self._layer)
+
+    def _look(self, event: object = None) -> None:
+        self._view = view_of(self._viewer, self._source)
+
+
+def view_of(viewer: ViewerModel, layer: Any) -> View:
+    """The middle of the layer's plane on screen.
+
+    Raises
+    ------
+    UserError
+        If it is no image layer, or holds no numbers.
+    """
+    planes = layer_planes(layer)
+    plane = current_plane(layer, viewer.dims.point, viewer.dims.units)
+    rows, columns = (_middle(n) for n in planes.sizes[plane])
+    return View(planes, plane, rows, columns)
+
+
+def _middle(length: int) -> slice:
+    start = max(length - SIDE, 0) // 2
+    return slice(start, min(start + SIDE, length))

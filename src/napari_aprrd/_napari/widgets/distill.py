@@ -1,0 +1,98 @@
+"""The widget "Distill (RD)"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from ...core.config import DistillConfig
+from ...core.errors import UserError
+from .. import commands
+from ..session import session
+from .job_widget import JobWidget
+
+if TYPE_CHECKING:
+    import napari
+
+    from ...core.data.planes import Planes
+    from ...core.jobs import Job
+    from ...core.model.denoiser import Denoiser
+
+
+class DistillWidget(JobWidget[DistillConfig]):
+    """Distil a teacher into a plain, fast student."""
+
+    config_type = DistillConfig
+    job = "distill"
+    start_text = "Distill (RD)"
+    start_tip = "Recharged Distillation of the chosen teacher on the chosen layers."
+    suffix = "student"
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        self.denoise = QPushButton("Next: Denoise layer")
+        self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
+        super().__init__(napari_viewer)
+        self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
+        self.models.chooser.currentTextChanged.connect(self._on_changed)
+
+    def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
+        """The next step."""
+        return [], [self.denoise]
+
+    def teacher(self) -> Denoiser:
+        """The chosen teacher.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        if not self.models.name:
+            raise UserError("Train a teacher first (Train APR), or load one.")
+        return session[self.models.name]
+
+    def make_job(self, config: DistillConfig, path: Path) -> Job[Denoiser]:
+        """Distillation on what is chosen; of the chosen teacher, or the one that was begun with."""
+        from ...core.model.denoiser import load
+        from ...core.training.checkpoint import Checkpoint
+        from ...core.training.distill import distill
+        from ..unfinished import teacher_of
+
+        resumed = path.exists()
+        teacher = load(teacher_of(path)) if resumed else self.teacher()
+        planes = self.picker.planes()
+        if not resumed:
+            teacher.save(teacher_of(path))
+        return _compared(teacher, planes, distill(teacher, planes, config, Checkpoint(path)))
+
+    def automatic(self, config: DistillConfig) -> dict[str, Any]:
+        """What suits the chosen teacher."""
+        from ...core.training.auto_settings import settle_distillation
+
+        settled, _ = settle_distillation(config, self.teacher().shifts)
+        return settled.model_dump(include={"shifts", "recharge", "loss"})
+
+    def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:
+        """A few steps on noise."""
+        teacher = self.teacher()
+
+        def measure() -> tuple[str, float]:
+            from ...core.training.estimate import describe_device, distill_seconds
+
+            return describe_device(config.device), distill_seconds(teacher, config)
+
+        return measure
+
+
+def _compared(teacher: Denoiser, planes: Planes, job: Job[Denoiser]) -> Job[Denoiser]:
+    """Run the job; first say, in its thread, if the planes differ from the teacher's."""
+    from ...core.jobs import Progress
+    from ...core.trust.domain_shift import misfit
+
+    differing = misfit(teacher, planes)
+    if differing:
+        yield Progress("Compare", 0, 1, 0.0, note=differing)
+    return (yield from job)

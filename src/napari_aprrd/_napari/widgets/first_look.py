@@ -1,0 +1,90 @@
+"""A first look: a part of the image beside what the starting weights make of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtGui import QImage, QPixmap
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from ...core.errors import UserError
+from ..preview import view_of
+from ..views import drawn
+from ..workers import Failure, View
+from .latest import Latest
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ...core.data.planes import Image
+
+
+SIDE, GAP = 150, 4  # pixels of each of the two pictures, and between them
+
+
+class FirstLook(QWidget):
+    """Shows a layer's plane on screen before and after, seconds after it was chosen."""
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layer: Any = None
+        self._latest = Latest(self._on_done, self)
+        self.picture = QLabel()
+        self.text = QLabel(
+            "Left: as it is. Right: a first look, by a network that has never seen your images. "
+            "Training is what makes a result to trust."
+        )
+        self.text.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.picture)
+        layout.addWidget(self.text)
+        self._show(None)
+
+    def of(self, layer: Any) -> None:
+        """Look at a layer, once; None: at nothing."""
+        if layer is self._layer:  # whatever else has changed: a run adds layers, too
+            return
+        self._layer = layer
+        self._show(None)
+        self._latest.drop()
+        if layer is None:
+            return
+        try:
+            view = view_of(self._viewer, layer)
+        except UserError:
+            return  # the form says so
+        self._latest.do(lambda: _before_and_after(layer, view))
+
+    def _on_done(self, result: Any) -> None:
+        self._show(None if isinstance(result, Failure) else result)
+
+    def _show(self, picture: NDArray[np.uint8] | None) -> None:
+        if picture is not None:
+            height, width, _ = picture.shape
+            image = QImage(picture.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888)
+            self.picture.setPixmap(QPixmap.fromImage(image))
+        self.picture.setVisible(picture is not None)
+        self.text.setVisible(picture is not None)
+
+
+def _before_and_after(layer: Any, view: View) -> NDArray[np.uint8]:
+    """The liveliest part of the view, before and after, side by side: (h, w, 3)."""
+    from ...core.model.pretrained import first_look
+
+    noisy = view.read()
+    clean = first_look(noisy)
+    part = _liveliest(clean)
+    before, after = (drawn(layer, image[:, *part]) for image in (noisy, clean))
+    gap = np.zeros((len(before), GAP, 3), np.uint8)
+    return np.concatenate((before, gap, after), axis=1)
+
+
+def _liveliest(image: Image) -> tuple[slice, slice]:
+    """The part with the most structure."""
+    tops, lefts = (range(0, max(n - SIDE, 0) + 1, SIDE // 3) for n in image.shape[1:])
+    parts = [(slice(i, i + SIDE), slice(j, j + SIDE)) for i in tops for j in lefts]
+    return max(parts, key=lambda part: float(np.nanstd(image[:, *part])))

@@ -1,0 +1,164 @@
+"""What "Train APR" and "Distill (RD)" have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+
+from ...core.config import DistillConfig
+from ...core.errors import UserError
+from ..preferences import default_preset
+from ..preview import LivePreview
+from ..session import session
+from .estimate import Estimate
+from .layer_picker import LayerPicker
+from .model_list import ModelList
+from .quality_picker import QualityPicker
+from .resume_offer import ResumeOffer
+from .run_panel import RunPanel
+from .settings_form import C, SettingsForm
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ...core.jobs import Job
+    from ...core.model.denoiser import Denoiser
+
+
+class JobWidget(QWidget, Generic[C]):
+    """Layers, settings, an estimate, buttons that start and resume; the run; the models."""
+
+    config_type: type[C]
+    job: str  # "train" or "distill"
+    start_text: str
+    start_tip: str
+    suffix: str  # of the names of models
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.picker = LayerPicker(viewer)
+        self.quality = QualityPicker()
+        self.form: SettingsForm[C] = SettingsForm(self.config_type, self._on_changed)
+        self.estimate = Estimate()
+        self.start = QPushButton(self.start_text)
+        self.start.setToolTip(self.start_tip)
+        self.offer = ResumeOffer(self.job)
+        self.panel = RunPanel()
+        self.models = ModelList(teachers_only=self.config_type is DistillConfig)
+        self._arrange()
+        self.quality.changed.connect(self._on_quality)
+        self.picker.changed.connect(self._on_changed)
+        self.picker.changed.connect(self._look_for_interrupted)
+        self.start.clicked.connect(self._on_start)
+        self.offer.accepted.connect(self._on_resume)
+        self.panel.idle.connect(self._on_idle)
+        self.panel.closed.connect(self._look_for_interrupted)
+        self.form.show_preset(default_preset())
+        self._on_changed()
+        self._look_for_interrupted()
+
+    def make_job(self, config: C, path: Path) -> Job[Denoiser]:
+        """The job to run; it goes on from a checkpoint that is there.
+
+        Raises
+        ------
+        UserError
+            If nothing to work on is chosen.
+        """
+        raise NotImplementedError
+
+    def reset_choices(self, event: object = None) -> None:
+        """Follow the viewer's list of layers."""
+        self.picker.reset_choices()
+        self._on_changed()
+        self._look_for_interrupted()
+
+    def config(self) -> C:
+        """The settings that the form shows."""
+        return self.form.config(self.quality.minutes)
+
+    def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
+        """What to put below the layers and at the bottom."""
+        return [], []
+
+    def _arrange(self) -> None:
+        top: list[QWidget]
+        bottom: list[QWidget]
+        top, bottom = self.extra_widgets()
+        models = QLabel("Teachers" if self.models.teachers_only else "Models of this session")
+        layout = QVBoxLayout(self)
+        for widget in (
+            self.picker, *top, self.quality.native, self.form.folded(), self.estimate,
+            self.start, self.offer, self.panel, models, self.models, *bottom,
+        ):  # fmt: skip
+            layout.addWidget(widget)
+        layout.addStretch()
+
+    def _on_quality(self, *_: object) -> None:
+        if self.quality.preset is not None:
+            self.form.show_preset(self.quality.preset)
+        self.form.use_budget(self.quality.minutes is not None)
+        self._on_changed()
+
+    def _on_changed(self, *_: object) -> None:
+        """Estimate the time again, and say which values automatic settings have."""
+        self.form.forget_automatic()
+        with suppress(UserError):  # settings that do not go together are named at the start
+            self.form.show_automatic(self.automatic(self.config()))
+        if self.panel.run is None:
+            self.estimate.of(lambda: self.trial(self.config()))
+
+    def automatic(self, config: C) -> dict[str, Any]:
+        """Values that automatic settings have, as far as they are known before the start."""
+        return {}
+
+    def trial(self, config: C) -> Any:
+        """A function that estimates the seconds of the job, for another thread."""
+        raise NotImplementedError
+
+    def _look_for_interrupted(self, *_: object) -> None:
+        if self.panel.run is None:
+            self.offer.look_for(lambda: self.picker.planes())
+
+    def _on_start(self) -> None:
+        from ..unfinished import new_path
+
+        self._run(lambda: (self.config(), new_path(self.job)))
+
+    def _on_resume(self) -> None:
+        path, about = self.offer.found
+        given = about.identity["config"]
+        self._run(lambda: (self.config_type.of(**given, device=self.config().device), path))
+
+    def _run(self, what: Callable[[], tuple[C, Path]]) -> None:
+        try:
+            config, path = what()
+            job = self.make_job(config, path)
+            layer = self.picker.chosen()[0]
+            preview = LivePreview(self.viewer, layer)
+        except UserError as error:
+            show_error(str(error))
+            return
+        name = f"{layer.name} {self.suffix}"
+        self.panel.start(job, name, lambda model: self._on_model(name, model, path), preview)
+
+    def _on_model(self, name: str, model: Denoiser, path: Path) -> None:
+        from ..unfinished import ended
+
+        if not model.record[self.job]["stopped"]:
+            ended(path)
+        name = session.add(name, model)
+        self.models.choose(name)
+        show_info(f"Model {name!r} is ready.")
+
+    def _on_idle(self, idle: bool) -> None:
+        self.start.setEnabled(idle)
+        if not idle:
+            self.estimate.say("")
+            self.offer.withdraw()

@@ -1,0 +1,97 @@
+"""The widget "Train APR"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QPushButton, QWidget
+
+from ...core.config import TrainConfig
+from .. import commands
+from .first_look import FirstLook
+from .job_widget import JobWidget
+from .noise_panel import NoisePanel
+
+if TYPE_CHECKING:
+    import napari
+
+    from ...core.jobs import Job
+    from ...core.model.denoiser import Denoiser
+
+
+class TrainWidget(JobWidget[TrainConfig]):
+    """Train a blind-spot network on open layers."""
+
+    config_type = TrainConfig
+    job = "train"
+    start_text = "Train APR"
+    start_tip = "Learn from the chosen layers; no clean data is needed."
+    suffix = "teacher"
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        self.next = QPushButton("Next: Distill (RD)")
+        self.next.setToolTip("Turn the teacher into a student that is faster and often better.")
+        self.denoise = QPushButton("Denoise layer")
+        self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
+        super().__init__(napari_viewer)
+        self.picker.changed.connect(self.noise.clear)
+        self.picker.changed.connect(self._look)
+        self.noise.changed.connect(self._on_changed)
+        for part in (self.look, self.noise):  # make room for the run
+            self.panel.idle.connect(part.setVisible)
+        self.next.clicked.connect(lambda: commands.open_widget(self.viewer, "Distill (RD)"))
+        self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
+        self.models.chooser.currentTextChanged.connect(self._on_model_chosen)
+        self._on_model_chosen(self.models.name)
+        self._look()
+
+    def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
+        """A first look, the noise report and the next steps."""
+        self.look = FirstLook(self.viewer)
+        self.noise = NoisePanel(lambda: self.picker.planes())
+        return [self.look, self.noise], [self.next, self.denoise]
+
+    def reset_choices(self, event: object = None) -> None:
+        """Follow the viewer's list of layers."""
+        super().reset_choices(event)
+        self._look()
+
+    def make_job(self, config: TrainConfig, path: Path) -> Job[Denoiser]:
+        """Training on what is chosen."""
+        from ...core.training.checkpoint import Checkpoint
+        from ...core.training.train import train
+
+        return train(self.picker.planes(), config, checkpoint=Checkpoint(path))
+
+    def automatic(self, config: TrainConfig) -> dict[str, Any]:
+        """What the noise report chooses, once there is one."""
+        if self.noise.report is None:
+            return {}
+        from ...core.model.pretrained import fits
+        from ...core.training.auto_settings import settle_training
+
+        settled, _ = settle_training(config, self.noise.report, pretrained=fits(config))
+        return settled.model_dump(include={"shift", "replace", "loss", "learning_rate"})
+
+    def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
+        """A few steps on noise."""
+        planes = self.picker.planes() if self.picker.layers.value else None
+        channels, colours = (planes.channels, planes.colours) if planes else (1, False)
+
+        def measure() -> tuple[str, float]:
+            from ...core.training.estimate import describe_device, train_seconds
+
+            seconds = train_seconds(config, channels, colours=colours)
+            return describe_device(config.device), seconds
+
+        return measure
+
+    def _look(self, *_: object) -> None:
+        layers = self.picker.layers.value
+        self.look.of(layers[0] if layers else None)
+
+    def _on_model_chosen(self, name: Any) -> None:
+        self.next.setEnabled(bool(name))
+        self.denoise.setEnabled(bool(name))

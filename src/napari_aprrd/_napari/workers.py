@@ -1,0 +1,240 @@
+"""The one place where work of the engine becomes a thread of napari."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
+from napari.utils import cancelable_progress
+from napari.utils.notifications import show_error
+
+from ..core.config import DenoiseConfig
+from ..core.data.planes import Image, Planes
+from ..core.data.scaling import Calibration
+from ..core.errors import UserError
+from ..core.jobs import STOP, Job, Progress
+from ..core.model.denoiser import Denoiser
+
+logger = logging.getLogger(__name__)
+PREVIEW_EVERY = 3.0  # seconds
+PREVIEW_SHARE = 0.1  # of the time at most
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a job raised. A worker would swallow a RuntimeError and raise others anew in Qt."""
+
+    error: Exception
+
+
+@dataclass(frozen=True)
+class View:
+    """A window of a plane to preview."""
+
+    planes: Planes
+    plane: int
+    rows: slice
+    columns: slice
+
+    def read(self) -> Image:
+        """(C, h, w), float32."""
+        return self.planes.read(self.plane, self.rows, self.columns)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A view, denoised with the weights so far: (C, h, w), float32."""
+
+    view: View
+    image: Image
+
+
+def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[Any, Any, Any]:
+    """Pass a job on; every few seconds add a `Preview` of what `view` returns."""
+    answer, due = None, time.perf_counter() + 1.0
+    try:
+        while True:
+            try:
+                progress = job.send(answer)
+            except StopIteration as end:
+                return end.value
+            answer = yield progress
+            begun = time.perf_counter()
+            wanted = view() if begun >= due and answer is None else None
+            if wanted is None or progress.snapshot is None:
+                continue
+            denoiser = progress.snapshot()
+            answer = yield Preview(wanted, _look(denoiser, wanted.read()))
+            spent = time.perf_counter() - begun
+            due = time.perf_counter() + max(PREVIEW_EVERY, spent / PREVIEW_SHARE)
+    finally:
+        job.close()
+
+
+def _look(denoiser: Denoiser, noisy: Image) -> Image:
+    """Denoise in one pass, with the brightness of the noisy image however early it is."""
+    denoiser.calibration = None
+    image = denoiser.predict(noisy, DenoiseConfig(shifts=(2,)))
+    flat = (noisy.reshape(len(noisy), -1), image.reshape(len(image), -1))
+    return Calibration.measure(*flat).apply(image)
+
+
+class Run:
+    """A job in a background thread, shown in napari's activity dock, which can cancel it.
+
+    All callbacks are called in the thread that made it.
+
+    Parameters
+    ----------
+    job : generator
+        Yields `Progress` (and `Preview`).
+    title : str
+        For the activity dock.
+    on_report : callable
+        Gets what the job yields.
+    on_result : callable
+        Gets what it returns, also when it was stopped and kept; not after a cancel.
+    on_end : callable
+        Called when there is nothing more to show, whatever happened.
+    on_closed : callable, optional
+        Called last, when the job has let go of everything.
+    """
+
+    def __init__(
+        self,
+        job: Generator[Any, Any, Any],
+        title: str,
+        *,
+        on_report: Callable[[Any], None],
+        on_result: Callable[[Any], None],
+        on_end: Callable[[], None],
+        on_closed: Callable[[], None] | None = None,
+    ) -> None:
+        self._job, self._on_closed = job, on_closed
+        self._listening = True
+        self._callbacks = (on_report, on_result, on_end)
+        self._activity: Any = cancelable_progress(total=0, desc=title)
+        self.paused = False
+        self._worker: GeneratorWorker[Any, Any, Any] = create_worker(
+            _with_errors_returned, job, _start_thread=False
+        )
+        self._worker.yielded.connect(self._on_yielded)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.finished.connect(self._on_finished)
+        self._worker.paused.connect(self._on_paused)
+        self._worker.start()
+
+    def pause(self) -> None:
+        """Stand still after the present step."""
+        self.paused = True
+        self._worker.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.paused = False
+        self._worker.resume()
+
+    def stop(self) -> None:
+        """Stop after the present step and keep what is there."""
+        self._worker.send(STOP)
+        self.resume()
+
+    def cancel(self) -> None:
+        """Forget the job; `on_end` is called at once."""
+        if self._listening:
+            self._leave()
+            self._callbacks[2]()
+
+    def abandon(self, *_: object) -> None:
+        """Forget the job and call nobody any more: they are gone."""
+        self._on_closed = None
+        self._leave()
+
+    def _leave(self) -> None:
+        self._listening = False
+        self._activity.close()
+        self._worker.quit()
+
+    def _on_paused(self) -> None:
+        if not self.paused:  # resumed before the pause had come
+            self._worker.resume()
+
+    def _on_yielded(self, report: Progress | Preview) -> None:
+        if not self._listening:
+            return
+        self._callbacks[0](report)
+        if isinstance(report, Progress):
+            self._activity.total = report.total
+            self._activity.update(report.step - self._activity.n)
+        if self._activity.is_canceled:
+            self.cancel()
+
+    def _on_returned(self, result: Any) -> None:
+        if not self._listening:
+            return
+        if isinstance(result, Failure):
+            show_error(str(result.error) or type(result.error).__name__)
+        else:
+            self._callbacks[1](result)
+
+    def _on_finished(self) -> None:
+        self._job.close()  # a quit worker leaves it suspended, with the model in memory
+        if self._listening:
+            self._listening = False
+            self._activity.close()
+            self._callbacks[2]()
+        if self._on_closed is not None:
+            self._on_closed()
+
+
+class Task:
+    """A function in a background thread.
+
+    Parameters
+    ----------
+    function : callable
+    on_done : callable
+        Gets its result or the `Failure`, in the thread that made the task.
+    owner : QObject
+        Once it is gone, nobody is called any more.
+    """
+
+    def __init__(
+        self, function: Callable[[], Any], on_done: Callable[[Any], None], owner: Any
+    ) -> None:
+        self._on_done: Callable[[Any], None] | None = on_done
+        worker: FunctionWorker[Any] = create_worker(_caught, function, _start_thread=False)
+        worker.returned.connect(self._on_returned)
+        owner.destroyed.connect(self._forget)
+        self._worker = worker
+        worker.start()
+
+    def _on_returned(self, result: Any) -> None:
+        if self._on_done is not None:
+            self._on_done(result)
+
+    def _forget(self, *_: object) -> None:
+        self._on_done = None
+
+
+def _caught(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except Exception as error:
+        if not isinstance(error, UserError):
+            logger.exception("A task failed")
+        return Failure(error)
+
+
+def _with_errors_returned(job: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    try:
+        return (yield from job)
+    except UserError as error:
+        return Failure(error)
+    except Exception as error:
+        logger.exception("A job failed")
+        return Failure(error)

@@ -1,0 +1,129 @@
+"""What the commands share: how they speak, their common arguments, reading their inputs."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from ..core.errors import UserError
+
+if TYPE_CHECKING:
+    from ..core.model.denoiser import Denoiser
+    from ..files.picture import Picture
+
+
+# torch takes seconds to import: commands import what they need, so that --help is quick.
+
+app = typer.Typer(
+    name="napari-aprrd",
+    help="Remove noise from images when nobody has a clean reference (APR-RD).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="TIFF, PNG, JPEG, NPY or Zarr; folders; globs."),
+]
+Output = Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="File to write.")]
+Axes = Annotated[
+    str | None,
+    typer.Option(help="One letter of ITZCYXS per dimension, where the file does not say."),
+]
+PlaneChoice = Annotated[
+    str | None,
+    typer.Option("--planes", help="Only these planes along the first axis: '0' or '0:10'."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a command whose errors are one sentence on stderr and exit code 2."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def speaking(*args: Any, **kwargs: Any) -> None:
+            try:
+                function(*args, **kwargs)
+            except UserError as error:
+                fail(str(error), 2)
+            except KeyboardInterrupt:
+                fail("Interrupted; nothing was written.", 130)
+            except Exception as error:
+                if os.environ.get("NAPARI_APRRD_DEBUG"):
+                    raise
+                hint = "Set NAPARI_APRRD_DEBUG=1 to see where, and report it."
+                fail(f"Failed: {type(error).__name__}: {error} {hint}", 1)
+
+        return app.command(name)(speaking)
+
+    return register
+
+
+def stopped(model: Denoiser) -> bool:
+    """True when training or distilling was interrupted."""
+    return any(model.record.get(stage, {}).get("stopped") for stage in ("train", "distill"))
+
+
+def save(model: Denoiser, out: Path) -> None:
+    """Write a model file and say so."""
+    model.save(out)
+    typer.echo(f"Wrote {out}")
+
+
+def check_model_output(out: Path, *inputs: Path) -> None:
+    """Make sure, before hours of work, that a model file can be written without any loss.
+
+    Raises
+    ------
+    UserError
+        If the name is not that of a model file, or the file is an input or cannot be written.
+    """
+    from ..core.atomic_files import check_not_input, check_writable
+
+    if out.suffix.lower() != ".aprrd":
+        raise UserError(f"Cannot write {out}: the name of a model file ends in .aprrd.")
+    check_not_input(out, inputs)
+    check_writable(out)
+
+
+def as_planes(pictures: dict[Path, Picture]) -> Any:
+    """The planes of all pictures."""
+    from ..axes import ArrayPlanes, JoinedPlanes
+
+    return JoinedPlanes([ArrayPlanes(p.data, p.axes) for p in pictures.values()])
+
+
+def read_all(inputs: list[str], axes: str | None, planes: str | None) -> dict[Path, Picture]:
+    """Open the files and choose their planes."""
+    from ..files.formats import find_files, read_picture
+    from ..files.picture import select_planes
+
+    pictures = {path: read_picture(path, axes) for path in find_files(inputs)}
+    if planes is not None:
+        pictures = {path: select_planes(p, planes) for path, p in pictures.items()}
+    return pictures
+
+
+def lines(facts: dict[str, Any], indent: str = "") -> list[str]:
+    """Facts for people to read."""
+    said = []
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            said += [f"{indent}{name}:", *lines(value, indent + "  ")]
+        elif value is not None:
+            said.append(f"{indent}{name}: {value}")
+    return said
+
+
+def fail(sentence: str, code: int) -> NoReturn:
+    """Say what is wrong and exit."""
+    typer.echo(sentence, err=True)
+    sys.exit(code)

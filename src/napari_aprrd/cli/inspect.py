@@ -1,0 +1,109 @@
+"""Looking at noise, results and models: inspect, evaluate, info; and the demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .common import AsJson, Axes, Inputs, PlaneChoice, as_planes, command, lines, read_all
+from .without_effect import refuse_without_effect
+
+
+@command("demo")
+def demo(
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the images; without: napari-aprrd-demo, numbered from the second on."
+        ),
+    ] = None,
+) -> None:
+    """Make a noisy stack, train, distil, denoise, and compare with the known truth."""
+    from .demo import run_demo
+
+    run_demo(out)
+
+
+@command("inspect")
+def inspect(
+    inputs: Inputs, axes: Axes = None, planes: PlaneChoice = None, as_json: AsJson = False
+) -> None:
+    """Say what the noise looks like, and what that means for the settings."""
+    from ..core.noise.report import inspect as inspect_noise
+
+    report = inspect_noise(as_planes(read_all(inputs, axes, planes)))
+    if as_json:
+        typer.echo(json.dumps(report.model_dump(mode="json")))
+        return
+    for sentence in report.advice:
+        typer.echo(sentence)
+    for line in lines(report.model_dump(mode="json", exclude={"advice"})):
+        typer.echo(line)
+
+
+@command("evaluate")
+def evaluate(
+    denoised: Annotated[Path, typer.Argument(help="Image to judge.")],
+    reference: Annotated[Path, typer.Argument(help="Clean image of the same size.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print PSNR, scale-invariant PSNR and SSIM against a reference."""
+    from ..files.formats import read_picture
+    from ..metrics import evaluate as score
+
+    image, truth = read_picture(denoised), read_picture(reference)
+    scores = score(image.data, truth.data, rgb=truth.axes.endswith("S"))
+    if as_json:
+        typer.echo(json.dumps(scores.as_dict()))
+        return
+    typer.echo(f"PSNR                  {scores.psnr:.2f} dB")
+    typer.echo(f"PSNR after affine fit {scores.psnr_fitted:.2f} dB")
+    typer.echo(f"SSIM                  {scores.ssim:.4f}")
+    typer.echo(f"Data range            {scores.data_range:g}")
+
+
+@command("info")
+def info(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model or a denoised image.")],
+    as_json: AsJson = False,
+    as_methods: Annotated[
+        bool, typer.Option("--methods", help="Print a paragraph for a paper's methods section.")
+    ] = False,
+) -> None:
+    """Say how a model or a denoised image was made."""
+    from ..core.model.methods_text import methods
+
+    refuse_without_effect("info", {"json": as_json or None, "methods": as_methods or None})
+    facts = _facts_of_model(file) if file.suffix == ".aprrd" else _facts_of_image(file)
+    if as_methods:
+        typer.echo(methods(facts))
+    elif as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        for line in lines(facts):
+            typer.echo(line)
+
+
+def _facts_of_model(path: Path) -> dict[str, Any]:
+    from ..core.model.architecture import Architecture
+    from ..core.model.denoiser import load
+
+    denoiser = load(path)
+    assert isinstance(denoiser.architecture, Architecture)  # a file holds no other
+    return {
+        "model": denoiser.fingerprint(),
+        **denoiser.architecture.model_dump(),
+        "parameters": sum(p.numel() for p in denoiser.network.parameters()),
+        "normalisation": vars(denoiser.normalisation),
+        "calibration": denoiser.calibration.summary() if denoiser.calibration else None,
+        **denoiser.record,
+    }
+
+
+def _facts_of_image(path: Path) -> dict[str, Any]:
+    from ..api import record_of
+
+    return record_of(path)

@@ -1,0 +1,1 @@
+"""Images as planes, crops to learn from, and the scaling of intensities."""

@@ -1,0 +1,280 @@
+"""Crops to learn from: drawn at random, some pixels held out, read ahead from slow sources."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .planes import Image, Place, Places, Planes, fill_invalid
+from .scaling import Normalisation
+
+SIDE = 512  # pixels: of the windows that are kept
+WINDOWS = 16  # kept at most
+FIRST = 4  # read before the first crop
+REUSE = 32  # crops until the next window takes the place of the oldest
+MOST_FAILURES = 10  # windows in a row that cannot be read
+
+_COUNTS = ("_failures", "_drawn", "_oldest", "waited")  # of a pool
+
+
+class Window(NamedTuple):
+    """A part of a plane, in memory."""
+
+    place: Place
+    values: Image  # (C, h, w)
+
+
+class Direct:
+    """Crops straight from a source in memory."""
+
+    waited = 0.0
+
+    def __init__(self, planes: Planes) -> None:
+        self._planes, self._places = planes, Places(planes.sizes)
+
+    def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
+        """A crop at a random place."""
+        place = self._places.draw(rng, side)
+        return place, self._planes.read(*place)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing is kept from one crop to the next."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+
+
+class Pool:
+    """Crops of a few windows, of which one after the other is replaced while training goes on.
+
+    The windows depend on the seed alone, not on how long reading takes.
+
+    Parameters
+    ----------
+    planes : Planes
+        A source that is slow to read.
+    least : int
+        Side of the largest crop, in pixels.
+    seed : int
+
+    Attributes
+    ----------
+    waited : float
+        Seconds in which training waited for the source.
+    """
+
+    def __init__(self, planes: Planes, least: int, seed: int) -> None:
+        self.waited = 0.0
+        self._planes, self._places = planes, Places(planes.sizes)
+        self._side = max(SIDE, least)
+        self._rng = np.random.default_rng((seed, 1))
+        self._reader = ThreadPoolExecutor(1, "napari-aprrd reading")
+        weakref.finalize(self, self._reader.shutdown, wait=False)
+        self._failures = self._drawn = self._oldest = 0
+        self._windows: list[Window] = []
+        self._read_ahead()
+
+    def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
+        """A crop of one of the windows."""
+        while len(self._windows) < FIRST or self._drawn >= REUSE:
+            self._take_next()
+        self._drawn += 1
+        (plane, *corner), values = self._windows[int(rng.integers(len(self._windows)))]
+        height, width = values.shape[1:]
+        top = int(rng.integers(max(height - side, 0) + 1))
+        left = int(rng.integers(max(width - side, 0) + 1))
+        rows, columns = slice(top, min(top + side, height)), slice(left, min(left + side, width))
+        place = (plane, _moved(rows, corner[0]), _moved(columns, corner[1]))
+        return place, values[:, rows, columns]
+
+    def state(self) -> dict[str, Any]:
+        """Which windows there are and which comes next, as JSON types; not their pixels."""
+        return {
+            "windows": [_corners(window.place) for window in self._windows],
+            "coming": _corners(self._coming),
+            "random": self._rng.bit_generator.state,
+            **{name: getattr(self, name) for name in _COUNTS},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state; its windows are read again.
+
+        Raises
+        ------
+        UserError
+            If one of them cannot be read any more.
+        """
+        self._rng.bit_generator.state = state["random"]
+        self._windows = [_read(self._planes, _place(corners)) for corners in state["windows"]]
+        self._read_ahead(_place(state["coming"]))
+        for name in _COUNTS:
+            setattr(self, name, state[name])
+
+    def _read_ahead(self, place: Place | None = None) -> None:
+        self._coming = place or self._places.draw(self._rng, self._side)
+        # A function, not a method: the thread must not keep the pool alive.
+        self._next = self._reader.submit(_read, self._planes, self._coming)
+
+    def _take_next(self) -> None:
+        begun = time.perf_counter()
+        try:
+            window = self._next.result()
+        except UserError:  # other parts of the source can be learnt from
+            self._failures += 1
+            if self._failures >= MOST_FAILURES:
+                raise
+        else:
+            self._failures = self._drawn = 0
+            if len(self._windows) < WINDOWS:
+                self._windows.append(window)
+            else:
+                self._windows[self._oldest] = window
+                self._oldest = (self._oldest + 1) % WINDOWS
+        self.waited += time.perf_counter() - begun
+        self._read_ahead()
+
+
+def _read(planes: Planes, place: Place) -> Window:
+    return Window(place, planes.read(*place))
+
+
+def _moved(span: slice, to: slice) -> slice:
+    return slice(span.start + to.start, span.stop + to.start)
+
+
+def _corners(place: Place) -> list[int]:
+    plane, rows, columns = place
+    return [plane, rows.start, rows.stop, columns.start, columns.stop]
+
+
+def _place(corners: list[int]) -> Place:
+    plane, top, bottom, left, right = corners
+    return plane, slice(top, bottom), slice(left, right)
+
+
+class CropSampler:
+    """Random square crops in random orientation, normalised.
+
+    Parameters
+    ----------
+    planes : Planes
+        The source.
+    normalisation : Normalisation
+    batch, patch : int
+        Crops in a batch; their side in pixels.
+    seed : int
+        Of the crops' places and orientations.
+    hold_out : float
+        Share of the pixels that is held out, the same pixels whatever the seed.
+    """
+
+    def __init__(
+        self,
+        planes: Planes,
+        normalisation: Normalisation,
+        *,
+        batch: int,
+        patch: int,
+        seed: int,
+        hold_out: float = 0.0,
+    ) -> None:
+        check_sizes(planes, patch)
+        self._source = Direct(planes) if planes.in_memory else Pool(planes, patch, seed)
+        self._normalisation = normalisation
+        self._batch, self._patch, self._hold_out = batch, patch, hold_out
+        self._rng = np.random.default_rng(seed)
+
+    @property
+    def waited(self) -> float:
+        """Seconds in which training waited for the source."""
+        return self._source.waited
+
+    def draw(self) -> Crops:
+        """Return the next batch."""
+        crops = [self._crop() for _ in range(self._batch)]
+        return Crops(*(torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)))
+
+    def state(self) -> dict[str, Any]:
+        """Where chance stands, as JSON types: the same state gives the same crops."""
+        return {"random": self._rng.bit_generator.state, "source": self._source.state()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a state.
+
+        Raises
+        ------
+        UserError
+            If the source fails.
+        """
+        self._source.restore(state["source"])
+        self._rng.bit_generator.state = state["random"]
+
+    def _crop(self) -> list[NDArray[Any]]:
+        place, crop = self._source.draw(self._rng, self._patch)
+        valid = np.isfinite(crop)
+        held_out = held_out_pixels(*place, share=self._hold_out)[None]
+        crop = self._normalisation.apply(fill_invalid(crop))
+        turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8-fold augmentation
+        turned = (np.rot90(part, turns, axes=(1, 2)) for part in (crop, valid, held_out))
+        return [part[:, ::-1] if flip else part for part in turned]
+
+
+HELD_OUT_BLOCK = np.uint64(16)  # pixels: wider than the noise is correlated
+
+
+def check_sizes(planes: Planes, patch: int) -> None:
+    """Refuse planes that are smaller than a crop.
+
+    Raises
+    ------
+    UserError
+    """
+    for height, width in planes.sizes:
+        if min(height, width) < patch:
+            raise UserError(
+                f"Training needs images of at least {patch} x {patch} pixels, got "
+                f"{height} x {width}; use a smaller patch (setting 'patch') or larger images."
+            )
+
+
+class Crops(NamedTuple):
+    """A batch of crops."""
+
+    values: Tensor  # (B, C, patch, patch), float32, normalised
+    valid: Tensor  # (B, C, patch, patch), bool: finite in the source
+    held_out: Tensor  # (B, 1, patch, patch), bool: never to learn from
+
+    def to(self, network: nn.Module) -> Crops:
+        """Move to the device of a network."""
+        device = next(network.parameters()).device
+        values, *masks = (part.to(device, non_blocking=True) for part in self)
+        return Crops(values.contiguous(memory_format=torch.channels_last), *masks)
+
+
+def held_out_pixels(plane: int, rows: slice, columns: slice, *, share: float) -> NDArray[np.bool_]:
+    """Say which pixels of a window no training may learn from: (h, w).
+
+    Small blocks, scattered as if by chance, but always the same for the same place: nothing
+    has to be kept, however large the source is.
+    """
+    y = np.arange(rows.start, rows.stop, dtype=np.uint64)[:, None] // HELD_OUT_BLOCK
+    x = np.arange(columns.start, columns.stop, dtype=np.uint64)[None] // HELD_OUT_BLOCK
+    mixed = _mix(_mix(_mix(np.full((1, 1), plane, np.uint64)) ^ y) ^ x)
+    return (mixed >> np.uint64(11)) * 2.0**-53 < share
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Hash integers (the finaliser of splitmix64); products wrap around."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))

@@ -1,0 +1,121 @@
+"""Planes: what all images are to the engine."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+Place = tuple[int, slice, slice]  # plane, rows, columns
+
+
+class Planes(Protocol):
+    """Planes of one or several images, read lazily. All have the same channels."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Height and width of each plane, in pixels."""
+
+    @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes no time to speak of."""
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a plane: (C, h, w), float32, in the units of the source.
+
+        Raises
+        ------
+        UserError
+            If the source fails.
+        """
+
+
+@dataclass(frozen=True)
+class MemoryPlanes:
+    """Planes that are arrays in memory, each (C, H, W)."""
+
+    images: Sequence[Image]
+    colours: bool = False
+    in_memory = True
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return int(self.images[0].shape[0])
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each plane, in pixels."""
+        return [image.shape[1:] for image in self.images]
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a plane: (C, h, w), float32."""
+        return np.asarray(self.images[plane][:, rows, columns], np.float32)
+
+
+class Places:
+    """Random windows of planes of some sizes; every pixel of the source is equally likely."""
+
+    def __init__(self, sizes: Sequence[tuple[int, int]]) -> None:
+        self._sizes = sizes
+        self._ends = np.cumsum([h * w for h, w in sizes])
+
+    def draw(self, rng: np.random.Generator, side: int) -> Place:
+        """Plane, rows, columns of a window, smaller than `side` where the plane is."""
+        pixel = rng.integers(self._ends[-1])
+        plane = int(np.searchsorted(self._ends, pixel, side="right"))
+        h, w = self._sizes[plane]
+        top = int(rng.integers(max(h - side, 0) + 1))
+        left = int(rng.integers(max(w - side, 0) + 1))
+        return plane, slice(top, min(top + side, h)), slice(left, min(left + side, w))
+
+
+def some_windows(planes: Planes, side: int, count: int, *, seed: int = 0) -> list[Place]:
+    """All tiles of the planes where they are few, else windows at random places.
+
+    Returns
+    -------
+    list of (plane, rows, columns)
+    """
+    if sum(-(-h // side) * -(-w // side) for h, w in planes.sizes) > count:
+        rng, places = np.random.default_rng(seed), Places(planes.sizes)
+        return [places.draw(rng, side) for _ in range(count)]
+    return [
+        (plane, slice(top, min(top + side, h)), slice(left, min(left + side, w)))
+        for plane, (h, w) in enumerate(planes.sizes)
+        for top in range(0, h, side)
+        for left in range(0, w, side)
+    ]
+
+
+def in_random_order(windows: list[Place]) -> list[Place]:
+    """The windows so that the first ones can stand for all; always the same."""
+    return random.Random(0).sample(windows, len(windows))
+
+
+def fill_invalid(image: Image) -> Image:
+    """Replace NaN and infinite pixels of (C, h, w) by the mean of their finite neighbours."""
+    valid = np.isfinite(image)
+    if valid.all():
+        return image
+    known = torch.from_numpy(np.where(valid, image, 0))[None]
+    weight = torch.from_numpy(valid.astype(np.float32))[None]
+    mean = known.sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp(min=1)
+    near, share = (F.avg_pool2d(t, 7, 1, 3, count_include_pad=False) for t in (known, weight))
+    filled = torch.where(share > 0, near / share.clamp(min=1e-9), mean)[0]
+    return np.asarray(np.where(valid, image, filled.numpy()), np.float32)

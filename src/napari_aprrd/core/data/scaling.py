@@ -1,0 +1,168 @@
+"""Units of the source and of the network: normalisation before it, calibration after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .curve import Curve
+from .planes import Image, Planes
+
+if TYPE_CHECKING:
+    pass
+
+
+from ..errors import UserError
+from .planes import Places
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Per channel: calibrated value = curve(gain * value + offset), in the units of the source.
+
+    L1 losses learn medians, so that skewed noise offsets and compresses the output. Noise has
+    zero mean given the signal: comparing the noisy image with the output finds the correction
+    without a reference. Most images need no curve; see `calibrate`.
+    """
+
+    gain: tuple[float, ...]
+    offset: tuple[float, ...]
+    curve: tuple[Curve, ...] = ()  # one for each channel, or none at all
+
+    def apply(self, image: Image) -> Image:
+        """Calibrate (C, h, w)."""
+        gain, offset = (np.array(v, np.float32)[:, None, None] for v in (self.gain, self.offset))
+        line = np.asarray(gain * image + offset, np.float32)
+        if not self.curve:
+            return line
+        channels = zip(self.curve, line, strict=True)
+        return np.stack([curve.apply(channel) for curve, channel in channels])
+
+    def summary(self) -> dict[str, Any]:
+        """Gain, offset and, where there is a curve, its number of points in each channel."""
+        facts: dict[str, Any] = {"gain": self.gain, "offset": self.offset}
+        points = {"curve_points": tuple(len(curve.at) for curve in self.curve)}
+        return facts | points if self.curve else facts
+
+    def in_other_units(self, old: Normalisation, new: Normalisation) -> Calibration:
+        """The same calibration where both its values and its results are in other units.
+
+        Parameters
+        ----------
+        old, new : Normalisation
+            What is 0 and 1 to the network, in the units of now and in the others.
+        """
+        ratio = np.array(new.scale) / old.scale
+        gain, offset = np.array(self.gain), np.array(self.offset)
+        moved = new.offset - gain * new.offset + (gain * old.offset + offset - old.offset) * ratio
+        curves = [
+            Curve(
+                tuple(float(new.offset[c] + (at - old.offset[c]) * ratio[c]) for at in curve.at),
+                tuple(float(add * ratio[c]) for add in curve.add),
+            )
+            for c, curve in enumerate(self.curve)
+        ]
+        return Calibration(self.gain, tuple(map(float, moved)), tuple(curves))
+
+    @classmethod
+    def measure(cls, noisy: Image, output: Image, blind: Image | None = None) -> Calibration:
+        """Regress the noisy pixels on the output, channel by channel.
+
+        An output that holds a rest of its input's noise looks steeper to plain least squares
+        than it is. A blind-spot output does not hold the noise of its pixel: as instrumental
+        variable it gives the slope of the signal, cov(noisy, blind) / cov(output, blind).
+
+        Parameters
+        ----------
+        noisy, output : ndarray, shape (C, N)
+            Pixels that are not finite have no say.
+        blind : ndarray, shape (C, N), optional
+            The instrument; default the output itself, which is plain least squares.
+        """
+        fits = [
+            _fit(*(part.astype(np.float64) for part in parts))
+            for parts in zip(noisy, output, output if blind is None else blind, strict=True)
+        ]
+        gains, offsets = zip(*fits, strict=True)
+        return cls(gains, offsets)
+
+
+def _fit(
+    noisy: NDArray[np.float64], output: NDArray[np.float64], blind: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Gain and offset of one channel."""
+    valid = np.isfinite(noisy)
+    if not valid.any():
+        return 1.0, 0.0
+    y, x, z = noisy[valid], output[valid], blind[valid]
+    common = z - z.mean()
+    shared = (common * (x - x.mean())).mean()
+    # The two move together, or there is nothing to learn from.
+    gain = float((common * (y - y.mean())).mean() / shared) if shared > 0 else 1.0
+    return gain, float(y.mean() - gain * x.mean())
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Per channel: network value = (value - offset) / scale. It is kept with the model."""
+
+    offset: tuple[float, ...]
+    scale: tuple[float, ...]
+
+    @classmethod
+    def measure(cls, planes: Planes, *, seed: int = 0, windows: int = 32) -> Normalisation:
+        """Measure mean and standard deviation on random windows of the planes, see `of`."""
+        rng, places = np.random.default_rng(seed), Places(planes.sizes)
+        pixels = np.concatenate(
+            [
+                planes.read(*places.draw(rng, 256)).reshape(planes.channels, -1)
+                for _ in range(windows)
+            ],
+            axis=1,
+        )
+        return cls.of(pixels)
+
+    @classmethod
+    def of(cls, pixels: Image) -> Normalisation:
+        """Mean and standard deviation of pixels, (C, N).
+
+        Those beyond the 1st and 99th percentile count as these: a few hot ones have no say.
+
+        Raises
+        ------
+        UserError
+            If the images are constant or hold no finite pixel.
+        """
+        if not np.isfinite(pixels).any(axis=1).all():
+            raise UserError("The image has no finite pixels (all NaN or infinite).")
+        pixels = np.where(np.isfinite(pixels), pixels, np.nan)
+        low, high = np.nanpercentile(pixels, [1, 99], axis=1)
+        sparse = high <= low  # bright spots on a constant background
+        low = np.where(sparse, np.nanmin(pixels, axis=1), low)
+        high = np.where(sparse, np.nanmax(pixels, axis=1), high)
+        constant = high <= low
+        if constant.any():
+            raise UserError(
+                f"The image is constant (value {low[constant][0]:g}): "
+                "there is no noise to learn from."
+            )
+        pixels = pixels.clip(low[:, None], high[:, None])
+        offset = np.where(sparse, low, np.nanmean(pixels, axis=1))
+        scale = np.where(sparse, high - low, np.nanstd(pixels, axis=1))
+        return cls(tuple(map(float, offset)), tuple(map(float, scale)))
+
+    def apply(self, image: Image) -> Image:
+        """Normalise (C, h, w)."""
+        offset, scale = self._columns()
+        return np.asarray((image - offset) / scale, np.float32)
+
+    def undo(self, image: Image) -> Image:
+        """Back to the units of the source, (C, h, w)."""
+        offset, scale = self._columns()
+        return np.asarray(image * scale + offset, np.float32)
+
+    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return np.array(self.offset)[:, None, None], np.array(self.scale)[:, None, None]

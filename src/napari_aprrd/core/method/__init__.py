@@ -1,0 +1,1 @@
+"""The paper: blind-spot network, APR, RD. Pure torch; imports nothing else of this package."""

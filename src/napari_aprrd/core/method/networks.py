@@ -1,0 +1,281 @@
+"""The networks: a blind-spot network whose shift may change after training, and students.
+
+Blind spot by shifting: S. Chen et al., "Exploring Efficient Asymmetric Blind-Spots for
+Self-Supervised Denoising in Real-World Scenarios" (AT-BSN), CVPR 2024. Parameter names are
+those of the published checkpoints, so that these load as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, Protocol, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .upconv import conv_upsampled, pays
+from .upward import activate, join_upsampled, turn_back, with_zeros_on_top
+
+SLOPE = 0.1  # of every LeakyReLU
+StudentKind = Literal["1.00M", "1.02M"]
+
+
+class BlindSpot(Protocol):
+    """All that APR and RD ask of a blind-spot network, a module with these two methods.
+
+    At shift s a pixel of the output must not depend on the (2s - 1) x (2s - 1) pixels around it;
+    at shift 0 it may depend on all. See examples/custom_bsn.py for one that is not AT-BSN.
+    """
+
+    def __call__(self, image: Tensor, shift: int) -> Tensor:
+        """`forward`: denoise (B, C, H, W) with one blind spot."""
+
+    def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
+        """Denoise with several: (B, C, H, W) -> (B, j, C, H, W)."""
+
+
+class Conv(nn.Module):
+    """3x3 convolution and LeakyReLU; with `looks_up`, no output row sees a row below it."""
+
+    def __init__(self, inputs: int, outputs: int, *, looks_up: bool = False) -> None:
+        super().__init__()
+        self.looks_up = looks_up
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) -> (B, outputs, H, W); looking up, maps as in `looking_up`."""
+        return self._activated(self.conv(x))
+
+    def upsampled(self, x: Tensor, skip: Tensor) -> Tensor:
+        """The same of x with its sides doubled, joined by the skip."""
+        if pays(x):
+            weight, bias = self.conv.weight, cast(Tensor, self.conv.bias)
+            return self._activated(conv_upsampled(x, skip, weight, bias, looks_up=self.looks_up))
+        if self.looks_up:
+            return self(join_upsampled(x, skip))  # type: ignore[no-any-return]
+        return self(torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1))  # type: ignore[no-any-return]
+
+    def _activated(self, x: Tensor) -> Tensor:
+        return activate(x, SLOPE) if self.looks_up else F.leaky_relu_(x, SLOPE)
+
+
+class Encoder(nn.Module):
+    """One convolution w -> w and, except at the bottleneck, the 2x2 max pool."""
+
+    def __init__(self, width: int, *, looks_up: bool, pool: bool) -> None:
+        super().__init__()
+        self.pool = pool
+        self.conv1 = Conv(width, width, looks_up=looks_up)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, w, H, W) -> (B, w, H / 2, W / 2), at the bottleneck (B, w, H, W)."""
+        x = self.conv1(x)
+        if not self.pool:
+            return x
+        x = F.max_pool2d(x, 2)
+        return with_zeros_on_top(x) if self.conv1.looks_up else x
+
+
+class Decoder(nn.Module):
+    """Upsample, join with the skip, then two convolutions."""
+
+    def __init__(self, inputs: int, middle: int, outputs: int, *, looks_up: bool) -> None:
+        super().__init__()
+        self.conv1 = Conv(inputs, middle, looks_up=looks_up)
+        self.conv2 = Conv(middle, outputs, looks_up=looks_up)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """(B, ., H / 2, W / 2) and (B, ., H, W) -> (B, outputs, H, W)."""
+        output: Tensor = self.conv2(self.conv1.upsampled(x, skip))
+        return output
+
+
+class UNet(nn.Module):
+    """U-Net with skips taken after the pools; its last skip is the input itself.
+
+    Parameters
+    ----------
+    channels : int
+        Input channels C.
+    outputs : int
+        Output channels.
+    width : int
+        Feature channels w; the decoders have 2 w.
+    depth : int
+        Number of pools, at least 2. The sides of the input are multiples of 2 ** depth.
+    looks_up : bool
+        Keep the receptive field in the rows at and above each pixel.
+    """
+
+    def __init__(
+        self, channels: int, outputs: int, width: int = 48, depth: int = 5, looks_up: bool = False
+    ) -> None:
+        super().__init__()
+        self.depth, self.looks_up = depth, looks_up
+        w = width
+        self.intro = Conv(channels, w, looks_up=looks_up)
+        for level in range(1, depth + 2):
+            encoder = Encoder(w, looks_up=looks_up, pool=level <= depth)
+            self.add_module(f"enc{level}", encoder)
+        for level in range(depth, 0, -1):
+            inputs = 2 * w if level == depth else 3 * w if level > 1 else 2 * w + channels
+            last = outputs if level == 1 else 2 * w
+            self.add_module(f"dec{level}", Decoder(inputs, 2 * w, last, looks_up=looks_up))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, outputs, H, W); looking up, with one row of zeros on top."""
+        if torch.is_autocast_enabled(image.device.type):  # else the last join is float32
+            image = image.to(torch.get_autocast_dtype(image.device.type))
+        if self.looks_up:
+            image = with_zeros_on_top(image)
+        skips = [image]
+        x = self.intro(image)
+        for level in range(1, self.depth + 1):
+            x = self.get_submodule(f"enc{level}")(x)
+            skips.append(x)  # after the pool
+        skips.pop()  # the deepest goes on to the bottleneck
+        x = self.get_submodule(f"enc{self.depth + 1}")(x)
+        for level in range(self.depth, 0, -1):
+            x = self.get_submodule(f"dec{level}")(x, skips.pop())
+        output: Tensor = x
+        return output
+
+
+class BlindSpotNetwork(nn.Module):
+    """AT-BSN: at shift s a pixel's output is blind to the (2s - 1) x (2s - 1) window around it.
+
+    The U-Net sees the image in four rotations and looks up in each; its features are shifted
+    down by s rows, turned back, and joined by 1x1 convolutions. Shift 1 hides just the pixel
+    itself, shift 0 hides nothing. Only the shift and the 1x1 convolutions depend on s.
+
+    Parameters
+    ----------
+    channels : int
+        Image channels C.
+    width, depth : int
+        Of the U-Net. The published network has 48 and 5: 1,268,547 parameters for C = 3.
+    """
+
+    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+        super().__init__()
+        w = width
+        self.unet = UNet(channels, 2 * w, w, depth, looks_up=True)
+        self.nin_A = nn.Conv2d(8 * w, 8 * w, 1)
+        self.nin_B = nn.Conv2d(8 * w, 2 * w, 1)
+        self.nin_C = nn.Conv2d(2 * w, channels, 1)
+        _initialise(self, last=self.nin_C)
+
+    def forward(self, image: Tensor, shift: int) -> Tensor:
+        """Denoise (B, C, H, W) with one blind spot; sides are multiples of 2 ** depth."""
+        return self._at(self._features(image, shift), image, shift)
+
+    def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
+        """Targets T = {f_s(y)} of one U-Net pass: (B, C, H, W) -> (B, j, C, H, W)."""
+        shifts = tuple(shifts)
+        features = self._features(image, min(shifts))
+        return torch.stack([self._at(features, image, shift) for shift in shifts], dim=1)
+
+    def _features(self, image: Tensor, shift: int) -> list[Tensor]:
+        """U-Net features of the image turned clockwise by 0, 90, 180, 270 degrees.
+
+        The last rows of each, which the shift moves out of the image, are left out: since the
+        U-Net looks up, no other row sees them.
+        """
+        turned = [torch.rot90(image, -r, (2, 3)) for r in range(4)]
+        turned = [t[:, :, : max(t.shape[2] - shift, 1)] for t in turned]
+        if image.shape[2] == image.shape[3]:
+            return [self._unet(turned)]
+        upright, sideways = (self._unet(turned[start::2]).chunk(2) for start in (0, 1))
+        return [upright[0], sideways[0], upright[1], sideways[1]]
+
+    def _unet(self, turned: list[Tensor]) -> Tensor:
+        output: Tensor = self.unet(torch.cat(turned).contiguous(memory_format=torch.channels_last))
+        return output
+
+    def _at(self, features: list[Tensor], image: Tensor, shift: int) -> Tensor:
+        """Join the features at one shift."""
+        size = (image.shape[2], image.shape[3])
+        x = F.leaky_relu_(self.nin_A(turn_back(features, size, shift)), SLOPE)
+        output: Tensor = self.nin_C(F.leaky_relu_(self.nin_B(x), SLOPE))
+        return output
+
+
+class Student(nn.Module):
+    """Student C, published size 1.00M: the U-Net without shifts and rotations."""
+
+    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+        super().__init__()
+        self.unet = UNet(channels, channels, width, depth)
+        _initialise(self)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
+        output: Tensor = self.unet(image)
+        return output
+
+
+class StudentSkipsBeforePools(nn.Module):
+    """Student C, published size 1.02M: skips taken before the pools, linear last layer."""
+
+    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+        super().__init__()
+        self.depth = depth
+        w = width
+        for level in range(1, depth + 2):
+            self.add_module(f"enc{level}", Conv(channels if level == 1 else w, w))
+        for level in range(depth, 0, -1):
+            inputs = 2 * w if level == depth else 3 * w
+            self.add_module(f"dec{level}_2", Conv(inputs, 2 * w))
+            last = Conv(2 * w, 2 * w) if level > 1 else nn.Conv2d(2 * w, channels, 3, padding=1)
+            self.add_module(f"dec{level}_1", last)
+        _initialise(self, last=self.get_submodule("dec1_1"))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
+        x, skips = image, []
+        for level in range(1, self.depth + 1):
+            x = self.get_submodule(f"enc{level}")(x)
+            skips.append(x)  # before the pool
+            x = F.max_pool2d(x, 2)
+        x = self.get_submodule(f"enc{self.depth + 1}")(x)
+        for level in range(self.depth, 0, -1):
+            x = cast(Conv, self.get_submodule(f"dec{level}_2")).upsampled(x, skips.pop())
+            x = self.get_submodule(f"dec{level}_1")(x)
+        output: Tensor = x
+        return output
+
+
+class PerChannel(nn.Module):
+    """A network of its own for each channel.
+
+    Parameters
+    ----------
+    networks : iterable of Module
+        Blind-spot networks or students of one channel.
+    """
+
+    def __init__(self, networks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+
+    def forward(self, image: Tensor, *shift: int) -> Tensor:
+        """Denoise (B, C, H, W), one channel after the other."""
+        channels = zip(self.networks, torch.split(image, 1, dim=1), strict=True)
+        return torch.cat([network(channel, *shift) for network, channel in channels], dim=1)
+
+    def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
+        """Targets T as of `BlindSpotNetwork`: (B, C, H, W) -> (B, j, C, H, W)."""
+        channels = zip(self.networks, torch.split(image, 1, dim=1), strict=True)
+        shifts = tuple(shifts)
+        targets = [network.all_shifts(channel, shifts) for network, channel in channels]  # type: ignore[operator]
+        return torch.cat(targets, dim=2)
+
+
+def _initialise(network: nn.Module, last: nn.Module | None = None) -> None:
+    """Kaiming normal weights, zero biases; linear gain for a last layer without activation."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nonlinearity = "linear" if module is last else "leaky_relu"
+            nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity=nonlinearity)  # type: ignore[arg-type]
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]

@@ -1,0 +1,336 @@
+"""A trained network with all that it needs to denoise: normalisation and calibration."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..atomic_files import write_atomically
+from ..config import ALL_SHIFTS, DenoiseConfig
+from ..data.planes import Image, MemoryPlanes, Planes
+from ..data.scaling import Calibration, Normalisation
+from ..errors import UserError
+from ..method.networks import BlindSpot
+from . import model_file
+from .architecture import Architecture, OwnArchitecture
+from .hardware import (
+    SMALLEST,
+    Precision,
+    autocast,
+    free_bytes,
+    is_out_of_memory,
+    pick_device,
+    plan_tile,
+)
+from .tiling import Read, Tile, in_all_orientations, predict_tile, quarters, tiles_of
+
+
+@dataclass
+class Denoiser:
+    """A teacher (blind-spot network) or a student, ready to denoise.
+
+    Parameters
+    ----------
+    network : Module
+        As built by `architecture`.
+    architecture : Architecture or OwnArchitecture
+    normalisation : Normalisation
+        Of the network's input and output.
+    calibration : Calibration or None
+        Of the output's intensities.
+    record : dict
+        How it was made: settings, seed, steps, versions, data. JSON types only.
+    """
+
+    network: nn.Module
+    architecture: Architecture | OwnArchitecture
+    normalisation: Normalisation
+    calibration: Calibration | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def fresh(
+        cls,
+        architecture: Architecture | OwnArchitecture,
+        normalisation: Normalisation,
+        seed: int,
+    ) -> Denoiser:
+        """An untrained denoiser; the caller's random state is left alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return cls(architecture.build(), architecture, normalisation)
+
+    @property
+    def channels(self) -> int:
+        """Number of image channels C."""
+        return self.architecture.channels
+
+    @property
+    def is_teacher(self) -> bool:
+        """True for a blind-spot network, False for a student."""
+        return self.architecture.kind == "blind-spot"
+
+    @property
+    def shifts(self) -> tuple[int, ...]:
+        """Shifts at which a teacher's outputs suit the noise that it was trained on."""
+        return tuple(self.record.get("target_shifts", ALL_SHIFTS))
+
+    def check_channels(self, channels: int) -> None:
+        """Refuse images with other channels.
+
+        Raises
+        ------
+        UserError
+        """
+        if channels != self.channels:
+            raise UserError(
+                f"The model was trained on {self.channels} channel(s), the image has {channels}."
+            )
+
+    def check_settings(self, config: DenoiseConfig) -> None:
+        """Refuse settings that would have no effect with this model.
+
+        Raises
+        ------
+        UserError
+        """
+        if config.shifts is not None and not self.is_teacher:
+            raise UserError(
+                "The setting shifts has no effect: this model is a student, which has none."
+            )
+
+    def matched(self, planes: Planes, config: DenoiseConfig) -> Denoiser:
+        """Return the model for the intensities of some images, if the settings want it.
+
+        The images' mean and contrast take the place of those of the training's images; the
+        calibration follows. The weights are shared.
+
+        Raises
+        ------
+        UserError
+            If the images are constant, or the network takes fixed values.
+        """
+        if config.normalise == "model":
+            return self
+        if "imported" in self.record:
+            raise UserError(
+                "normalise = 'image' does not suit a published network, which takes values of 0 "
+                "to 255; scale the images to these instead."
+            )
+        found, calibration = Normalisation.measure(planes), self.calibration
+        if calibration is not None:
+            calibration = calibration.in_other_units(self.normalisation, found)
+        return replace(self, normalisation=found, calibration=calibration)
+
+    def copy(self) -> Denoiser:
+        """An independent copy, for a look at a network in training."""
+        return copy.deepcopy(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write a model file `*.aprrd`; the file is complete or not there at all.
+
+        Raises
+        ------
+        UserError
+            If the folder is missing or may not be written to, or the network is of an
+            `OwnArchitecture`.
+        """
+        content = self.to_bytes()
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+    def to_bytes(self) -> bytes:
+        """The content of the model's file; the same model gives the same bytes."""
+        return model_file.content(self.header(), self.network.state_dict())
+
+    def header(self) -> dict[str, Any]:
+        """All but the weights, as JSON types."""
+        parts = (self.architecture, self.normalisation, self.calibration, self.record)
+        return model_file.header_of(*parts)
+
+    def fingerprint(self) -> str:
+        """The SHA-256 of the model's file, wherever it is and whether or not it was saved."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def predict(self, image: Image, config: DenoiseConfig | None = None) -> Image:
+        """Denoise one plane in memory: (C, H, W) -> (C, H, W), float32, units of the source."""
+        output = np.empty(image.shape, np.float32)
+        read = _reader(image)
+        model = self.matched(MemoryPlanes([image]), config or DenoiseConfig())
+        for rows, columns, tile in model.predict_tiles(read, image.shape[1:], config):
+            output[:, rows, columns] = tile
+        return output
+
+    def predict_tiles(
+        self, read: Read, size: Sequence[int], config: DenoiseConfig | None = None
+    ) -> Iterator[tuple[slice, slice, Image]]:
+        """Denoise one plane tile by tile.
+
+        Invalid pixels (NaN, infinite) stay as they are. Intensities are measured against the
+        model's: where the image's own count, this is called on `matched`.
+
+        Parameters
+        ----------
+        read : callable
+            Reads (rows, columns) of the plane: (C, h, w), float32, units of the source.
+        size : sequence of int
+            Height and width in pixels.
+        config : DenoiseConfig, optional
+
+        Yields
+        ------
+        rows, columns : slice
+            Place of the tile.
+        tile : ndarray, shape (C, h, w), float32
+        """
+        config = config or DenoiseConfig()
+        for tile in self.tiles(size, config):
+            yield tile[0].kept, tile[1].kept, self.predict_tile(read, size, tile, config)
+
+    def tiles(self, size: Sequence[int], config: DenoiseConfig) -> list[Tile]:
+        """The tiles in which a plane of some height and width is denoised."""
+        return self._tiles(size, config.tile, config.shifts or self.shifts)
+
+    def fitted(self, config: DenoiseConfig) -> DenoiseConfig:
+        """The same settings with tiles that the free memory allows."""
+        halo = self.architecture.halo(config.shifts or self.shifts)
+        free = free_bytes(pick_device(config.device))
+        tile = plan_tile(config.tile, halo, self.architecture.bytes_per_pixel, free)
+        return DenoiseConfig.of(config, tile=tile)
+
+    def predict_tile(
+        self, read: Read, size: Sequence[int], tile: Tile, config: DenoiseConfig
+    ) -> Image:
+        """Denoise one of the `tiles` of a plane: (C, h, w), float32, units of the source."""
+        shifts = config.shifts or self.shifts
+        forward = self._mean_of(shifts)
+        if config.self_ensemble:
+            forward = in_all_orientations(forward)
+        output = self._apply(forward, read, size, tile, shifts)
+        output = self.normalisation.undo(output)
+        if config.calibrate and self.calibration is not None:
+            output = self.calibration.apply(output)
+        source = read(tile[0].kept, tile[1].kept)
+        return np.where(np.isfinite(source), output, source)
+
+    def targets(
+        self,
+        image: Image,
+        shifts: Sequence[int],
+        config: DenoiseConfig,
+        precision: Precision = "float32",
+    ) -> Image:
+        """Targets T of distillation, all of one U-Net pass.
+
+        Parameters
+        ----------
+        image : ndarray, shape (C, H, W), float32
+            Units of the source.
+        shifts : sequence of int
+            Of T.
+        config : DenoiseConfig
+            Its tile and device are used.
+        precision : {"float32", "bfloat16", "float16"}
+            Of the network's computations.
+
+        Returns
+        -------
+        ndarray, shape (j, C, H, W), float32
+            Normalised: what a student learns.
+        """
+        if not self.is_teacher:
+            raise UserError("Targets come from a teacher (blind-spot network), not a student.")
+        network = cast(BlindSpot, self.network)
+        output = np.empty((len(shifts) * self.channels, *image.shape[1:]), np.float32)
+
+        def forward(x: Tensor) -> Tensor:
+            with autocast(x.device, precision):
+                return network.all_shifts(x, shifts).flatten(1, 2)
+
+        size = image.shape[1:]
+        for tile in self._tiles(size, config.tile, shifts):
+            place = (slice(None), tile[0].kept, tile[1].kept)
+            output[place] = self._apply(forward, _reader(image), size, tile, shifts)
+        return output.reshape(len(shifts), self.channels, *image.shape[1:])
+
+    def to(self, device: str) -> Denoiser:
+        """Move the network to a device ("auto", "cpu", "cuda", "cuda:1", "mps")."""
+        self.network.to(pick_device(device))
+        return self
+
+    def _mean_of(self, shifts: Sequence[int]) -> Callable[[Tensor], Tensor]:
+        if not self.is_teacher:
+            return self.network
+        network = cast(BlindSpot, self.network)
+        if len(shifts) == 1:
+            return lambda x: network(x, shifts[0])
+        return lambda x: network.all_shifts(x, shifts).mean(1)
+
+    def _tiles(self, size: Sequence[int], tile: int, shifts: Sequence[int]) -> list[Tile]:
+        halo, multiple = self.architecture.halo(shifts), self.architecture.multiple
+        return tiles_of(size, tile=tile, halo=halo, multiple=multiple)
+
+    def _apply(
+        self,
+        forward: Callable[[Tensor], Tensor],
+        read: Read,
+        size: Sequence[int],
+        tile: Tile,
+        shifts: Sequence[int],
+    ) -> Image:
+        """The network's output for a tile, normalised: (K, h, w).
+
+        A tile for which memory runs out is computed in four parts.
+        """
+        device = next(self.network.parameters()).device
+
+        def on_device(x: Tensor) -> Tensor:
+            return forward(x.to(device, memory_format=torch.channels_last))
+
+        def normalised(rows: slice, columns: slice) -> Image:
+            return self.normalisation.apply(read(rows, columns))
+
+        try:
+            return predict_tile(on_device, normalised, size, tile)
+        except (MemoryError, RuntimeError) as error:
+            side = max(span.keep_stop - span.keep_start for span in tile)
+            if not is_out_of_memory(error):
+                raise
+            if side < 2 * SMALLEST:
+                raise UserError(
+                    "There is not enough memory for even a small tile; close other programs."
+                ) from error
+        halo, multiple = self.architecture.halo(shifts), self.architecture.multiple
+        parts = [
+            self._apply(forward, read, size, part, shifts)
+            for part in quarters(tile, size, halo=halo, multiple=multiple)
+        ]
+        rows = [np.concatenate(parts[i : i + 2], axis=2) for i in (0, 2)]
+        return np.concatenate(rows, axis=1)
+
+
+def _reader(image: Image) -> Read:
+    return lambda rows, columns: image[:, rows, columns]
+
+
+def load(path: str | PathLike[str]) -> Denoiser:
+    """Read a model file `*.aprrd`. Opening it executes nothing.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, foreign, truncated, from a newer version or damaged.
+    """
+    header, weights = model_file.read(path)
+    with torch.device("meta"):  # no memory, no random numbers
+        network = header.architecture.build()
+    network.load_state_dict(weights, assign=True)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Denoiser(network, header.architecture, *header.parts(), header.record)

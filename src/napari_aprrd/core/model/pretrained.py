@@ -1,0 +1,114 @@
+"""Weights to start from: networks that know images and noise, but not those of the user.
+
+How they were made: `starter/make.py` in the repository.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from safetensors.torch import load_file
+from torch import nn
+
+from ..config import DistillConfig, TrainConfig
+from ..data.planes import Image
+from ..data.scaling import Calibration, Normalisation
+from ..method.networks import PerChannel
+from .architecture import Architecture
+from .denoiser import Denoiser
+from .methods_text import PRETRAINING
+
+Name = Literal["teacher", "student"]
+
+LEARNING_RATE = 1e-3  # of a teacher: at a higher one it forgets what it knew. Measured.
+_SIZE = {"channels": 1, "width": 16, "depth": 3}  # of the networks in the files
+FITTING: dict[Name, Architecture] = {
+    "teacher": Architecture(kind="blind-spot", **_SIZE),
+    "student": Architecture(kind="student-1.00M", **_SIZE),
+}
+
+
+def sentence(pretrained: bool) -> str:
+    """What users hear about the weights that a network starts from."""
+    if not pretrained:
+        return "Starts from random weights: no pre-training."
+    return "Starts from weights pre-trained on public photographs and simulated scenes."
+
+
+def record(pretrained: bool) -> dict[str, str]:
+    """What the record of a model says about the weights that its network started from."""
+    if not pretrained:
+        return {"start": "scratch", "pretraining": "none"}
+    return {"start": "starter", "pretraining": PRETRAINING}
+
+
+def path_of(name: Name) -> Path:
+    """The file of the weights, which comes with the package."""
+    return Path(__file__).parent / "weights" / f"{name}.safetensors"
+
+
+def fits(config: TrainConfig) -> bool:
+    """Whether a teacher of one channel with these settings starts from the weights."""
+    wanted = FITTING["teacher"]
+    size = (config.width, config.depth)
+    return config.start == "starter" and size == (wanted.width, wanted.depth)
+
+
+def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
+    """Give a fresh denoiser the starting weights, if they are wanted and fit.
+
+    They are for networks of one channel of the default size, or for several of these, one for
+    each channel.
+
+    Returns
+    -------
+    bool
+        Whether it was done.
+    """
+    name: Name = "teacher" if denoiser.is_teacher else "student"
+    if config.start != "starter" or not _fits(denoiser, FITTING[name]):
+        return False
+    weights = load_file(path_of(name))
+    for network in _networks(denoiser.network):
+        network.load_state_dict(weights)
+    return True
+
+
+def first_look(noisy: Image) -> Image:
+    """Denoise with the starting student as it is: seconds before training, and less good.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (C, H, W), float32
+
+    Returns
+    -------
+    ndarray, shape (C, H, W), float32
+        Each channel by itself, with the mean and contrast of the noisy one. Pixels that are
+        not finite stay as they are.
+
+    Raises
+    ------
+    UserError
+        If the image is constant or holds no finite pixel.
+    """
+    channels = len(noisy)
+    size = Architecture.of(FITTING["student"], channels=channels, separate=True)
+    student = Denoiser.fresh(size, Normalisation.of(noisy.reshape(channels, -1)), 0)
+    begin(student, DistillConfig())
+    output = student.predict(noisy)
+    before, after = (image.reshape(channels, -1) for image in (noisy, output))
+    return Calibration.measure(before, after).apply(output)
+
+
+def _fits(denoiser: Denoiser, wanted: Architecture) -> bool:
+    found = denoiser.architecture
+    if not isinstance(found, Architecture):
+        return False
+    alone = {"channels": 1, "separate": False} if found.separate else {}
+    return Architecture.of(found, **alone) == wanted
+
+
+def _networks(network: nn.Module) -> list[nn.Module]:
+    return list(network.networks) if isinstance(network, PerChannel) else [network]

@@ -1,0 +1,1 @@
+"""What the noise of images looks like, measured on them alone."""

@@ -1,0 +1,89 @@
+"""What no blind spot can remove: clipping, stripes, JPEG blocks, a pattern in every plane."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.planes import Image
+from .autocorrelation import Array
+
+SIDE = 16  # pixels: of the blocks that are looked at
+_PILE = 0.002  # share of the pixels at the very end of the range that is no chance
+_STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
+_JPEG_BLOCK = 8  # pixels
+_BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
+
+
+def pile(pixels: NDArray[np.floating], end: float) -> float:
+    """Share of the pixels at this end of their range, if that is no chance; else 0."""
+    share = float((pixels == end).mean())
+    return share if share > _PILE else 0.0
+
+
+def between_planes(pairs: list[tuple[Image, Image]]) -> float | None:
+    """Correlation of the fine grain of windows with that of the next plane at the same place.
+
+    The median of the blocks' correlations: structure, which is the same too, is in the minority.
+    """
+    found = []
+    for pair in pairs:
+        if min(pair[0].shape) < SIDE or not all(np.isfinite(window).all() for window in pair):
+            continue
+        a, b = (_tiles(_grain(window)) for window in pair)
+        scale = a.std((1, 2)) * b.std((1, 2))
+        found.append((a * b).mean((1, 2))[scale > 0] / scale[scale > 0])
+    together = np.concatenate(found) if found else np.empty(0)
+    return float(np.median(together)) if together.size else None
+
+
+def _grain(image: Image) -> Array:
+    """Second differences along both axes: hardly any structure is left."""
+    return np.diff(np.diff(image.astype(np.float64), 2, axis=0), 2, axis=1)
+
+
+def _tiles(image: Array) -> Array:
+    """Tiles (N, t, t) of an image, less their means; t is nearly `SIDE`."""
+    side = SIDE - 2
+    h, w = (n // side for n in image.shape)
+    rows = image[: h * side, : w * side].reshape(h, side, w, side)
+    tiles = rows.swapaxes(1, 2).reshape(-1, side, side)
+    return np.asarray(tiles - tiles.mean((1, 2), keepdims=True))
+
+
+def stripes(windows: list[Image]) -> str:
+    """Whether lines, from edge to edge of a window, are lighter or darker than the next ones."""
+    found: dict[str, list[float]] = {"horizontal": [], "vertical": []}
+    for window in windows:
+        if min(window.shape) < 4 * SIDE or not np.isfinite(window).all():
+            continue
+        for name, lines in (("horizontal", window), ("vertical", window.T)):
+            second = lines[:-2] - 2 * lines[1:-1] + lines[2:]  # (lines, pixels)
+            halves = np.array_split(second, 2, axis=1)
+            means = [half.mean(axis=1) for half in halves]
+            chance = float((second.var(axis=1) / second.shape[1]).mean())
+            found[name].append(float((means[0] * means[1]).mean()) / max(chance, 1e-12))
+    scores = {name: float(np.median(values)) for name, values in found.items() if values}
+    name = max(scores, key=lambda n: scores[n], default="")
+    return name if name and scores[name] > _STRIPED else ""
+
+
+def is_jpeg(windows: list[Image]) -> bool:
+    """Whether neighbours differ more at every eighth row and column than between them."""
+    scores = []
+    for window in windows:
+        if min(window.shape) < 4 * _JPEG_BLOCK or not np.isfinite(window).all():
+            continue
+        scores.append(min(_blockiness(window), _blockiness(window.T)))
+    return bool(scores) and float(np.median(scores)) > _BLOCKY
+
+
+def _blockiness(image: Image) -> float:
+    """By how many standard errors the steps at one phase of the columns stand out."""
+    steps = np.abs(np.diff(image.astype(np.float64), axis=1))
+    excess = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
+    whole = excess.shape[1] // _JPEG_BLOCK * _JPEG_BLOCK
+    phases = excess[:, :whole].reshape(len(image), -1, _JPEG_BLOCK)
+    error = excess.std() / np.sqrt(phases.shape[0] * phases.shape[1])
+    means = np.roll(phases.mean((0, 1)), -int(phases.mean((0, 1)).argmax()))
+    return float((means[0] - means[2:-1].mean()) / max(error, 1e-12))

@@ -1,0 +1,165 @@
+"""Noise that is cut off at an end of the range: how strong it is, and what the cut does to means.
+
+At the darkest places of an image that ends at 0, noise can only make pixels brighter, so their
+mean is too bright; at the top of the range it is too dark. A network learns these means. They are
+undone with the strength of the noise, which is found from means and variances at all brightnesses.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.special import ndtr
+
+from .artefacts import pile
+
+Array = NDArray[np.float64]
+
+_GROUPS, _FEWEST = 24, 100  # of brightness, and pixels that one needs
+_FLAT = 0.5  # share of a group's pixels, the flattest, at which the noise is measured
+_LEVELS = 512  # brightnesses at which the effect of the cut is tabulated
+_ERROR = 0.1  # of a measured variance, besides chance: structure is taken for noise
+_BETTER = 0.5  # of the misfit that is left without a cut: more is no evidence of one
+_ALIKE = 2.0  # times that there may be more or fewer pixels at an end than the noise explains
+_PARTLY = 0.98  # share of pixels at one end from which on a group says nothing about noise
+# Photon noise is never negative: nothing is cut off. Only noise that is well above one photon
+# (whose size is the rise of the variance) can reach below 0 where there are hardly any photons.
+_PHOTONS = 3.0
+
+
+class Groups(NamedTuple):
+    """Pixels of similar brightness at flat places: a number for each group."""
+
+    mean: Array
+    variance: Array
+    low: Array  # share of the pixels at the lowest value
+    high: Array  # share of the pixels at the highest value
+    pixels: Array
+
+    @classmethod
+    def of(cls, noisy: Array, output: Array, blind: Array, steep: Array) -> Groups:
+        """Group pixels by the brightness of the output.
+
+        An output that holds a share of the noise leaves too little of it, a blind-spot output,
+        being less exact, too much; the product of both residuals is close to the variance.
+
+        Parameters
+        ----------
+        noisy, output, blind : ndarray, shape (N,)
+        steep : ndarray, shape (N,)
+            Slope of the output: the variance of the noise is measured where it is small.
+        """
+        ends = noisy.min(), noisy.max()
+        first, last = np.percentile(output, [0.1, 99.9])
+        edges = np.linspace(first, last, _GROUPS + 1)[1:-1]
+        label, found = np.digitize(output, edges), []
+        for group in range(_GROUPS):
+            members = np.flatnonzero(label == group)
+            if len(members) >= _FEWEST:
+                flat = members[np.argsort(steep[members])[: int(_FLAT * len(members))]]
+                y = noisy[flat]
+                rest, outer = y - output[flat], y - blind[flat]
+                variance = (rest * outer).mean() - rest.mean() * outer.mean()
+                shares = [(y == end).mean() for end in ends]
+                found.append((y.mean(), variance, *shares, len(flat)))
+        found = [row for row in found if row[1] > 0 and max(row[2:4]) < _PARTLY]
+        return cls(*np.array(found, np.float64).reshape(-1, 5).T)
+
+
+class Clipping(NamedTuple):
+    """Noise of variance read² + shot * (value - darkest), cut off at one or both ends."""
+
+    low: float  # minus infinity: not cut off there
+    high: float  # infinity: not cut off there
+    darkest: float
+    read: float
+    shot: float
+
+    def sigma(self, truth: Array) -> Array:
+        """Standard deviation of the noise before the cut."""
+        variance = self.read**2 + self.shot * np.maximum(truth - self.darkest, 0)
+        return np.asarray(np.sqrt(np.maximum(variance, 1e-12)))
+
+    def moments(self, truth: Array) -> tuple[Array, Array]:
+        """Mean and variance of Gaussian noise around the truth, after the cut."""
+        sigma = self.sigma(truth)
+        a, b = ((np.clip((end - truth) / sigma, -9, 9)) for end in (self.low, self.high))
+        below, above, inside = ndtr(a), ndtr(-b), ndtr(b) - ndtr(a)
+        at_a, at_b = (np.exp(-(t**2) / 2) / np.sqrt(2 * np.pi) for t in (a, b))
+        moved = a * below + b * above + at_a - at_b  # in units of the noise
+        square = a**2 * below + b**2 * above + inside + a * at_a - b * at_b
+        return truth + sigma * moved, sigma**2 * (square - moved**2)
+
+    def undone(self, means: Array) -> Array:
+        """The truth whose noise, cut off, has these means; never beyond the ends of the range."""
+        spare = 3 * self.sigma(means).max()
+        first = self.low if np.isfinite(self.low) else means.min() - spare
+        last = self.high if np.isfinite(self.high) else means.max() + spare
+        truth = np.linspace(first, last, _LEVELS)
+        return np.asarray(np.interp(means, np.maximum.accumulate(self.moments(truth)[0]), truth))
+
+    def explains(self, groups: Groups) -> bool:
+        """Whether there are about as many pixels at the ends as such noise puts there."""
+        truth = self.undone(groups.mean)
+        sigma, inner = self.sigma(truth), (truth > self.low) & (truth < self.high)
+        for end, shares in ((self.low, groups.low), (self.high, groups.high)):
+            if np.isfinite(end):
+                beyond = ndtr(-np.abs(end - truth) / sigma)
+                expected, found = (
+                    float((s * groups.pixels)[inner].sum()) for s in (beyond, shares)
+                )
+                if not expected / _ALIKE <= found <= expected * _ALIKE:
+                    return False
+        return True
+
+
+def find_clipping(noisy: Array, output: Array, blind: Array, steep: Array) -> Clipping | None:
+    """Find out whether noise was cut off.
+
+    It was, if pixels pile up at an end of the range, if the variance falls towards that end as cut
+    noise does, and if the pile is as large as this noise makes it. A black background without
+    noise and saturated structures are piles too, but of another kind.
+
+    Parameters
+    ----------
+    noisy, output, blind, steep : ndarray, shape (N,)
+        See `Groups.of`; finite.
+    """
+    low, high = float(noisy.min()), float(noisy.max())
+    lows = [low] * (pile(noisy, low) > 0)
+    highs = [high] * (pile(noisy, high) > 0)
+    groups = Groups.of(noisy, output, blind, steep) if lows or highs else None
+    if groups is None or len(groups.mean) < 2:
+        return None
+    _, without = _fit(groups, (-np.inf, np.inf), (low, high))
+    for ends in itertools.product((*lows, -np.inf), (*highs, np.inf)):  # both, or one of them
+        found, misfit = _fit(groups, ends, (low, high))
+        explained = misfit < _BETTER * without and found.explains(groups)
+        if explained and found.read > _PHOTONS * found.shot:
+            return found
+    return None
+
+
+def _fit(
+    groups: Groups, ends: tuple[float, float], span: tuple[float, float]
+) -> tuple[Clipping, float]:
+    """The noise that explains the variances, and how badly it does."""
+    unit = float(np.sqrt(groups.variance.max()))
+    error = np.sqrt(2 / groups.pixels + _ERROR**2)
+    truth = np.linspace(*span, _LEVELS)
+
+    def noise(parameters: Array) -> Clipping:
+        return Clipping(*ends, span[0], float(parameters[0] * unit), float(parameters[1] * unit))
+
+    def misfit(parameters: Array) -> Array:
+        means, variances = noise(parameters).moments(truth)
+        expected = np.interp(groups.mean, np.maximum.accumulate(means), variances)
+        return np.asarray(np.log((expected + 1e-6 * unit**2) / groups.variance) / error)
+
+    # A robust loss: structure makes some groups far more varied than noise does.
+    found = least_squares(misfit, [1, 0.01], bounds=([1e-3, 0], [5, 5]), loss="soft_l1")
+    return noise(found.x), float(found.cost)

@@ -1,0 +1,113 @@
+"""How far outputs are from the clean image, estimated without it: Monte-Carlo SURE.
+
+Stein's unbiased risk estimate (Ramani et al., IEEE Transactions on Image Processing 2008), for
+noise that may be correlated: |f(y) - y|^2 differs from |f(y) - x|^2 by a constant and by how much
+of the noise f lets through, which is seen in how f answers to a little more noise of the same kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..data.planes import Image
+from .report import NoiseReport
+
+Array = NDArray[np.float64]
+
+_MORE = 0.1  # standard deviations of noise that are added to see what passes
+_BRIGHTNESSES = 16  # groups of pixels of the same brightness, each with its variance
+_FLAT = 0.5  # share of a group's pixels at which the variance is measured
+
+
+def squared_errors(
+    noisy: Image, outputs: Callable[[Image], Image], noise: NoiseReport, seed: int = 0
+) -> Array:
+    """Mean squared error of several outputs, up to a constant that they share.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (C, H, W)
+        In any units. NaN and infinite pixels have no say.
+    outputs : callable
+        From an image (C, H, W) to (K, C, H, W). All but the first are blind to the noise of a
+        pixel at that pixel.
+    noise : NoiseReport
+        Its correlation along x and y is used.
+    seed : int
+        Of the noise that is added.
+
+    Returns
+    -------
+    ndarray, shape (K,)
+        Of the mean over outputs 0..k, k = 0..K - 1. Units of the image, squared.
+    """
+    at_rest = outputs(noisy).astype(np.float64)
+    valid = np.isfinite(noisy)
+    if not valid.any():
+        return np.zeros(len(at_rest))
+    finite = np.where(valid, noisy, np.nan)
+    best = min(_means(at_rest[1:]), key=lambda blind: np.nanmean((blind - finite) ** 2))
+    deviation = np.sqrt(noise_variance(finite, best))
+    rng = np.random.default_rng(seed)
+    more = deviation * np.stack([noise_field(image.shape, noise, rng) for image in noisy])
+    answers = outputs((noisy + _MORE * more).astype(np.float32)) - at_rest
+    passed = (more * answers / _MORE).mean(axis=(1, 2, 3), where=valid)
+    residual = np.nanmean((_means(at_rest) - finite) ** 2, axis=(1, 2, 3))
+    return np.asarray(residual + 2 * _means(passed))
+
+
+def _means(outputs: Array) -> Array:
+    """Mean over outputs 0..k, for each k."""
+    count = np.arange(1, len(outputs) + 1)
+    return np.asarray(outputs.cumsum(axis=0) / count.reshape(-1, *[1] * (outputs.ndim - 1)))
+
+
+def noise_field(shape: tuple[int, ...], noise: NoiseReport, rng: np.random.Generator) -> Array:
+    """Noise (H, W) of variance 1, correlated along x and y as a report says."""
+    along = []
+    for length, axis in zip(shape, "yx", strict=True):
+        correlation = np.zeros(length)
+        lags = min(len(noise.correlation[axis]), (length - 1) // 2)
+        correlation[1 : lags + 1] = noise.correlation[axis][:lags]
+        correlation += np.roll(correlation[::-1], 1)
+        correlation[0] = 1
+        along.append(np.fft.fft(correlation).real)
+    power = np.clip(np.outer(*along), 0, None)
+    white = np.fft.fft2(rng.standard_normal(shape))
+    return np.asarray(np.fft.ifft2(white * np.sqrt(power / power.mean())).real)
+
+
+def noise_variance(noisy: Image, output: NDArray[Any]) -> NDArray[Any]:
+    """Variance of the noise at each pixel, by brightness, measured where the output is flat.
+
+    It is a mean: the median deviation of `residual.NoiseCurve` is too small for skewed noise, of
+    few photons for example, which would then be taken for lost detail.
+
+    Parameters
+    ----------
+    noisy : ndarray, shape (C, H, W)
+        NaN has no say.
+    output : ndarray, shape (C, H, W)
+        Denoised.
+
+    Returns
+    -------
+    ndarray, shape (C, H, W)
+    """
+    variances = np.zeros_like(output)
+    for variance, image, smooth in zip(variances, noisy, output, strict=True):
+        steep = ndimage.gaussian_gradient_magnitude(smooth, 1).ravel()
+        squares, brightness = ((image - smooth) ** 2).ravel(), smooth.ravel()
+        order = np.argsort(brightness)
+        order = order[np.isfinite(squares[order])]
+        groups = [group for group in np.array_split(order, _BRIGHTNESSES) if group.size]
+        flat = [group[np.argsort(steep[group])][: 1 + int(_FLAT * len(group))] for group in groups]
+        if flat:
+            middles = [brightness[group].mean() for group in flat]
+            variance[:] = np.interp(smooth, middles, [squares[group].mean() for group in flat])
+    return variances

@@ -1,0 +1,1 @@
+"""Training a teacher, distilling a student; automatic settings, time budgets, checkpoints."""

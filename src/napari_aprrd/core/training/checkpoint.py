@@ -1,0 +1,291 @@
+"""Checkpoints: all that the next step of a job needs, on disk before the power fails.
+
+A job that was killed is begun again with the same data and settings. What follows from these is
+computed again; then the state of the last checkpoint is put in place, and the job goes on as if
+nothing had happened: on the same device, to the same bits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load as deserialise
+from safetensors.torch import save as serialise
+from torch import Tensor
+
+from ..atomic_files import remove_leftovers, write_atomically
+from ..config import Config, DistillConfig, TrainConfig
+from ..data.planes import Planes
+from ..data.scaling import Normalisation
+from ..errors import UserError, cannot_read
+from ..jobs import Clock, Job, Progress, Signal, report
+from ..model.architecture import OwnArchitecture
+from ..model.denoiser import Denoiser
+from ..model.hardware import is_device_lost
+from ..model.model_file import Header, is_safetensors, read_header
+from ..model.provenance import identify
+from .state import Snapshot, State
+
+EVERY = 10.0  # seconds of work between two checkpoints, at least
+SHARE = 0.03  # of the time that checkpoints may take
+FORMAT = 1
+KEY, MODEL = "napari-aprrd checkpoint", "napari-aprrd model in the making"
+_WHAT = "a checkpoint of napari-aprrd"
+C = TypeVar("C", TrainConfig, DistillConfig)
+R = TypeVar("R")
+
+
+class About(Config):
+    """The JSON header of a checkpoint.
+
+    Parameters
+    ----------
+    format : int
+    identity : dict
+        Job, data and settings that it belongs to.
+    numbers : dict
+        Of the state.
+    """
+
+    format: int = Field(ge=1)
+    identity: dict[str, Any]
+    numbers: dict[str, Any]
+
+    @property
+    def job(self) -> str:
+        """Which job: "train" or "distill"."""
+        return str(self.identity["job"])
+
+    @property
+    def percent(self) -> int:
+        """How much of the job is done."""
+        return int(100 * min(self.numbers["fraction"], 1))
+
+
+class Checkpoint:
+    """Where a job keeps its state: in memory, and in a file if there is a path.
+
+    Parameters
+    ----------
+    path : path, optional
+    resume : bool
+        Go on from the file if it is there; else the first checkpoint replaces it.
+    """
+
+    def __init__(self, path: str | PathLike[str] | None = None, *, resume: bool = True) -> None:
+        self.path = Path(path) if path is not None else None
+        self._resume = resume
+        self._identity: dict[str, Any] = {}
+        self._snapshot: Snapshot | None = None
+        self._model: Header | None = None
+        self._next, self._failed = EVERY, False
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The last state; there is one from the first step on."""
+        assert self._snapshot is not None
+        return self._snapshot
+
+    def denoiser(
+        self, job: str, planes: Planes, config: C, teacher: Denoiser | None = None
+    ) -> Denoiser | None:
+        """The model in the making, if there is something to go on from; its weights are fresh.
+
+        Parameters
+        ----------
+        job : {"train", "distill"}
+        planes : Planes
+        config : TrainConfig or DistillConfig
+            As given, before it was adapted to the noise.
+        teacher : Denoiser, optional
+
+        Raises
+        ------
+        UserError
+            If the file belongs to another job, other data or other settings.
+        """
+        if self.path is not None and not self._identity:
+            self._identity = _identity(job, planes, config, teacher)
+            remove_leftovers(self.path)
+            if self._resume and self.path.exists():
+                about, self._model, tensors = read(self.path)
+                _check(self.path, about.identity, self._identity)
+                self._snapshot = Snapshot(tensors, about.numbers)
+        if self._model is None:
+            return None
+        made, normal = self._model, self._model.normalisation
+        normalisation = Normalisation(normal.offset, normal.scale)
+        denoiser = Denoiser.fresh(made.architecture, normalisation, seed=0)
+        denoiser.record = made.record
+        return denoiser
+
+    def begin(self, state: State, clock: Clock) -> str:
+        """Put the last state in place, or hold on to the first one; say so."""
+        if self._model is None:
+            self._snapshot = state.snapshot()
+            return ""
+        state.restore(self.snapshot)
+        clock.go_on_from(self.snapshot.numbers["seconds"])
+        self._next = clock.seconds + EVERY
+        return f"Going on after step {state.step}."
+
+    def is_due(self, clock: Clock) -> bool:
+        """True when enough time has gone by since the last one."""
+        return clock.seconds >= self._next
+
+    def keep(self, denoiser: Denoiser, state: State, clock: Clock) -> str:
+        """Keep a state; returns what there is to tell.
+
+        A file that cannot be written does not end the work.
+        """
+        if not state.is_finite():
+            return ""
+        begun, note = clock.seconds, ""
+        tensors, numbers = state.snapshot()
+        self._snapshot = Snapshot(tensors, {**numbers, "seconds": begun})
+        if not isinstance(denoiser.architecture, OwnArchitecture):  # one that no file describes
+            self._model = Header.model_validate(denoiser.header())
+        if self.path is not None and state.lesson.team.rank == 0:
+            try:
+                self._write(self.path, denoiser)
+            except UserError as error:
+                note = f"{error} Work goes on, but it could not be resumed." * (not self._failed)
+                self._failed = True
+        self._next = clock.seconds + max(EVERY, (clock.seconds - begun) / SHARE)
+        return note
+
+    def remove(self) -> None:
+        """Delete the file: its work is done."""
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, path: Path, denoiser: Denoiser) -> None:
+        tensors, numbers = self.snapshot
+        about = {"format": FORMAT, "identity": self._identity, "numbers": numbers}
+        headers = {KEY: json.dumps(about), MODEL: json.dumps(denoiser.header())}
+        content = serialise(tensors, headers)
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+
+
+def beside(out: Path) -> Path:
+    """Where the checkpoint of a model file is."""
+    return out.with_name(f".{out.name.lstrip('.')}.checkpoint")
+
+
+def look(path: Path) -> About:
+    """Read the header of a checkpoint file; a job may be writing the next one meanwhile.
+
+    Raises
+    ------
+    UserError
+        If it is damaged, foreign, or of another version.
+    """
+    with _damage_told(path), path.open("rb") as file:
+        length, size = int.from_bytes(file.read(8), "little"), path.stat().st_size
+        return _about(path, _metadata(file.read(min(length, size))))
+
+
+def read(path: Path) -> tuple[About, Header, dict[str, Tensor]]:
+    """Read a checkpoint file: its header, the model's and the tensors. It executes nothing.
+
+    Raises
+    ------
+    UserError
+        As for `look`.
+    """
+    with _damage_told(path):
+        content = path.read_bytes()
+        metadata = _metadata(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        return _about(path, metadata), read_header(path, metadata[MODEL]), deserialise(content)
+
+
+def _metadata(header: bytes) -> dict[str, str]:
+    metadata: dict[str, str] = json.loads(header).get("__metadata__", {})
+    return metadata
+
+
+def _about(path: Path, metadata: dict[str, str]) -> About:
+    if KEY not in metadata:  # a model, or another program's weights: not to be deleted
+        raise UserError(f"{path} is not {_WHAT}; name another file.")
+    raw = json.loads(metadata[KEY])
+    if raw["format"] != FORMAT:
+        raise UserError(f"{path} is of another version of napari-aprrd; delete it to begin anew.")
+    return About.model_validate(raw)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except (
+        *(SafetensorError, OSError, ValueError, KeyError, TypeError),
+        *(RecursionError, MemoryError),
+    ) as error:
+        recognised = _is_recognised(path)
+        told = cannot_read(path, _WHAT, error, recognised=recognised)
+        if isinstance(error, (OSError, MemoryError)) or not recognised:
+            raise told from error
+        raise UserError(f"{str(told)[:-1]}; delete it to start again.") from error
+
+
+def _is_recognised(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_safetensors(file.read(9))
+    except OSError:
+        return False
+
+
+_WORDS = {"job": "another job", "teacher": "another teacher", "data": "other images"}
+
+
+def _identity(
+    job: str, planes: Planes, config: TrainConfig | DistillConfig, teacher: Denoiser | None
+) -> dict[str, Any]:
+    return {
+        "job": job,
+        "teacher": teacher.fingerprint() if teacher is not None else "",
+        "data": identify(planes)["sha256"],
+        "config": config.model_dump(mode="json", exclude={"device"}),
+    }
+
+
+def _check(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Refuse to go on with something else."""
+    differing = [words for name, words in _WORDS.items() if found.get(name) != wanted[name]]
+    known = found.get("config", {})
+    settings = [name for name, value in wanted["config"].items() if known.get(name) != value]
+    if settings and not differing:
+        differing = [f"other settings ({', '.join(settings)})"]
+    if differing:
+        raise UserError(f"{path} is of {differing[0]}; go on with the same, or delete it.")
+
+
+def despite_lost_device(
+    job: Callable[[C], Job[R]], config: C
+) -> Generator[Progress, Signal | None, R]:
+    """Run a job; should its device be lost, go on from its last state on the CPU.
+
+    Parameters
+    ----------
+    job : callable
+        Makes the job for settings; it goes on from where its checkpoint is.
+    config : TrainConfig or DistillConfig
+    """
+    try:
+        return (yield from job(config))
+    except RuntimeError as error:
+        if not is_device_lost(error):
+            raise
+    note = "The device was lost: going on from the last checkpoint on the CPU."
+    yield from report(Progress("Checkpoint", 0, 1, 0.0, note=note), Clock())
+    return (yield from job(type(config).of(config, device="cpu")))

@@ -1,0 +1,243 @@
+"""Training a teacher, a blind-spot network, with the Adjacent Pixel Replacer (APR)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ..config import SettledTraining, TrainConfig
+from ..data.crops import Crops, CropSampler, check_sizes
+from ..data.planes import Planes
+from ..data.scaling import Normalisation
+from ..errors import UserError
+from ..jobs import Clock, Job, Progress, Signal, report
+from ..method.apr import apr_loss, replacer_maps
+from ..method.networks import BlindSpot
+from ..method.norms import mean_norm
+from ..model import pretrained
+from ..model.architecture import Architecture, OwnArchitecture
+from ..model.denoiser import Denoiser
+from ..model.hardware import pick_device, pick_precision
+from ..model.provenance import describe
+from ..noise.report import NoiseReport, inspect
+from .auto_settings import channels_are_separate, settle_training, target_shifts
+from .calibrate import calibrate
+from .checkpoint import Checkpoint, despite_lost_device
+from .loop import optimise
+from .objective import Batch, Lesson
+from .processes import ALONE, Team
+
+HELD_OUT_PIXELS = 65_536  # of the crops on which the held-out loss is computed
+PASSES, FEWEST_STEPS = 60, 1000  # over the pixels, and for small images, in a time budget. Measured
+
+
+def train(
+    planes: Planes,
+    config: TrainConfig | None = None,
+    team: Team = ALONE,
+    architecture: OwnArchitecture | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Job[Denoiser]:
+    """Train a blind-spot network with the Adjacent Pixel Replacer, equation [6].
+
+    Parameters
+    ----------
+    planes : Planes
+        Noisy images. NaN and infinite pixels are not learnt from.
+    config : TrainConfig, optional
+    team : Team
+        Processes to train with, each on a batch of `config.batch` crops of its own; all of them
+        return the same teacher.
+    architecture : OwnArchitecture, optional
+        Of another blind-spot network; width and depth are then its own.
+    checkpoint : Checkpoint, optional
+        Where to keep the training, and where to go on from.
+
+    Yields
+    ------
+    Progress
+        Several times a second. Send `STOP` to stop and keep.
+
+    Returns
+    -------
+    Denoiser
+        The teacher.
+
+    Raises
+    ------
+    UserError
+        If the images are too small or constant, or the device is not there.
+    """
+    kept = checkpoint or Checkpoint()
+    job = partial(_train, planes, team=team, architecture=architecture, checkpoint=kept)
+    config = config or TrainConfig()
+    if team.size > 1:  # its processes would not all go back to the same step
+        return (yield from job(config))
+    return (yield from despite_lost_device(job, config))
+
+
+def _train(
+    planes: Planes,
+    config: TrainConfig,
+    *,
+    team: Team,
+    architecture: OwnArchitecture | None,
+    checkpoint: Checkpoint,
+) -> Job[Denoiser]:
+    clock = Clock(config.minutes)
+    check_sizes(planes, config.patch)
+    teacher = checkpoint.denoiser("train", planes, config)
+    if teacher is None:
+        teacher = yield from _fresh_teacher(planes, config, architecture, clock)
+    teacher.to(config.device)
+    settled = SettledTraining.of(**teacher.record["train"]["config"] | {"device": config.device})
+    noise = (
+        NoiseReport.model_validate(teacher.record["noise"]) if "noise" in teacher.record else None
+    )
+    lesson = _Replacing(planes, teacher.normalisation, settled, team)
+    if settled.hold_out:
+        lesson.hold_out(noise)
+    done = yield from optimise(teacher, lesson, settled, clock, checkpoint)
+    done["waiting"] = round(lesson.sampler.waited / max(done["seconds"], 1e-9), 3)
+    teacher.record["train"].update(done)
+    if noise is not None:
+        shifts = yield from target_shifts(teacher, planes, noise, settled, clock)
+        teacher.record["target_shifts"] = list(shifts)
+    yield from calibrate(teacher, teacher, settled.shift, planes, clock)
+    teacher.record["train"]["seconds"] = round(clock.seconds, 1)
+    return teacher
+
+
+def _at_bsn(planes: Planes, config: TrainConfig) -> Architecture:
+    return Architecture(
+        kind="blind-spot",
+        channels=planes.channels,
+        width=config.width,
+        depth=config.depth,
+        separate=planes.channels > 1 and channels_are_separate(config, planes.colours),
+    )
+
+
+def _fresh_teacher(
+    planes: Planes, config: TrainConfig, own: OwnArchitecture | None, clock: Clock
+) -> Generator[Progress, Signal | None, Denoiser]:
+    """An untrained teacher; its record has the settings, with those that were automatic."""
+    normalisation = Normalisation.measure(planes, seed=config.seed)
+    noise, note = _noise_of(planes, config)
+    teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
+    started = pretrained.begin(teacher, config)
+    settled, why = settle_training(config, noise, pretrained=started)
+    for said in (note or why, pretrained.sentence(started)):
+        yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=said), clock)
+    precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
+    settled = SettledTraining.of(settled, precision=precision)
+    teacher.record = {
+        "train": {
+            **describe(planes, settled),
+            "method": "APR" if settled.replace else "blind-spot training",
+            **pretrained.record(started),
+        }
+    }
+    if noise is not None:
+        teacher.record["noise"] = noise.model_dump(mode="json")
+    return teacher
+
+
+class _Replacing(Lesson):
+    """The APR loss, or the blind-spot loss alone."""
+
+    stage = "Train teacher"
+
+    def __init__(
+        self, planes: Planes, normalisation: Normalisation, config: SettledTraining, team: Team
+    ) -> None:
+        sampler = CropSampler(
+            planes,
+            normalisation,
+            batch=config.batch * team.size,
+            patch=config.patch,
+            seed=config.seed,
+            hold_out=config.hold_out,
+        )
+        super().__init__(sampler, config.seed, team)
+        self._config = config
+        pixels = sum(height * width for height, width in planes.sizes)
+        pixels_of_a_step = config.batch * team.size * config.patch**2
+        self.enough = max(PASSES * pixels / pixels_of_a_step, FEWEST_STEPS)
+
+    def draw(self) -> Batch:
+        """Crops, and the replacer's index maps."""
+        crops, config = self.sampler.draw(), self._config
+        maps = torch.empty(len(crops.values), 0)
+        if config.replace:
+            size = (len(crops.values), config.patch, config.patch)
+            maps = replacer_maps(*size, window=config.window, generator=self.generator)
+            maps = maps.transpose(0, 1)  # (B, 2, H * W)
+        batch = Batch(crops.values, crops.valid & ~crops.held_out, maps)
+        return Batch(*map(self.team.part_of, batch))
+
+    def loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        """Equation [6]."""
+        values, learnt, maps = batch.to(network)
+        config = self._config
+        if not config.replace:  # as AT-BSN is trained
+            return mean_norm(network(values, config.shift) - values, config.loss, learnt)
+        return apr_loss(
+            lambda image: network(image, config.shift),
+            values,
+            maps.transpose(0, 1),
+            regularization=config.regularization,
+            norm=config.loss,
+            mask=learnt,
+        )
+
+    def hold_out(self, noise: NoiseReport | None) -> None:
+        """Watch for over-training on the first crops."""
+        crops = held_out_crops(self.sampler, self._config.patch)
+        self.held_out_loss = _blind_spot_loss(crops, self._config, noise) if crops else None
+
+
+def _noise_of(planes: Planes, config: TrainConfig) -> tuple[NoiseReport | None, str]:
+    """The noise of the images, if settings are to follow it, or why it is not known."""
+    if not config.adapt:
+        return None, ""
+    try:
+        return inspect(planes), ""
+    except UserError as error:  # images in which noise cannot be measured can be learnt from
+        return None, str(error)
+
+
+def held_out_crops(sampler: CropSampler, patch: int) -> list[Crops]:
+    """Batches to watch for over-training, always the same."""
+    batches = [sampler.draw()]
+    pixels = batches[0].values.shape[0] * patch**2
+    batches += [sampler.draw() for _ in range(HELD_OUT_PIXELS // pixels - 1)]
+    return batches if any((b.held_out & b.valid).any() for b in batches) else []
+
+
+def _blind_spot_loss(
+    batches: list[Crops], config: SettledTraining, noise: NoiseReport | None
+) -> Callable[[nn.Module], float]:
+    """How badly a network predicts pixels that it neither sees nor learnt from.
+
+    The prediction is the mean over the shifts that are blind to the noise, which is closer to
+    what a user gets than the training shift alone.
+    """
+    first = config.shift if noise is None else min(noise.reach + 1, config.shift)
+    shifts = range(first, config.shift + 1)
+
+    def loss(network: nn.Module) -> float:
+        bsn = cast(BlindSpot, network)
+        with torch.no_grad():
+            losses = []
+            for batch in batches:
+                crops = batch.to(network)
+                error = bsn.all_shifts(crops.values, shifts).mean(1) - crops.values
+                losses.append(mean_norm(error, config.loss, crops.held_out & crops.valid))
+            return float(torch.stack(losses).mean())
+
+    return loss

@@ -1,0 +1,1 @@
+"""Whether a result, or a model on other images, can be trusted."""

@@ -1,0 +1,154 @@
+"""Whether images are like those that a model learnt from."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..data.planes import MemoryPlanes, Planes, some_windows
+from ..data.scaling import Normalisation
+from ..errors import UserError
+from ..noise.report import NoiseReport, inspect
+
+if TYPE_CHECKING:
+    from ..model.denoiser import Denoiser
+
+
+SIDE, WINDOWS = 256, 8  # pixels and number of what is looked at: half of what `inspect` takes
+
+# What it costs is measured in docs/questions.md#can-i-use-a-model-on-other-images. The bound lies
+# between the changes that are common and harmless, such as half or double the exposure, and the
+# smallest change of the number type, 10 for 12 bits (4 times; 8 for 12 bits are 16 times).
+FACTOR = 3.0
+_ALIKE = 2.0  # factor by which mean, contrast and noise may differ for a mere change of scale
+# At most 1 / 16 of the training's pixels are further from their mean (Chebyshev's inequality),
+# so that images with their own mean out there were hardly seen.
+_DEVIATIONS = 4.0
+_PUBLISHED_TOP = 255.0  # the published networks take 0 to 255
+_TWO_LEVELS = 2.0  # no 8-bit picture is darker everywhere
+_ADVICE = (
+    "the result may be wrong. Train on such images, or set normalise to 'image' "
+    "if they differ in gain and offset alone."
+)
+
+
+class _Look(NamedTuple):
+    """Of one channel: mean and contrast (standard deviation); of all channels: the noise."""
+
+    mean: float
+    spread: float
+    noise: NoiseReport | None
+
+
+def misfit(denoiser: Denoiser, planes: Planes) -> str:
+    """Say how images differ from those that a model learnt from.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+        Its normalisation and its record say what it learnt from.
+    planes : Planes
+        A few windows of them are read.
+
+    Returns
+    -------
+    str
+        A sentence with figures; empty where the images fit, or nothing can be said.
+    """
+    record = denoiser.record
+    known = "imported" in record or "train" in record
+    if not known or planes.channels != denoiser.channels:  # the work itself refuses the latter
+        return ""
+    try:
+        found = _look_at(planes)
+    except UserError:  # constant, or it cannot be read: the work itself says so
+        return ""
+    if "imported" in record:
+        told = (_of_published(now) for now in found)
+    else:
+        noise = NoiseReport.model_validate(record["noise"]) if "noise" in record else None
+        normal = denoiser.normalisation
+        learnt = (_Look(*of, noise) for of in zip(normal.offset, normal.scale, strict=True))
+        alone = planes.channels == 1
+        told = (_compared(*pair, alone) for pair in zip(found, learnt, strict=True))
+    return next(filter(None, told), "")
+
+
+def _look_at(planes: Planes) -> list[_Look]:
+    """What a few windows show, channel by channel."""
+    windows = MemoryPlanes([planes.read(*w) for w in some_windows(planes, SIDE, WINDOWS)])
+    pixels = np.concatenate([w.reshape(planes.channels, -1) for w in windows.images], axis=1)
+    normal = Normalisation.of(pixels)
+    try:
+        noise = inspect(windows)
+    except UserError:  # too small to measure its noise
+        noise = None
+    return [_Look(*of, noise) for of in zip(normal.offset, normal.scale, strict=True)]
+
+
+def _compared(now: _Look, learnt: _Look, alone: bool) -> str:
+    figures = f"mean {now.mean:.3g} against {learnt.mean:.3g}"
+    those = "those this model learnt from"
+    scale = _change_of_scale(now, learnt, alone)
+    if scale:
+        more = _times(scale, "brighter", "darker")
+        return f"These images are {more} than {those} ({figures}); {_ADVICE}"
+    if abs(now.mean - learnt.mean) > _DEVIATIONS * learnt.spread:
+        more = "brighter" if now.mean > learnt.mean else "darker"
+        about = f"{figures}, where its images spread by {learnt.spread:.3g}"
+        return f"These images are far {more} than {those} ({about}); {_ADVICE}"
+    if now.noise is not None and learnt.noise is not None:
+        change = _change_of_noise(now.noise, learnt.noise)
+        if change:
+            about = f"{now.noise.sigma:.3g} against {learnt.noise.sigma:.3g}"
+            more = _times(change, "stronger", "weaker")
+            return (
+                f"The noise of these images is {more} than in {those} ({about}), and their mean "
+                f"intensity is {now.mean:.3g} against {learnt.mean:.3g}; {_ADVICE}"
+            )
+    return ""
+
+
+def _change_of_scale(now: _Look, learnt: _Look, alone: bool) -> float:
+    """The factor by which all intensities differ, if it is one and large, else 0.
+
+    The noise is that of all channels together: it counts for one that is `alone`.
+    """
+    if now.mean * learnt.mean <= 0:
+        return 0.0
+    ratios = [now.mean / learnt.mean, now.spread / learnt.spread]
+    if alone and now.noise is not None and learnt.noise is not None and learnt.noise.sigma > 0:
+        ratios.append(now.noise.sigma / learnt.noise.sigma)
+    alike = min(ratios) > 0 and max(ratios) <= _ALIKE * min(ratios)
+    large = min(ratios) > FACTOR or max(ratios) < 1 / FACTOR
+    return ratios[0] if alike and large else 0.0
+
+
+def _change_of_noise(now: NoiseReport, learnt: NoiseReport) -> float:
+    """The factor by which the noise is out of the range that was learnt from, else 0."""
+    # From the darkest to the brightest places of the training's images.
+    brightness = learnt.sigma / learnt.relative if learnt.relative > 0 else 0.0
+    least = min(learnt.read, learnt.sigma)
+    most = max(math.sqrt(learnt.read**2 + learnt.shot * brightness), learnt.sigma)
+    outside = now.sigma < least / FACTOR or now.sigma > most * FACTOR
+    return now.sigma / learnt.sigma if outside and now.sigma > 0 < learnt.sigma else 0.0
+
+
+def _of_published(now: _Look) -> str:
+    if now.mean <= _PUBLISHED_TOP and now.mean + _DEVIATIONS * now.spread >= _TWO_LEVELS:
+        return ""
+    return (
+        "The published networks learnt from intensities of 0 to 255, and the mean of these images "
+        f"is {now.mean:.3g}; the result may be wrong. Scale the images to 0 to 255."
+    )
+
+
+def _times(ratio: float, more: str, less: str) -> str:
+    factor, word = (ratio, more) if ratio > 1 else (1 / ratio, less)
+    return (
+        f"{factor:.0f} times {word}"
+        if factor < 1000
+        else f"{float(f'{factor:.2g}'):.0f} times {word}"
+    )

@@ -1,0 +1,176 @@
+"""The trust report: what a denoised image has lost, kept and left, from it and its source alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from ..config import Config, DenoiseConfig
+from ..data.planes import Image, Planes, fill_invalid, some_windows
+from ..errors import UserError
+from ..model.denoiser import Denoiser
+from ..noise.report import WINDOW, WINDOWS, NoiseReport, inspect
+from .residual import (
+    SIZES,
+    Bias,
+    NoiseCurve,
+    Pair,
+    Scale,
+    bias,
+    correlation,
+    left_map,
+    removed_map,
+    scale,
+)
+from .ring_correlation import resolution
+from .verdicts import Measured, Verdict, verdicts
+
+_SPREAD_WINDOWS = 4  # of a teacher's outputs at its shifts
+
+
+class TrustReport(Config):
+    """What can be said without a clean reference. Intensities in the units of the source."""
+
+    verdicts: tuple[Verdict, ...] = Field(description="In plain words, what matters most first.")
+    noise: NoiseReport = Field(description="Of the source.")
+    sigma_ratio: float = Field(description="Noise that was removed / noise of the source.")
+    correlation: dict[str, tuple[float, ...]] = Field(
+        description="Of the residual, at lags 1 to 4 along 'x' and 'y'."
+    )
+    scales: tuple[Scale, ...] = Field(description="Detail of 2, 4 and 8 pixels.")
+    biases: tuple[Bias, ...] = Field(description="Of each channel.")
+    frames: tuple[float, float] | None = Field(
+        None, description="Smallest detail on which frames agree: noisy, denoised; pixels."
+    )
+    spread: float | None = Field(
+        None, description="Spread of a teacher over its shifts / noise of the source."
+    )
+
+    @property
+    def status(self) -> str:
+        """That of the worst verdict: "good", "look" or "bad"."""
+        return self.verdicts[0].status
+
+
+def examine(
+    noisy: Planes,
+    clean: Planes,
+    denoiser: Denoiser | None = None,
+    *,
+    noise: NoiseReport | None = None,
+    frames: Sequence[int] = (),
+    seed: int = 0,
+) -> TrustReport:
+    """Compare a denoised image with its source, on a few windows of them.
+
+    Parameters
+    ----------
+    noisy, clean : Planes
+        Of the same sizes and channels.
+    denoiser : Denoiser, optional
+        A teacher tells how far its outputs at different shifts agree.
+    noise : NoiseReport, optional
+        Of the source; measured if not given.
+    frames : sequence of int
+        Numbers of planes that show the same scene one after the other.
+    seed : int
+        Of the windows' places.
+
+    Raises
+    ------
+    UserError
+        If the images do not belong together, or there is nothing to measure.
+    """
+    if list(noisy.sizes) != list(clean.sizes) or noisy.channels != clean.channels:
+        raise UserError("The denoised image must have the size and the channels of its source.")
+    noise = noise or inspect(noisy)
+    channels = read_pairs(noisy, clean, seed=seed)
+    curves = [NoiseCurve.measure(pairs) for pairs in channels]
+    every = [_scaled(p, c) for pairs, c in zip(channels, curves, strict=True) for p in pairs]
+    one = NoiseCurve.measure(every)
+    removed = float(np.median([np.median(curve.sigma) for curve in curves]))
+    measured = Measured(
+        noise=noise,
+        sigma_ratio=removed / max(noise.sigma, 1e-12),
+        correlation=correlation(every, one),
+        scales=tuple(scale(every, one, size) for size in SIZES),
+        biases=tuple(bias(pairs) for pairs in channels),
+        frames=_frames(noisy, clean, frames),
+        spread=_spread(noisy, denoiser, noise),
+    )
+    return TrustReport(verdicts=verdicts(measured), **measured._asdict())
+
+
+def read_pairs(noisy: Planes, clean: Planes, *, seed: int = 0) -> list[list[Pair]]:
+    """The same windows of both, for each channel.
+
+    Raises
+    ------
+    UserError
+        If no window holds finite pixels.
+    """
+    channels: list[list[Pair]] = [[] for _ in range(noisy.channels)]
+    for place in some_windows(noisy, WINDOW, WINDOWS, seed=seed):
+        both = noisy.read(*place), clean.read(*place)
+        for pairs, before, after in zip(channels, *both, strict=True):
+            if np.isfinite(before).any() and np.isfinite(after).any():
+                pairs.append(pair_of(before, after))
+    if not all(channels):
+        raise UserError("There are no finite pixels to compare.")
+    return channels
+
+
+def pair_of(noisy: Image, clean: Image) -> Pair:
+    """A window (h, w) of both; where either is invalid, there is no residual."""
+    valid = np.isfinite(noisy) & np.isfinite(clean)
+    after = fill_invalid(np.where(valid, clean, np.nan)[None])[0].astype(np.float64)
+    return Pair(np.where(valid, noisy, after), after)
+
+
+def _scaled(pair: Pair, curve: NoiseCurve) -> Pair:
+    """In units of the channel's noise, so that channels can be taken together."""
+    unit = float(np.median(curve.sigma))
+    return Pair(pair.noisy / unit, pair.clean / unit)
+
+
+def _frames(noisy: Planes, clean: Planes, frames: Sequence[int]) -> tuple[float, float] | None:
+    found = resolution(noisy, frames), resolution(clean, frames)
+    return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def _spread(noisy: Planes, denoiser: Denoiser | None, noise: NoiseReport) -> float | None:
+    """Root mean square over a few windows."""
+    if denoiser is None or not denoiser.is_teacher or len(denoiser.shifts) < 2:
+        return None
+    places = some_windows(noisy, WINDOW, _SPREAD_WINDOWS)
+    spreads = [spread_map(fill_invalid(noisy.read(*place)), denoiser) for place in places]
+    mean = np.sqrt(np.mean([np.mean(spread**2) for spread in spreads]))
+    return float(mean / max(noise.sigma, 1e-12))
+
+
+def spread_map(image: Image, teacher: Denoiser) -> Image:
+    """Standard deviation of a teacher's outputs over its shifts: (C, h, w) -> (C, h, w)."""
+    outputs = teacher.targets(image, teacher.shifts, DenoiseConfig())
+    scale = np.reshape(teacher.normalisation.scale, (-1, 1, 1))
+    return np.asarray(outputs.std(0) * scale, np.float32)
+
+
+class Look(NamedTuple):
+    """One plane of one channel, to be looked at: each (h, w), float32."""
+
+    noisy: Image
+    clean: Image
+    residual: Image
+    removed: Image  # strength of the residual: about 1 where it is noise
+    left: Image  # share of the noise that is in the output, 0 to 1
+
+
+def look(noisy: Image, clean: Image) -> Look:
+    """The residual of a plane (h, w), and where structure was removed and noise was left."""
+    pair = pair_of(noisy, clean)
+    curve = NoiseCurve.measure([pair])
+    residual = pair.residual.astype(np.float32)
+    return Look(noisy, clean, residual, removed_map(pair, curve), left_map(pair, curve))

@@ -1,0 +1,204 @@
+"""Denoising from file to file, tile by tile: memory stays flat, and what was killed goes on.
+
+The output grows in a folder beside its final place, with a journal of the tiles that are done.
+Started again, the work goes on with the missing ones. Only the finished file gets the name that
+was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..axes import ArrayPlanes
+from ..core.atomic_files import cannot_write, remove_leftovers
+from ..core.config import DenoiseConfig
+from ..core.errors import UserError
+from ..core.jobs import STOP, Clock, Job, Progress, report
+from ..core.model.denoiser import Denoiser
+from ..core.model.provenance import of_output
+from ..lazy import output_dtype
+from . import ome_zarr
+from .formats import write_picture
+from .picture import Picture
+from .tile_writer import PlaneTile, TileWriter
+
+if TYPE_CHECKING:
+    from .dask_workers import Cluster
+
+
+_MOST_FAILURES = 10  # tiles; after which something else is wrong
+
+
+def denoise_file(
+    picture: Picture,
+    target: Path,
+    denoiser: Denoiser,
+    config: DenoiseConfig,
+    *,
+    cluster: Cluster | None = None,
+) -> Job[bool]:
+    """Denoise a picture into a file.
+
+    Parameters
+    ----------
+    picture : Picture
+        As read from its file.
+    target : Path
+        TIFF, NPY, PNG, JPEG or OME-Zarr, by its name.
+    denoiser : Denoiser
+    config : DenoiseConfig
+    cluster : Cluster, optional
+        Dask workers to compute on; else this process does.
+
+    Yields
+    ------
+    Progress
+        Steps are tiles.
+
+    Returns
+    -------
+    bool
+        True when the file is there; False when stopped before, with the tiles done kept.
+
+    Raises
+    ------
+    UserError
+        If tiles could not be read; all others are kept for the next start.
+    """
+    clock, folder = Clock(), partial_folder(target)
+    planes = ArrayPlanes(picture.data, picture.axes)
+    denoiser.check_channels(planes.channels)
+    denoiser.check_settings(config)
+    try:
+        journal = Journal.open(folder, picture, denoiser, denoiser.fitted(config))
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    config, dtype = journal.config, output_dtype(picture.data.dtype, journal.config)
+    tiles = denoiser.tiles(planes.size, config)
+    units = [PlaneTile(p, *tile) for p in range(len(planes.sizes)) for tile in tiles]
+    out = journal.array(planes, dtype)
+    writer = TileWriter(planes, out, config)
+    model = denoiser.matched(planes, config)
+    missing = [number for number in range(len(units)) if number not in journal.done]
+    failures: list[str] = []
+    note = f"Going on: {len(journal.done)} of {len(units)} tiles are done." if journal.done else ""
+    results = (
+        cluster.results(picture, folder, config, model, units, missing)
+        if cluster is not None
+        else _one_by_one(writer, units, missing, model)
+    )
+    try:
+        for number, failure in results:
+            if failure:
+                failures.append(failure)
+                if len(failures) >= _MOST_FAILURES:
+                    break
+            else:
+                journal.note(number)
+            progress = Progress("Denoise", len(journal.done), len(units), clock.seconds, note=note)
+            note = ""
+            if (yield from report(progress, clock)) is STOP and len(journal.done) < len(units):
+                return False
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    if failures:
+        raise UserError(
+            f"{failures[0]} {len(failures)} of {len(units)} tiles failed. The others are kept: "
+            "start the same command again to go on."
+        )
+    record = of_output(denoiser, planes, config)
+    record["denoise"]["input"]["file"] = picture.path.name if picture.path else ""
+    _finish(replace(picture, data=out, record=record), target, folder)
+    return True
+
+
+def _one_by_one(
+    writer: TileWriter, units: list[PlaneTile], missing: list[int], denoiser: Denoiser
+) -> Iterator[tuple[int, str]]:
+    """Numbers of the tiles done, with what went wrong."""
+    denoiser.to(writer.config.device)
+    for number in missing:
+        failure = ""
+        try:
+            writer.write(units[number], denoiser)
+        except UserError as error:
+            failure = str(error)
+        yield number, failure
+
+
+def _finish(clean: Picture, target: Path, folder: Path) -> None:
+    remove_leftovers(target)
+    if target.suffix.lower() != ".zarr":
+        write_picture(target, clean)
+        shutil.rmtree(folder)
+        return
+    image = folder / "image.zarr"
+    ome_zarr.finish(image, clean.axes, clean.scale, clean.unit, clean.record)
+    try:
+        ome_zarr.move(image, target)
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+
+
+def partial_folder(target: Path) -> Path:
+    """Where an output grows until it is complete."""
+    return target.with_name(f".{target.name}.partial")
+
+
+class Journal:
+    """Which tiles of an output are done."""
+
+    def __init__(self, folder: Path, config: DenoiseConfig, done: set[int]) -> None:
+        self.folder, self.config, self.done = folder, config, done
+
+    @classmethod
+    def open(
+        cls, folder: Path, picture: Picture, denoiser: Denoiser, config: DenoiseConfig
+    ) -> Journal:
+        """Go on with what is there, if it came from the same source, model and settings."""
+        wanted = config.model_dump(mode="json")
+        tile = wanted.pop("tile")
+        del wanted["device"]
+        data = picture.data
+        identity = {
+            "source": [picture.stamp, list(map(int, data.shape)), str(data.dtype), picture.axes],
+            "model": denoiser.fingerprint(),
+            "config": wanted,
+        }
+        try:
+            found = json.loads((folder / "identity.json").read_text())
+            tile, same = found.pop("tile"), found == identity
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+            same = False  # nothing there, or not a journal
+        done: set[int] = set()
+        if same:
+            journal = folder / "done.txt"
+            lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
+            done = {int(line) for line in lines if line.isdecimal()}
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            (folder / "identity.json").write_text(json.dumps({**identity, "tile": tile}))
+        return cls(folder, DenoiseConfig.of(config, tile=tile), done)
+
+    def array(self, planes: ArrayPlanes, dtype: Any) -> Any:
+        """The output so far."""
+        import zarr
+
+        image = self.folder / "image.zarr"
+        if self.done:
+            return zarr.open_array(image / "0", mode="r+")
+        shutil.rmtree(image, ignore_errors=True)
+        return ome_zarr.create(image, planes.data.shape, dtype, planes.chunks(self.config.tile))
+
+    def note(self, number: int) -> None:
+        """Note a tile down that is written."""
+        with (self.folder / "done.txt").open("a") as file:
+            file.write(f"{number}\n")
+        self.done.add(number)

@@ -1,0 +1,144 @@
+"""TIFF, ImageJ TIFF and OME-TIFF: pixels, axes, pixel sizes, record."""
+
+from __future__ import annotations
+
+import json
+import warnings
+import weakref
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..axes import infer_axes
+from .ome_zarr import KEY
+from .picture import Picture
+
+_SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}  # names of units in TIFFs
+
+
+def _read_tiff(path: Path, in_memory: int) -> Picture:
+    import tifffile
+
+    with tifffile.TiffFile(path) as tiff:
+        series = tiff.series[0]
+        if series.nbytes > in_memory:
+            import zarr
+
+            store = tifffile.imread(path, aszarr=True, level=0)
+            data = zarr.open_array(store, mode="r")
+            weakref.finalize(data, store.close)
+        else:
+            data = series.asarray()
+        # tifffile writes Q for "another axis".
+        named = series.axes.replace("Q", "I")
+        known = len(named) == data.ndim and len(set(named)) == data.ndim
+        axes = infer_axes(data.shape, named if known and "Y" in named else None)
+        record = _tiff_record(tiff)
+        if tiff.is_imagej:
+            return Picture(data, axes, *_imagej_scale(tiff), "imagej", record=record)
+        if tiff.is_ome:
+            return Picture(data, axes, *_ome_scale(tiff), "ome", record=record)
+        return Picture(data, axes, *_tag_scale(tiff), record=record)
+
+
+def _tiff_record(tiff: Any) -> dict[str, Any]:
+    """How the image was made, from where each kind of TIFF keeps free text."""
+    if tiff.is_imagej:
+        text = (tiff.imagej_metadata or {}).get("Info")
+    elif tiff.is_ome:
+        text = _ome_image(tiff).get("Description")
+    else:
+        text = tiff.shaped_metadata[0].get("Description") if tiff.shaped_metadata else None
+    try:
+        record = json.loads(text or "null")[KEY]
+    except (TypeError, ValueError, KeyError, RecursionError):  # somebody else's text
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _imagej_scale(tiff: Any) -> tuple[dict[str, float], str]:
+    metadata = tiff.imagej_metadata or {}
+    scale = _resolution(tiff)
+    if "spacing" in metadata:
+        scale["Z"] = float(metadata["spacing"])
+    if "finterval" in metadata:
+        scale["T"] = float(metadata["finterval"])
+    return scale, str(metadata.get("unit", "")).replace("\\u00B5", "µ")
+
+
+def _ome_scale(tiff: Any) -> tuple[dict[str, float], str]:
+    pixels = _ome_image(tiff)["Pixels"]
+    names = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T": "TimeIncrement"}
+    scale = {axis: float(pixels[name]) for axis, name in names.items() if name in pixels}
+    return scale, str(pixels.get("PhysicalSizeXUnit", "µm")) if "X" in scale else ""
+
+
+def _ome_image(tiff: Any) -> dict[str, Any]:
+    import tifffile
+
+    images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+    first: dict[str, Any] = images[0] if isinstance(images, list) else images
+    return first
+
+
+def _tag_scale(tiff: Any) -> tuple[dict[str, float], str]:
+    unit = tiff.pages.first.tags.get("ResolutionUnit")
+    return _resolution(tiff), {2: "inch", 3: "cm"}.get(int(unit.value) if unit else 1, "")
+
+
+def _resolution(tiff: Any) -> dict[str, float]:
+    """Pixel size from the resolution tags; none where they say 1 pixel per nothing."""
+    scale = {}
+    for axis, name in (("X", "XResolution"), ("Y", "YResolution")):
+        tag = tiff.pages.first.tags.get(name)
+        if tag and 0 not in tag.value and tag.value[0] != tag.value[1]:
+            scale[axis] = tag.value[1] / tag.value[0]
+    return scale
+
+
+def _write_tiff(path: Path, picture: Picture) -> None:
+    import tifffile
+
+    axes, scale, data = picture.axes, picture.scale, picture.data
+    unit = _SHORT.get(picture.unit, picture.unit)
+    metadata: dict[str, Any] = {"axes": axes}
+    photometric = "rgb" if "S" in axes else "minisblack"
+    options: dict[str, Any] = {"compression": "zlib", "photometric": photometric}
+    if "X" in scale and "Y" in scale and picture.flavour != "ome":
+        options["resolution"] = (1 / scale["X"], 1 / scale["Y"])
+        options["resolutionunit"] = {"inch": 2, "cm": 3}.get(unit, 1)
+    standard = set(axes) <= set("TZCYXS")
+    for_imagej = ("u1",) if "S" in axes else ("u1", "u2", "f4")
+    if picture.flavour == "imagej" and standard and data.dtype in for_imagej:
+        options |= {"imagej": True, "compression": None}
+        names = {"Z": "spacing", "T": "finterval"}
+        metadata |= {names[a]: step for a, step in scale.items() if a in names}
+        metadata |= {"unit": unit.replace("µ", "\\u00B5")} if unit else {}
+    elif picture.flavour == "ome" and standard:
+        options["ome"] = True
+        for axis in "XYZ":
+            if axis in scale:
+                metadata[f"PhysicalSize{axis}"] = scale[axis]
+                metadata[f"PhysicalSize{axis}Unit"] = unit or "µm"
+        metadata |= {"TimeIncrement": scale["T"]} if "T" in scale else {}
+    if picture.record:
+        place = "Info" if options.get("imagej") else "Description"
+        metadata[place] = json.dumps({KEY: picture.record})
+        options["software"] = KEY
+    if options.get("imagej"):
+        ordered = "".join(a for a in "TZCYXS" if a in axes)  # the only order that ImageJ knows
+        if ordered != axes:
+            data = np.asarray(data).transpose([axes.index(a) for a in ordered])
+            metadata["axes"] = ordered
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # on names of axes that are unusual
+        if not metadata["axes"].endswith(("YX", "YXS")):
+            data = np.asarray(data)
+        if isinstance(data, np.ndarray):
+            tifffile.imwrite(path, data, metadata=metadata, **options)
+            return
+        plane = 3 if "S" in axes else 2  # dimensions of a page
+        pages = (np.asarray(data[index]) for index in np.ndindex(*data.shape[:-plane]))
+        shape = {"shape": data.shape, "dtype": data.dtype}
+        tifffile.imwrite(path, pages, metadata=metadata, **shape, **options)

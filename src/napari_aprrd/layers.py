@@ -1,0 +1,133 @@
+"""napari layers as arrays with axes, and back; napari is not imported for it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from .axes import LETTERS, ArrayPlanes, check_array, infer_axes
+from .core.errors import UserError
+
+if TYPE_CHECKING:
+    from napari.layers import Image as ImageLayer
+
+
+KEY = "napari-aprrd"  # in a layer's metadata
+
+
+def is_image_layer(thing: object) -> TypeGuard[ImageLayer]:
+    """True for a napari Image layer; does not import napari where nobody has."""
+    layers = sys.modules.get("napari.layers")
+    return layers is not None and isinstance(thing, layers.Image)
+
+
+def layer_array(layer: Any) -> Any:
+    """The layer's data; of a multiscale layer the full resolution.
+
+    Raises
+    ------
+    UserError
+        If it is no image layer, or holds no numbers.
+    """
+    if not is_image_layer(layer):
+        name = getattr(layer, "name", type(layer).__name__)
+        raise UserError(f"{name!r} is no image layer; choose an image.")
+    data = layer.data[0] if layer.multiscale else layer.data
+    check_array(data)
+    return data
+
+
+def layer_axes(layer: Any) -> str:
+    """Letters of the layer's axes.
+
+    `rgb` decides on S. The layer's axis labels count where each is one of "ITZCYX"; otherwise
+    what comes before Y and X is a stack of planes.
+    """
+    shape = layer_array(layer).shape
+    samples = "S" if layer.rgb else ""
+    labels = "".join(label.upper() for label in layer.axis_labels)
+    if all(len(label) == 1 for label in layer.axis_labels) and _is_valid(labels):
+        return labels + samples
+    # Ones: the length of a last axis says nothing here, `rgb` has.
+    plain = infer_axes((1,) * (len(shape) - len(samples)))
+    return plain + samples
+
+
+def name_axes(layer: Any, axes: str) -> None:
+    """Say which axis of a layer is which: its axis labels, which napari keeps and shows.
+
+    Parameters
+    ----------
+    layer : Image
+    axes : str
+        Letters of "ITZCYX", Y and X last; RGB samples are not named.
+
+    Raises
+    ------
+    UserError
+        If the letters do not fit.
+    """
+    axes = axes.strip().upper()
+    layer_array(layer)
+    if len(axes) != layer.ndim or not _is_valid(axes):
+        raise UserError(
+            f"{layer.name!r} needs {layer.ndim} different letters of ITZCYX, the last two YX."
+        )
+    layer.axis_labels = tuple(axes.lower())
+
+
+def _is_valid(labels: str) -> bool:
+    known = set(labels) <= set(LETTERS) - {"S"}
+    return known and labels.endswith("YX") and len(set(labels)) == len(labels)
+
+
+def layer_planes(layer: Any) -> ArrayPlanes:
+    """The planes of a layer."""
+    return ArrayPlanes(layer_array(layer), layer_axes(layer))
+
+
+def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
+    """A layer "<name> denoised" with every attribute of its source.
+
+    Parameters
+    ----------
+    layer : Image
+        The source.
+    data : array
+        Of the shape of the source's full resolution.
+    record : dict
+        How it was made, for ``metadata["napari-aprrd"]``, which names the source as well.
+    """
+    about = {KEY: {**copy.deepcopy(record), "source": layer.name}}
+    return _like(layer, data, f"{layer.name} denoised", about)
+
+
+def map_layer(layer: Any, data: Any, name: str) -> ImageLayer:
+    """A layer for a map of another layer, in its place; without samples where that has them."""
+    from napari.layers import Image as ImageLayer
+
+    _, attributes, _ = layer.as_layer_data_tuple()
+    kept = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+    return ImageLayer(data, name=name, **{key: attributes[key] for key in kept})
+
+
+def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLayer:
+    from napari.layers import Image as ImageLayer
+
+    _, attributes, _ = layer.as_layer_data_tuple()
+    attributes.pop("locked_data_level", None)
+    attributes |= {
+        "name": name,
+        "multiscale": False,
+        "metadata": {**{k: _copied(v) for k, v in layer.metadata.items()}, **metadata},
+    }
+    return ImageLayer(data, **attributes)
+
+
+def _copied(value: Any) -> Any:
+    """An independent copy; readers keep open files and locks in metadata, these are shared."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # whatever a stranger's object raises
+        return value

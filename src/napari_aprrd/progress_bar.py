@@ -1,0 +1,89 @@
+"""Progress for people: bars in terminals and notebooks, the activity dock inside napari."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from .core.jobs import Progress as JobProgress
+
+Listen = Callable[[JobProgress], Any]
+
+
+class _Numbers(ProgressColumn):
+    """Loss and speed, where there are any."""
+
+    def render(self, task: Task) -> Text:
+        loss, speed = task.fields.get("loss"), task.fields.get("speed", 0.0)
+        parts = [f"loss {loss:.4f}"] if loss is not None else []
+        return Text("  ".join([*parts, f"{speed:.1f}/s"]), style="cyan")
+
+
+@contextmanager
+def listener(progress: bool | Listen, console: Console | None = None) -> Iterator[Listen]:
+    """What listens to a job: a bar (True), a function of the caller's, or nothing (False)."""
+    if progress is not True:
+        yield progress if callable(progress) else lambda _: None
+        return
+    if _in_napari():
+        with _activity() as listen:
+            yield listen
+        return
+    bars: dict[str, Any] = {}
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.completed}/{task.total}"),
+        _Numbers(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console or Console(stderr=True)) as bar:
+
+        def listen(p: JobProgress) -> None:
+            if p.stage not in bars:
+                bars[p.stage] = bar.add_task(p.stage)
+            bar.update(bars[p.stage], completed=p.step, total=p.total, loss=p.loss, speed=p.speed)
+            if p.note:
+                bar.console.print(p.note)
+
+        yield listen
+
+
+def keep_window_live() -> None:
+    """Let napari's window, if there is one, answer while the main thread is at work."""
+    if _in_napari():
+        from qtpy.QtWidgets import QApplication
+
+        QApplication.processEvents()
+
+
+def _in_napari() -> bool:
+    """True in the main thread of a running napari; imports nothing that is not there."""
+    napari = sys.modules.get("napari")
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    return bool(napari and in_main_thread and napari.current_viewer())
+
+
+@contextmanager
+def _activity() -> Iterator[Listen]:
+    from napari.utils import progress
+
+    bar = progress(total=0, desc="napari-aprrd")
+
+    def listen(p: JobProgress) -> None:
+        bar.total = p.total
+        bar.set_description(p.stage)
+        bar.update(p.step - bar.n)
+        keep_window_live()
+
+    try:
+        yield listen
+    finally:
+        bar.close()

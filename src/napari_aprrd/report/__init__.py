@@ -1,0 +1,1 @@
+"""The trust report of arrays, layers and files, and its page."""

@@ -1,0 +1,208 @@
+"""The trust report as a page: one HTML file that needs nothing from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import UserError
+from ..core.model.methods_text import methods
+from ..core.trust.report import Look, TrustReport
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 320, 200, 52, 40  # pixels of a plot, and of its margins
+_COLOURS = ("#0072b2", "#e69f00", "#999999", "#555555")  # told apart with any colour vision
+_MARKS = {"good": ("✓", "#1a7f5a"), "look": ("!", "#b35900"), "bad": ("✗", "#b00020")}
+_TITLES = {
+    "good": "Nothing speaks against this result.",
+    "look": "Look at this result before you use it.",
+    "bad": "Do not use this result as it is.",
+}
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 66rem; padding: 0 1rem;
+  color: #222; background: #fff }
+h1 { font-size: 1.5rem; margin-bottom: 0 } h2 { font-size: 1.1rem; margin-top: 2rem }
+ul { list-style: none; padding: 0 } li { margin: .4rem 0; padding-left: 2.2rem; position: relative }
+li b { position: absolute; left: 0; width: 1.5rem; text-align: center; color: #fff;
+  border-radius: .3rem }
+.row { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; width: 20rem }
+figcaption { font-size: .85rem; color: #555 } img { width: 100%; image-rendering: pixelated }
+pre { white-space: pre-wrap; background: #f5f5f5; padding: 1rem; font-size: .85rem }
+"""
+
+_FRAME = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}: trust report</title>
+<style>{style}</style></head>
+{body}
+</html>
+"""
+
+
+class Curve(NamedTuple):
+    """A line of a plot."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+def page(name: str, report: TrustReport, seen: Look, record: dict[str, Any]) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    name : str
+        Of the denoised image.
+    report : TrustReport
+    seen : Look
+        Part of the image to show.
+    record : dict
+        How it was made; may be empty.
+    """
+    parts = [
+        f"<h1>{escape(name)}: {_TITLES[report.status]}</h1>",
+        _sentences(report),
+        "<h2>Part of it</h2>",
+        f'<div class="row">{"".join(_pictures(seen, report))}</div>',
+        "<h2>Measurements</h2>",
+        f'<div class="row">{"".join(_plots(report))}</div>',
+        "<h2>Noise of the source</h2>",
+        f"<p>{escape(' '.join(report.noise.advice))}</p>",
+        *_history(record),
+    ]
+    return _FRAME.format(title=escape(name), style=_STYLE, body="\n".join(parts))
+
+
+def _sentences(report: TrustReport) -> str:
+    items = []
+    for verdict in report.verdicts:
+        mark, colour = _MARKS[verdict.status]
+        items.append(
+            f'<li><b style="background:{colour}">{mark}</b>{escape(verdict.check)}: '
+            f"{escape(verdict.sentence)}</li>"
+        )
+    return f"<ul>{''.join(items)}</ul>"
+
+
+def _pictures(seen: Look, report: TrustReport) -> list[str]:
+    low, high = np.nanpercentile(seen.noisy, [0.5, 99.8])
+    noise = 4 * report.noise.sigma
+    shown = [
+        (seen.noisy, low, high, "Noisy"),
+        (seen.clean, low, high, "Denoised, on the same grey scale"),
+        (seen.residual, -noise, noise, "Residual: should look like noise, without structure"),
+        (seen.removed, 0.0, 3.0, "Strength of the residual: bright where structure was removed"),
+        (seen.left, 0.0, 1.0, "Noise left in the output: bright where there is much"),
+    ]
+    return [
+        f'<figure><img alt="{text}" src="data:image/png;base64,{_png(image, a, b)}">'
+        f"<figcaption>{text}</figcaption></figure>"
+        for image, a, b, text in shown
+    ]
+
+
+def _png(image: NDArray[Any], low: float, high: float) -> str:
+    from PIL import Image
+
+    grey = np.nan_to_num((image - low) / max(high - low, 1e-12) * 255).clip(0, 255)
+    data = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint8)).save(data, "PNG")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def _plots(report: TrustReport) -> list[str]:
+    lags = range(5)
+    agreement = [
+        Curve(f"{what} along {axis}", lags, (1.0, *found[axis]))
+        for axis in ("x", "y")
+        for what, found in (("residual", report.correlation), ("noise", report.noise.correlation))
+    ]
+    kept = [Curve(f"channel {c}", b.brightness, b.bias) for c, b in enumerate(report.biases[:4])]
+    sizes = [scale.size for scale in report.scales]
+    removed = [
+        Curve("at structure / elsewhere", sizes, [scale.excess for scale in report.scales]),
+        Curve("1: nothing but noise", sizes, [1.0] * len(sizes)),
+    ]
+    noise = report.noise.sigma  # smaller than this, a bias is nothing to be seen
+    several = kept if len(kept) > 1 else [kept[0]._replace(name="input - output")]
+    return [
+        plot(agreement, (0, 1), "distance (pixels)", "The residual is correlated as the noise is"),
+        plot(
+            several,
+            (-noise, noise),
+            "intensity of the output",
+            "Mean residual, on the scale of the noise: 0 where intensities are kept",
+        ),
+        plot(
+            removed,
+            (0, 2),
+            "size of detail (pixels)",
+            "Variance of the residual: 1 if nothing was removed but noise",
+        ),
+    ]
+
+
+def plot(curves: Sequence[Curve], least: tuple[float, float], along: str, title: str) -> str:
+    """A line plot as an SVG figure, at least over the range `least`."""
+    xs = [float(v) for curve in curves for v in curve.x]
+    ys = [float(v) for curve in curves for v in curve.y]
+    left, right = min(xs), max(xs)
+    bottom, top = min(*ys, least[0]), max(*ys, least[1])
+    margin = 0.05 * (top - bottom)
+    bottom, top = bottom - margin, top + margin
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        across = (x - left) / ((right - left) or 1.0)
+        up = (y - bottom) / (top - bottom)
+        inner = _WIDTH - _LEFT - 10, _HEIGHT - _BOTTOM - 10
+        return _LEFT + across * inner[0], 10 + (1 - up) * inner[1]
+
+    drawn = [_axis(place, (left, right), (bottom + margin, top - margin))]
+    for number, (curve, colour) in enumerate(zip(curves, _COLOURS, strict=False)):
+        points = " ".join(
+            "{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(curve.x, curve.y, strict=True)
+        )
+        drawn.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+            f'<text x="{_WIDTH - 12}" y="{24 + 14 * number}" fill="{colour}" '
+            f'text-anchor="end">{escape(curve.name)}</text>'
+        )
+    middle = (_LEFT + _WIDTH) / 2
+    drawn.append(f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{along}</text>')
+    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="11" fill="#333"'
+    return f"<figure><svg {box}>{''.join(drawn)}</svg><figcaption>{title}</figcaption></figure>"
+
+
+def _axis(place: Any, across: tuple[float, float], up: tuple[float, float]) -> str:
+    """A line at zero, and numbers at the ends."""
+    (x0, y0), (x1, _) = place(across[0], 0.0), place(across[1], 0.0)
+    drawn = [f'<line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y0:.1f}" y2="{y0:.1f}" stroke="#bbb"/>']
+    below = _HEIGHT - _BOTTOM + 14
+    for value, x, anchor in ((across[0], x0, "start"), (across[1], x1, "end")):
+        drawn.append(f'<text x="{x:.1f}" y="{below}" text-anchor="{anchor}">{value:.4g}</text>')
+    for value in up:
+        _, y = place(across[0], value)
+        drawn.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.2g}</text>')
+    return "".join(drawn)
+
+
+def _history(record: dict[str, Any]) -> list[str]:
+    if not record:
+        return ["<h2>How it was made</h2><p>The file does not say.</p>"]
+    try:
+        told = methods(record)
+    except UserError as error:
+        told = str(error)
+    return [
+        "<h2>For the methods section</h2>",
+        f"<pre>{escape(told)}</pre>",
+        "<h2>How it was made</h2>",
+        f"<details><summary>All settings, hashes and versions</summary><pre>"
+        f"{escape(json.dumps(record, indent=1))}</pre></details>",
+    ]

@@ -1,0 +1,268 @@
+"""The trust report of arrays, layers and files; its maps as lazy arrays."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from ..api import load, planes_of
+from ..axes import ArrayPlanes
+from ..core.atomic_files import write_atomically
+from ..core.data.planes import fill_invalid
+from ..core.errors import UserError
+from ..core.model.denoiser import Denoiser
+from ..core.trust.report import Look, TrustReport, examine, look, spread_map
+from ..files.formats import read_picture
+from ..files.picture import Picture
+from ..layers import is_image_layer, map_layer
+from ..lazy import one_at_a_time
+from ..signatures import AnyImage, AnyPath, DaskArray, Layer, LazyArray
+from .page import page
+
+Map = Literal["residual", "removed", "left"]
+_SHOWN = 512  # pixels: side of the window that a page shows
+
+
+def trust_report(
+    noisy: AnyImage, clean: AnyImage, model: Denoiser | None = None, *, axes: str | None = None
+) -> TrustReport:
+    """Say whether a denoised image can be trusted, without a clean reference.
+
+    Parameters
+    ----------
+    noisy, clean : array or napari Image layer
+        The source, and what `denoise` made of it. A few windows of them are read.
+    model : Denoiser, optional
+        A teacher tells how far its outputs at different shifts agree.
+    axes : str, optional
+        One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
+
+    Returns
+    -------
+    TrustReport
+        ``verdicts`` in plain words, and what they are based on; ``status`` is "good", "look" or
+        "bad".
+
+    Raises
+    ------
+    UserError
+        If the images do not belong together, or there is nothing to measure.
+
+    Examples
+    --------
+    >>> for verdict in aprrd.trust_report(noisy, clean).verdicts:
+    ...     print(verdict.status, verdict.sentence)
+    """
+    source, result = planes_of(noisy, axes), planes_of(clean, axes)
+    if is_image_layer(noisy) and not is_image_layer(clean):
+        result = ArrayPlanes(clean, source.axes)
+    return report_on(source, result, model)
+
+
+@overload
+def uncertainty(
+    image: NDArray[Any] | LazyArray, teacher: Denoiser | AnyPath, *, axes: str | None = None
+) -> DaskArray: ...
+@overload
+def uncertainty(image: Layer, teacher: Denoiser | AnyPath, *, axes: str | None = None) -> Layer: ...
+def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | None = None) -> Any:
+    """Say how uncertain each denoised pixel is: how far a teacher's outputs disagree.
+
+    At each shift a teacher sees different neighbours of a pixel. Where its outputs disagree, the
+    noisy image says little about the pixel.
+
+    Parameters
+    ----------
+    image : array or napari Image layer
+        The noisy image, with the channels that the teacher was trained on.
+    teacher : Denoiser or path
+        Result of `train_apr` with two shifts or more, or its model file.
+    axes : str, optional
+        One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
+
+    Returns
+    -------
+    dask.array.Array or napari Image layer
+        Standard deviation over the shifts in the units of the image, float32, of its shape
+        (without RGB samples). Each plane is computed when it is looked at. A layer gives a layer
+        in the same place, ready for ``viewer.add_layer``.
+
+    Raises
+    ------
+    UserError
+        If the model is a student, or does not fit the image.
+
+    Examples
+    --------
+    >>> spread = aprrd.uncertainty(image, teacher).compute()
+    """
+    teacher = teacher if isinstance(teacher, Denoiser) else load(teacher)
+    planes = planes_of(image, axes)
+    spread = lazy_spread(planes.data, planes.axes, teacher)
+    if is_image_layer(image):
+        return map_layer(image, spread, f"{image.name}: uncertainty")
+    return spread
+
+
+def report_on(noisy: ArrayPlanes, clean: ArrayPlanes, model: Denoiser | None = None) -> TrustReport:
+    """The trust report of planes; along T they are frames of a film."""
+    if noisy.data.shape != clean.data.shape:
+        raise UserError("The denoised image must have the shape of its source.")
+    return examine(noisy, clean, model, frames=film(noisy))
+
+
+def film(planes: ArrayPlanes) -> Sequence[int]:
+    """Numbers of the planes at the middle of all other axes, frame by frame; none without T."""
+    if "T" not in planes.plane_axes:
+        return ()
+    shape = planes.plane_shape
+    numbers = np.arange(np.prod(shape)).reshape(shape)
+    axis = planes.plane_axes.index("T")
+    middle = tuple(slice(None) if a == axis else n // 2 for a, n in enumerate(shape))
+    return [int(number) for number in numbers[middle]]
+
+
+def write_report(source: Picture, target: Path, model: Denoiser | None = None) -> list[Path]:
+    """Write NAME.report.html and NAME.report.json beside a denoised file, NAME with its ending.
+
+    Without its ending, the reports on cells.tif and cells.png would have one name.
+
+    Parameters
+    ----------
+    source : Picture
+        The noisy one.
+    target : Path
+        The denoised one.
+    model : Denoiser, optional
+        That denoised it.
+
+    Returns
+    -------
+    list of Path
+    """
+    result = read_picture(target, source.axes)
+    noisy, clean = (ArrayPlanes(picture.data, source.axes) for picture in (source, result))
+    report = report_on(noisy, clean, model)
+    text = page(target.name, report, middle(noisy, clean), result.record)
+    written = []
+    for kind, content in (("html", text), ("json", report.model_dump_json(indent=1))):
+        path = target.with_name(f"{target.name}.report.{kind}")
+        write_atomically(path, lambda p, content=content: p.write_text(content, "utf-8"))  # type: ignore[misc]
+        written.append(path)
+    return written
+
+
+def middle(noisy: ArrayPlanes, clean: ArrayPlanes) -> Look:
+    """The middle of the middle plane, first channel."""
+    plane = len(noisy.sizes) // 2
+    rows, columns = (
+        slice(max(0, (n - _SHOWN) // 2), min(n, (n + _SHOWN) // 2)) for n in noisy.sizes[plane]
+    )
+    return look(noisy.read(plane, rows, columns)[0], clean.read(plane, rows, columns)[0])
+
+
+def lazy_map(noisy: Any, clean: Any, axes: str, kind: Map) -> Any:
+    """A map of each plane, computed when it is looked at.
+
+    Parameters
+    ----------
+    noisy, clean : array
+        Of the same shape.
+    axes : str
+        One letter for each dimension; of RGB samples the mean is taken.
+    kind : {"residual", "removed", "left"}
+        See `Look`.
+
+    Returns
+    -------
+    dask.array.Array
+        Shape of the image without samples, float32.
+    """
+    both = (_in_planes(data, axes, "YXS") for data in (noisy, clean))
+    return _mapped(_map_block, *both, kind, axes=axes)
+
+
+def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
+    """How uncertain each denoised pixel is: a teacher's spread over its shifts.
+
+    The outputs at different shifts see different neighbours; where they disagree, the noisy image
+    says little about the pixel. Each plane is computed when it is looked at.
+
+    Parameters
+    ----------
+    noisy : array
+    axes : str
+        One letter for each dimension; of RGB samples the mean is taken.
+    teacher : Denoiser
+        Of the image's channels, with two shifts or more.
+
+    Returns
+    -------
+    dask.array.Array
+        Standard deviation in the units of the image; its shape without samples, float32.
+
+    Raises
+    ------
+    UserError
+        If the model is no such teacher.
+    """
+    if not teacher.is_teacher or len(teacher.shifts) < 2:
+        raise UserError("Uncertainty needs a teacher with two shifts or more, not a student.")
+    source = ArrayPlanes(noisy, axes)
+    teacher.check_channels(source.channels)
+    planes = _in_planes(noisy, axes, f"YX{source.channel_axis}")
+    model = dask.delayed(teacher, name=f"teacher-{uuid.uuid4().hex}", traverse=False)
+    return _mapped(_spread_block, planes, model, axes=axes)
+
+
+def _in_planes(data: Any, axes: str, whole: str) -> Any:
+    """A dask array of chunks that are whole along some axes and of length 1 along the others."""
+    chunks = tuple(-1 if letter in whole else 1 for letter in axes)
+    return (data if hasattr(data, "dask") else da.from_array(data, chunks=chunks)).rechunk(chunks)
+
+
+def _mapped(function: Any, *parts: Any, axes: str) -> Any:
+    return da.map_blocks(
+        partial(function, axes=axes),
+        *parts,
+        dtype=np.float32,
+        meta=np.empty(0, np.float32),
+        drop_axis=[axes.index("S")] if "S" in axes else [],
+    )
+
+
+def _spread_block(noisy: Any, teacher: Denoiser, *, axes: str) -> Any:
+    """The spread of one plane with all its channels, or of the mean of its samples."""
+    planes = ArrayPlanes(noisy, axes)
+    image = fill_invalid(planes.read(0, slice(None), slice(None)))
+    out = np.zeros(noisy.shape, np.float32)
+    with one_at_a_time:
+        spread = spread_map(image, teacher)
+    planes.write(out, 0, (slice(None), slice(None)), spread)
+    return _mean_of_samples(out, axes)
+
+
+def _map_block(noisy: Any, clean: Any, kind: Map, *, axes: str) -> Any:
+    """The map of one plane of one channel, or of the mean of its samples."""
+    noisy, clean = (_mean_of_samples(image, axes) for image in (noisy, clean))
+    sides = [
+        n for letter, n in zip(axes.replace("S", ""), noisy.shape, strict=True) if letter in "YX"
+    ]
+    before, after = (image.reshape(sides).astype(np.float32) for image in (noisy, clean))
+    return getattr(look(before, after), kind).reshape(noisy.shape)
+
+
+def _mean_of_samples(image: Any, axes: str) -> Any:
+    """The image without its RGB samples, if it has any; alpha does not count."""
+    if "S" not in axes:
+        return image
+    samples = (*(slice(None) for _ in axes[: axes.index("S")]), slice(3))
+    return image[samples].mean(axes.index("S"), dtype=np.float32)

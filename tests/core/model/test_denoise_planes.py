@@ -1,0 +1,70 @@
+"""Denoising all planes of a source, tile by tile."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.data.planes import Image, MemoryPlanes
+from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.model.denoise_planes import denoise
+
+from ..makers import drive, noisy_image, noisy_planes, random_denoiser
+
+TILED = DenoiseConfig(tile=64)
+
+
+class Canvas:
+    """Takes tiles; remembers which pixels were written."""
+
+    def __init__(self, planes: MemoryPlanes) -> None:
+        shapes = [(planes.channels, *size) for size in planes.sizes]
+        self.images = [np.full(shape, np.nan, np.float32) for shape in shapes]
+
+    def write(self, plane: int, place: tuple[slice, slice], tile: Image) -> None:
+        assert np.isnan(self.images[plane][:, *place]).all()  # once each
+        self.images[plane][:, *place] = tile
+
+
+@pytest.mark.parametrize("kind", ["blind-spot", "student-1.00M"])
+def test_planes_of_any_size_are_written_once_and_as_predicted(kind) -> None:
+    denoiser = random_denoiser(kind, channels=2)
+    planes = noisy_planes((70, 130), (64, 40), (5, 9), channels=2)
+    canvas = Canvas(planes)
+    done, _ = drive(denoise(denoiser, planes, canvas.write, TILED))
+    assert done
+    for image, output in zip(planes.images, canvas.images, strict=True):
+        np.testing.assert_array_equal(output, denoiser.predict(image, TILED))
+
+
+def test_every_plane_is_reported(report_every_step: None) -> None:
+    planes = noisy_planes((70, 130), (64, 40))
+    _, reports = drive(denoise(random_denoiser(), planes, Canvas(planes).write, TILED))
+    assert {report.stage for report in reports} == {"Denoise"}
+    steps = [report.step for report in reports]
+    assert steps == sorted(steps)
+    assert {1, 2} <= set(steps)
+    assert len(steps) > 2  # tiles too
+    assert all(report.total == 2 for report in reports)
+
+
+def test_stopping_keeps_the_tiles_so_far(report_every_step: None) -> None:
+    planes = noisy_planes((70, 130), (64, 40))
+    canvas = Canvas(planes)
+    done, _ = drive(denoise(random_denoiser(), planes, canvas.write, TILED), stop_at="Denoise")
+    assert not done
+    assert np.isfinite(canvas.images[0]).any()
+    assert np.isnan(canvas.images[1]).all()
+
+
+def test_stopping_at_the_last_report_is_done() -> None:
+    planes = noisy_planes((40, 40))
+    job = denoise(random_denoiser(), planes, Canvas(planes).write)
+    assert drive(job, stop_at="Denoise")[0]
+
+
+def test_other_channels_than_trained_on_are_refused() -> None:
+    planes = MemoryPlanes([noisy_image(3, 40, 40)])
+    with pytest.raises(UserError, match=r"trained on 1 channel\(s\), the image has 3"):
+        drive(denoise(random_denoiser(), planes, Canvas(planes).write))

@@ -1,0 +1,234 @@
+"""Automatic settings follow the noise; those that were given stay."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_aprrd.core.config import (
+    ALL_SHIFTS,
+    DenoiseConfig,
+    DistillConfig,
+    SettledTraining,
+    TrainConfig,
+)
+from napari_aprrd.core.data.planes import Image, MemoryPlanes
+from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.data.synthetic import noisy_cells
+from napari_aprrd.core.jobs import Clock
+from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.noise.report import NoiseReport
+from napari_aprrd.core.training.auto_settings import (
+    channels_are_separate,
+    settle_distillation,
+    settle_training,
+    target_shifts,
+)
+from napari_aprrd.core.training.distill import distill
+from napari_aprrd.core.training.train import train
+
+from ..conftest import TINY
+from ..makers import drive, noisy_planes
+
+
+def noise(
+    reach_x: int = 0,
+    reach_y: int = 0,
+    relative: float = 0.05,
+    to_peak: float = 0.05,
+    correlated: float = 0.5,
+) -> NoiseReport:
+    """A report of noise that spreads so far."""
+    return NoiseReport(
+        sigma=1,
+        read=1,
+        shot=0,
+        correlation={"x": (correlated,) * reach_x, "y": (correlated,) * reach_y},
+        reach_x=reach_x,
+        reach_y=reach_y,
+        relative=relative,
+        to_peak=to_peak,
+        clipped_low=0,
+        clipped_high=0,
+        stripes="",
+    )
+
+
+def settled(report: NoiseReport | None, **given: Any) -> tuple[SettledTraining, str]:
+    return settle_training(TrainConfig.of(**given), report, pretrained=True)
+
+
+@pytest.mark.parametrize(
+    ("reaches", "to_peak", "shift"),
+    [
+        ((0, 0), 0.1, 2),
+        ((1, 1), 0.04, 2),
+        ((2, 2), 0.07, 4),
+        ((2, 2), 0.1, 6),
+        ((3, 3), 0.02, 3),
+        ((4, 4), 0.005, 2),
+    ],
+)
+def test_the_blind_spot_follows_reach_and_strength_of_the_noise(
+    reaches: tuple[int, int], to_peak: float, shift: int
+) -> None:
+    config, why = settled(noise(*reaches, to_peak=to_peak))
+    assert config.shift == shift
+    assert f"shift {shift}" in why
+
+
+@pytest.mark.parametrize("reaches", [(0, 3), (3, 0)])
+def test_noise_along_one_axis_hides_no_more_than_it_must(reaches: tuple[int, int]) -> None:
+    assert settled(noise(*reaches, to_peak=0.12))[0].shift == 3
+
+
+def test_few_photons_ask_for_means_not_medians() -> None:
+    assert settled(noise(relative=0.1))[0].loss == "l2"
+    assert settled(noise(relative=0.01))[0].loss == "l1"
+    assert settled(noise(2, 2, relative=0.1))[0].loss == "l1"
+
+
+def test_pixels_are_replaced_where_there_is_a_correlation_to_break() -> None:
+    config, why = settled(noise())
+    assert not config.replace
+    assert "no pixels replaced" in why
+    config, why = settled(noise(1, 0))
+    assert config.replace
+    assert "replaced" not in why
+    hardly, _ = settled(noise(1, 0, correlated=0.15))
+    assert not hardly.replace
+
+
+@pytest.mark.parametrize("given", [{"shift": 1, "loss": "l1", "replace": True}, {"shift": 5}])
+def test_what_was_given_stays_also_where_it_is_the_papers_value(given: dict[str, Any]) -> None:
+    config, why = settled(noise(relative=0.1), **given)
+    assert config.model_dump(include=set(given)) == given
+    assert "shift" not in why
+
+
+@pytest.mark.parametrize("given", [{"adapt": False}, {"preset": "paper"}])
+def test_without_a_measurement_the_papers_values_are_taken(given: dict[str, Any]) -> None:
+    for report in (noise(relative=0.1), None):
+        config, why = settled(report, **given)
+        assert (config.shift, config.replace, config.loss, why) == (5, True, "l1", "")
+    unknown, _ = settled(None)
+    assert (unknown.shift, unknown.replace, unknown.loss) == (5, True, "l1")
+
+
+def test_the_learning_rate_follows_the_start_unless_it_is_given() -> None:
+    def rate(*, pretrained: bool, **given: Any) -> float:
+        config = TrainConfig.of(**given)
+        return settle_training(config, None, pretrained=pretrained)[0].learning_rate
+
+    assert rate(pretrained=True) < rate(pretrained=False)
+    assert rate(pretrained=True, learning_rate=3e-3) == 3e-3
+    assert rate(pretrained=False, preset="paper") == 3e-4
+
+
+SETTLED, _ = settled(None)
+
+
+class Blurs:
+    """Stands in for a teacher: the larger the shift, the less noise and the less detail."""
+
+    normalisation = Normalisation((0.0,), (1.0,))
+
+    def targets(
+        self, image: Image, shifts: tuple[int, ...], config: DenoiseConfig, precision: str
+    ) -> Image:
+        return np.stack([ndimage.convolve(image, _ring(s)) for s in shifts])
+
+
+def _ring(radius: int) -> NDArray[np.float64]:
+    """Weights (1, h, w) of the neighbours of a pixel, of sum 1; of itself only for radius 0."""
+    y, x = np.mgrid[-2 * radius - 1 : 2 * radius + 2, -2 * radius - 1 : 2 * radius + 2]
+    weights = np.exp(-(y**2 + x**2) / (2 * max(radius, 1) ** 2))
+    weights *= (radius == 0) | (y != 0) | (x != 0)
+    return np.asarray(weights / weights.sum())[None]
+
+
+@pytest.mark.parametrize(("wave", "last"), [(0.02, 5), (0.6, 1)])  # radians per pixel
+def test_smooth_images_get_large_shifts_and_detailed_ones_small(wave: float, last: int) -> None:
+    y, x = np.mgrid[:128, :128] * wave
+    image = np.sin(x) + np.sin(y) + np.random.default_rng(0).normal(0, 0.3, x.shape)
+    planes = MemoryPlanes([image[None].astype("f4")])
+    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(), SETTLED, Clock()))
+    assert shifts == tuple(range(last + 1))
+
+
+def test_a_time_budget_that_is_spent_leaves_one_window_to_choose_shifts_by() -> None:
+    planes, config = noisy_planes(*[(64, 64)] * 5), SETTLED
+    for minutes, looked_at in [(60.0, 5), (1e-9, 1)]:
+        job = target_shifts(cast(Denoiser, Blurs()), planes, noise(), config, Clock(minutes))
+        assert len(drive(job)[1]) == looked_at
+
+
+@pytest.mark.parametrize("shift", [4, 6])
+def test_correlated_noise_gets_all_shifts_up_to_that_of_training(shift: int) -> None:
+    planes = MemoryPlanes([np.zeros((1, 64, 64), np.float32)])
+    config = SettledTraining.of(SETTLED, shift=shift)
+    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(2, 2), config, Clock()))
+    assert shifts == tuple(range(shift + 1))
+
+
+@pytest.mark.parametrize("shifts", [(0, 1, 2), (0, 1, 2, 3, 4)])
+def test_the_student_learns_the_mean_of_the_targets(shifts: tuple[int, ...]) -> None:
+    config, why = settle_distillation(DistillConfig(), shifts)
+    assert (config.shifts, config.recharge, config.loss) == (shifts, "measured", "l2")
+    assert str(shifts)[1:-1] in why
+    assert "recharged by measurement" in why
+
+
+def test_recharging_is_as_asked_for() -> None:
+    config, why = settle_distillation(DistillConfig.of(recharge=True), (0, 1, 2))
+    assert (config.shifts, config.recharge, config.loss) == ((0, 1, 2), "random", "l1")
+    assert "recharg" not in why
+    given = DistillConfig(shifts=(0, 1, 2, 3, 4, 5), recharge="off", loss="l1")
+    config, why = settle_distillation(given, (0, 1, 2))
+    assert (config.model_dump(), why) == (given.model_dump(), "")
+    for paper in (DistillConfig(preset="paper"), DistillConfig(adapt=False)):
+        config, why = settle_distillation(paper, (0, 1, 2))
+        assert (config.shifts, config.recharge, config.loss) == (ALL_SHIFTS, "random", "l1")
+        assert why == ""
+
+
+def test_a_model_remembers_noise_and_choices() -> None:
+    image, _ = noisy_cells((256, 256), kind="blobby")
+    planes = MemoryPlanes([image[None].astype("f4")])
+    teacher, reports = drive(train(planes, TrainConfig(**TINY)))
+    assert teacher.record["noise"]["reach_x"] == 2
+    assert teacher.record["train"]["config"]["shift"] == 4
+    assert teacher.shifts == (0, 1, 2, 3, 4)
+    assert "spreads over 2 pixels: shift 4" in reports[0].note
+    student, reports = drive(distill(teacher, planes, DistillConfig(**TINY)))
+    assert student.record["distill"]["config"]["shifts"] == [0, 1, 2, 3, 4]
+    assert "0, 1, 2, 3, 4" in reports[0].note
+    assert student.record["noise"] == teacher.record["noise"]
+
+
+def test_images_whose_noise_cannot_be_measured_are_still_learnt_from() -> None:
+    image = noisy_cells((64, 64), kind="white")[0].astype("f4")
+    image[::8] = np.nan  # no block is whole
+    teacher, reports = drive(train(MemoryPlanes([image[None]]), TrainConfig(**TINY)))
+    assert "measure its noise" in reports[0].note
+    assert "noise" not in teacher.record
+    assert teacher.record["train"]["config"]["shift"] == 5
+
+
+@pytest.mark.parametrize(
+    ("settings", "colours", "separate"),
+    [
+        *(({}, False, True), ({}, True, True)),
+        *(({"start": "scratch"}, True, False), ({"width": 24}, True, False)),
+        *(({"preset": "paper"}, True, False), ({"start": "scratch"}, False, True)),
+        *(({"channels": "together"}, True, False), ({"channels": "separate"}, True, True)),
+    ],
+)
+def test_colours_learn_together_only_from_random_weights(
+    settings: dict[str, Any], colours: bool, separate: bool
+) -> None:
+    assert channels_are_separate(TrainConfig.of(**settings), colours) is separate
