@@ -22,7 +22,7 @@ from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.provenance import describe
 from napari_aprrd.core.training.checkpoint import Checkpoint
 from napari_aprrd.core.training.loop import optimise
-from napari_aprrd.core.training.objective import Batch, Lesson
+from napari_aprrd.core.training.objective import Batch, Objective
 
 DISTANCES = range(13)  # pixels
 
@@ -84,7 +84,7 @@ def neighbours(image: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
 _TOUCHING = torch.tensor([[0, 1], [0, 2], [1, 3], [2, 3], [1, 0], [2, 0], [3, 1], [3, 2]])
 
 
-class _Neighbours(Lesson):
+class _Neighbours(Objective):
     """Neighbour2Neighbour's loss."""
 
     stage = "Neighbour2Neighbour"
@@ -118,7 +118,7 @@ def train_neighbour2neighbour(planes: Planes, config: TrainConfig) -> Job[Denois
         kind="blind-spot", channels=planes.channels, width=config.width, depth=config.depth
     )
     teacher = Denoiser.fresh(architecture, normalisation, config.seed)
-    lesson, checkpoint = _Neighbours(sampler, config), Checkpoint()
-    done = yield from optimise(teacher, lesson, config, Clock(), checkpoint)
+    objective, checkpoint = _Neighbours(sampler, config), Checkpoint()
+    done = yield from optimise(teacher, objective, config, Clock(), checkpoint)
     teacher.record = {"train": {**describe(planes, config), **done}}
     return teacher

@@ -15,8 +15,8 @@ from core.makers import drive, noisy_planes
 from napari_aprrd.core.config import TrainConfig
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.denoiser import load
-from napari_aprrd.core.training import processes as team_module
-from napari_aprrd.core.training.processes import ALONE, FabricTeam, Team
+from napari_aprrd.core.training import processes as processes_module
+from napari_aprrd.core.training.processes import SINGLE, FabricProcesses, Processes
 from napari_aprrd.core.training.train import train
 
 SETTINGS = {"width": 4, "depth": 2, "patch": 32, "shift": 4, "hold_out": 0, "precision": "float32"}
@@ -58,7 +58,7 @@ def test_two_processes_learn_what_one_learns_with_twice_the_batch(
     assert difference > 0.01  # the batch matters, so that the comparison says something
 
 
-class Second(Team):
+class Second(Processes):
     """The second of two, with nobody to talk to."""
 
     rank, size = 1, 2
@@ -66,9 +66,8 @@ class Second(Team):
 
 def test_each_process_has_its_part_of_a_common_batch() -> None:
     batch = torch.arange(8).view(4, 2)
-    assert ALONE.part_of(batch) is batch
-    assert Second().part_of(batch).tolist() == [[4, 5], [6, 7]]
-    assert Second().part_of(batch, axis=1).tolist() == [[1], [3], [5], [7]]
+    assert SINGLE.shard(batch) is batch
+    assert Second().shard(batch).tolist() == [[4, 5], [6, 7]]
     teacher, _ = drive(train(noisy_planes(), TrainConfig(steps=2, batch=1, **SETTINGS), Second()))
     assert teacher.record["train"]["steps"] == 2
 
@@ -77,10 +76,10 @@ def test_more_gpus_than_there_are_is_told() -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine may have so many")
     with pytest.raises(UserError, match="Cannot train on 2 x 1 devices"):
-        FabricTeam.launch(2, 1, "cuda")
+        FabricProcesses.launch(2, 1, "cuda")
 
 
 def test_without_lightning_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(UserError, match=r"napari-aprrd\[distributed\]"):
-        team_module.FabricTeam.launch(2, 1)
+        processes_module.FabricProcesses.launch(2, 1)

@@ -102,7 +102,7 @@ def killed(work: Work, folder: Path, when: Callable[[], None]) -> bool:
 def step_of(folder: Path) -> int:
     """The step of the checkpoint in a folder; 0 if there is none."""
     path = folder / "out.checkpoint"
-    return int(checkpoint.look(path).numbers["step"]) if path.exists() else 0
+    return int(checkpoint.peek(path).numbers["step"]) if path.exists() else 0
 
 
 def wait_for_step(folder: Path, step: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_aprrd.core.training.checkpoint import look
+from napari_aprrd.core.training.checkpoint import peek
 
 from .conftest import Note
 
@@ -37,7 +37,7 @@ def _close_again_and_again(make_viewer: Any, qtbot: Any, folder: Path, times: in
         threads = threads or threading.active_count()
         assert threading.active_count() <= threads
         for path in folder.glob("[!.]*.checkpoint"):
-            look(path)  # whole
+            peek(path)  # whole
         assert not list(folder.glob(".writing-*"))
 
 

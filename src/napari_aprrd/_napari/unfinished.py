@@ -55,7 +55,7 @@ def teacher_of(path: Path) -> Path:
 def find(job: str, planes: Planes) -> Interrupted | None:
     """The latest work of this kind on these very images, which this session has no model of."""
     from ..core.model.provenance import identify
-    from ..core.training.checkpoint import look
+    from ..core.training.checkpoint import peek
 
     data = ""
     for path in _newest_first():
@@ -63,7 +63,7 @@ def find(job: str, planes: Planes) -> Interrupted | None:
             continue
         data = data or identify(planes)["sha256"]
         try:
-            about = look(path)
+            about = peek(path)
         except UserError:  # of another version
             continue
         if about.identity["data"] == data:

@@ -14,6 +14,7 @@ from rich.table import Table
 from ..api import denoise, distill_rd, train_apr
 from ..core.data.synthetic import noisy_cells
 from ..core.errors import UserError
+from ..core.training import budget
 from ..files.formats import write_picture
 from ..files.picture import Picture
 from ..metrics import Scores, evaluate
@@ -21,7 +22,6 @@ from ..metrics import Scores, evaluate
 SHAPE = (4, 256, 256)  # TYX
 FOLDER = Path("napari-aprrd-demo")
 FILES = ("noisy.tif", "teacher.tif", "student.tif", "truth.tif", "comparison.png")
-TEACHER_MINUTES, STUDENT_MINUTES = 0.55, 0.35  # so that it takes about a minute on any machine
 
 
 def run_demo(out: Path | None = None) -> dict[str, Scores]:
@@ -53,10 +53,10 @@ def run_demo(out: Path | None = None) -> dict[str, Scores]:
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
     noisy, truth = noisy_cells(SHAPE)
     begun = time.perf_counter()
-    teacher = train_apr(noisy, axes="TYX", minutes=TEACHER_MINUTES)
+    teacher = train_apr(noisy, axes="TYX", minutes=budget.DEMO_TEACHER)
     by_teacher = denoise(noisy, teacher, axes="TYX")
     seconds = {"teacher": time.perf_counter() - begun}
-    student = distill_rd(teacher, noisy, axes="TYX", minutes=STUDENT_MINUTES)
+    student = distill_rd(teacher, noisy, axes="TYX", minutes=budget.DEMO_STUDENT)
     by_student = denoise(noisy, student, axes="TYX")
     seconds["student"] = time.perf_counter() - begun
     images: dict[str, NDArray[Any]] = {

@@ -11,6 +11,7 @@ import typer
 
 from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
 from ..core.errors import UserError
+from ..core.training import budget
 from .common import Axes, Inputs, Output, PlaneChoice, command, fail, stopped
 from .learn import distill_student, train_teacher
 from .options import with_settings
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 # Of `denoise`, these are the training's; it has the rest to itself.
 _OFFERED = ("preset", "minutes", "seed", "start", "device")
 _DETAILS = [name for name in TrainConfig.model_fields if name not in _OFFERED]
-_TEACHERS_SHARE = 0.65  # of the time, where a teacher is trained and distilled in one go
 
 
 @command("denoise")
@@ -193,7 +193,7 @@ def _train_and_distill(
     minutes = settings.pop("minutes", None)
     first, second = TrainConfig.of(**settings), DistillConfig.of(**settings)
     if minutes is not None:
-        first = TrainConfig.of(first, minutes=minutes * _TEACHERS_SHARE)
+        first = TrainConfig.of(first, minutes=minutes * budget.TEACHER)
     for_teacher, for_student = (Checkpoint(beside(path)) for path in kept)
     teacher = load(kept[0]) if kept[0].exists() else train_teacher(pictures, first, for_teacher)
     if stopped(teacher):
@@ -201,5 +201,5 @@ def _train_and_distill(
     teacher.save(kept[0])
     if minutes is not None:  # what the teacher left over, where it learnt nothing more
         left = minutes - teacher.record["train"]["seconds"] / 60
-        second = DistillConfig.of(second, minutes=max(left, minutes * (1 - _TEACHERS_SHARE) / 2))
+        second = DistillConfig.of(second, minutes=max(left, minutes * budget.STUDENT_AT_LEAST))
     return distill_student(teacher, pictures, second, for_student)

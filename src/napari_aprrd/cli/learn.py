@@ -28,7 +28,7 @@ from .without_effect import refuse_without_effect
 if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
     from ..core.training.checkpoint import Checkpoint
-    from ..core.training.processes import Team
+    from ..core.training.processes import Processes
     from ..files.picture import Picture
 
 
@@ -52,7 +52,7 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
-    from ..core.training.processes import ALONE, FabricTeam
+    from ..core.training.processes import SINGLE, FabricProcesses
 
     options = {**settings, "devices": devices, "num_nodes": num_nodes}
     refuse_without_effect("train", options)
@@ -62,12 +62,12 @@ def train(
     refuse_without_effect("train", {**options, "image_channels": channels})
     check_model_output(out, *pictures)
     checkpoint = _checkpoint_of(out, resume)
-    team = ALONE
+    processes = SINGLE
     if devices * num_nodes > 1:
-        team = FabricTeam.launch(devices, num_nodes, config.device)
-        config = TrainConfig.of(config, device=team.device)
-    teacher = train_teacher(pictures, config, checkpoint, team)
-    if team.rank == 0:
+        processes = FabricProcesses.launch(devices, num_nodes, config.device)
+        config = TrainConfig.of(config, device=processes.device)
+    teacher = train_teacher(pictures, config, checkpoint, processes)
+    if processes.rank == 0:
         _keep(teacher, out, checkpoint)
 
 
@@ -171,17 +171,17 @@ def train_teacher(
     pictures: dict[Path, Picture],
     config: TrainConfig,
     checkpoint: Checkpoint,
-    team: Team | None = None,
+    processes: Processes | None = None,
 ) -> Denoiser:
     """Train on all pictures, with a bar."""
     from ..core.jobs import run
-    from ..core.training.processes import ALONE
+    from ..core.training.processes import SINGLE
     from ..core.training.train import train
     from ..progress_bar import listener
 
-    team = team or ALONE
-    with listener(team.rank == 0) as listen:
-        return run(train(as_planes(pictures), config, team, checkpoint=checkpoint), listen)
+    processes = processes or SINGLE
+    with listener(processes.rank == 0) as listen:
+        return run(train(as_planes(pictures), config, processes, checkpoint=checkpoint), listen)
 
 
 def distill_student(

@@ -73,6 +73,7 @@ class Progress:
 
 
 R = TypeVar("R")
+Tell = Callable[[str], object]  # takes a sentence that the user must hear
 Job = Generator[Progress, Signal | None, R]
 
 

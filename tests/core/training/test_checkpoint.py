@@ -18,13 +18,14 @@ from napari_aprrd.core.data.planes import Image, MemoryPlanes, Planes
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import Clock, Job, Progress
 from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.training import budget
 from napari_aprrd.core.training import checkpoint as checkpoint_module
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import loop as optimise_module
 from napari_aprrd.core.training import train as train_module
-from napari_aprrd.core.training.checkpoint import Checkpoint, look
+from napari_aprrd.core.training.checkpoint import Checkpoint, peek
 from napari_aprrd.core.training.distill import distill
-from napari_aprrd.core.training.objective import Lesson
+from napari_aprrd.core.training.objective import Objective
 from napari_aprrd.core.training.state import MOST_ROLLBACKS, State
 from napari_aprrd.core.training.train import train
 
@@ -114,7 +115,7 @@ def test_interrupted_again_and_again_it_ends_with_the_same_weights(
     whole, _ = drive(job_of(kind, planes=source))
     for step in (1, 7, 12):
         interrupt(job_of(kind, Checkpoint(path), source), step)
-    assert look(path).numbers["step"] == whole.record[kind]["steps"]
+    assert peek(path).numbers["step"] == whole.record[kind]["steps"]
     resumed, reports = drive(job_of(kind, Checkpoint(path), source))
     assert same_weights(resumed, whole)
     assert resumed.calibration == whole.calibration
@@ -158,7 +159,7 @@ def test_the_scale_of_float16_gradients_is_gone_on_with(path: Path, monkeypatch:
     losses = [report.loss for report in reports if report.loss is not None]
     assert losses[-1] < losses[0]
     interrupt(job_of("distill", Checkpoint(path)), 7)
-    assert look(path).numbers["scaler"]["scale"] > 1
+    assert peek(path).numbers["scaler"]["scale"] > 1
     resumed, _ = drive(job_of("distill", Checkpoint(path)))
     assert same_weights(resumed, whole)
 
@@ -166,14 +167,14 @@ def test_the_scale_of_float16_gradients_is_gone_on_with(path: Path, monkeypatch:
 def test_within_a_time_budget_the_same_targets_and_the_time_worked_count(
     path: Path, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(distill_module, "TARGETS_SHARE", 0.0)
-    planes, budget = noisy_planes(*((64, 64),) * 4), {"minutes": 0.02}  # 1.2 s
-    job = job_of("distill", Checkpoint(path), planes, **budget)
+    monkeypatch.setattr(budget, "TARGETS", 0.0)
+    planes, minutes = noisy_planes(*((64, 64),) * 4), 0.02  # 1.2 s
+    job = job_of("distill", Checkpoint(path), planes, minutes=minutes)
     while next(job).seconds < 0.8:
         pass
     job.close()
-    monkeypatch.setattr(distill_module, "TARGETS_SHARE", 1.0)  # now all would be computed
-    student, reports = drive(job_of("distill", Checkpoint(path), planes, **budget))
+    monkeypatch.setattr(budget, "TARGETS", 1.0)  # now all would be computed
+    student, reports = drive(job_of("distill", Checkpoint(path), planes, minutes=minutes))
     assert student.record["distill"]["targets"] == 1
     learning = [report.seconds for report in reports if report.loss is not None]
     assert learning[0] > 0.8
@@ -257,9 +258,9 @@ def test_without_resuming_it_begins_anew_and_the_old_one_is_there_until_the_next
     interrupt(job_of("train", Checkpoint(path)), 6)
     job = job_of("train", Checkpoint(path, resume=False))
     assert [next(job).step for _ in range(3)][-1] < 6
-    assert look(path).numbers["step"] == 6
+    assert peek(path).numbers["step"] == 6
     interrupt(job, 3)
-    assert look(path).numbers["step"] == 3
+    assert peek(path).numbers["step"] == 3
 
 
 # --- When --------------------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def test_checkpoints_are_seldom_and_take_little_of_the_time(
     sampler = reading.CropSampler(noisy_planes(), denoiser.normalisation, batch=1, patch=32, seed=0)
     state, checkpoint, now = (
         State.fresh(
-            denoiser.network, Lesson(sampler, 0), torch.amp.GradScaler("cpu", enabled=False)
+            denoiser.network, Objective(sampler, 0), torch.amp.GradScaler("cpu", enabled=False)
         ),
         Checkpoint(path),
         [0.0],
@@ -289,7 +290,7 @@ def test_checkpoints_are_seldom_and_take_little_of_the_time(
         now[0] += 0.1
         if checkpoint.is_due(clock):
             times.append(now[0])
-            checkpoint.keep(denoiser, state, clock)
+            checkpoint.keep(denoiser, state, clock, lambda _: None)
     assert 0.9 * most < len(times) <= most
     assert min(times[0], *(b - a for a, b in pairwise(times))) >= 10
 
@@ -322,10 +323,10 @@ class Faulty:
         self.crops: list[int] = []
         faulty = self
 
-        def loss(lesson: Any, network: nn.Module, batch: Any) -> Tensor:
+        def loss(objective: Any, network: nn.Module, batch: Any) -> Tensor:
             faulty.calls += 1
             faulty.crops.append(len(batch.values))
-            value = faulty._loss(lesson, network, batch)
+            value = faulty._loss(objective, network, batch)
             return faulty._fault(value) if faulty.calls in faulty.at else value
 
         monkeypatch.setattr(getattr(module, name), "loss", loss)
@@ -377,7 +378,7 @@ def test_out_of_memory_the_batch_shrinks_and_the_same_is_learnt(
 def test_parts_are_gone_on_with(kind: str, path: Path, monkeypatch: Patch) -> None:
     Faulty(monkeypatch, kind, _no_memory).at = {3}
     interrupt(job_of(kind, Checkpoint(path), batch=4), 6)
-    assert look(path).numbers["parts"] == 2
+    assert peek(path).numbers["parts"] == 2
 
 
 @JOBS
@@ -434,5 +435,5 @@ def test_a_source_that_vanishes_is_told_and_what_was_learnt_is_kept(
     with pytest.raises(UserError, match="there no more"):
         drive(job)
     Vanishing.gone = False
-    assert look(path).numbers["step"] >= 4
+    assert peek(path).numbers["step"] >= 4
     assert same_weights(drive(job_of("train", Checkpoint(path), planes))[0], whole)

@@ -31,7 +31,7 @@ def work(threads: Threads, seconds_per_step: Callable[[int], float], seconds: fl
     while worked < seconds:
         used.append(torch.get_num_threads())
         worked += seconds_per_step(used[-1])
-        threads.took(seconds_per_step(used[-1]))
+        threads.observe(seconds_per_step(used[-1]))
     return used
 
 

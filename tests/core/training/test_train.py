@@ -25,12 +25,13 @@ from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import STOP, Clock, Job, Signal
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.model.denoiser import Denoiser, load
+from napari_aprrd.core.training import budget
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import train as train_module
 from napari_aprrd.core.training.checkpoint import Checkpoint
 from napari_aprrd.core.training.distill import distill
-from napari_aprrd.core.training.loop import LEARNING, learning_rate, optimise
-from napari_aprrd.core.training.objective import Batch, Lesson
+from napari_aprrd.core.training.loop import learning_rate, optimise
+from napari_aprrd.core.training.objective import Batch, Objective
 from napari_aprrd.core.training.state import PATIENCE
 from napari_aprrd.core.training.train import train
 
@@ -217,7 +218,7 @@ def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
     else:
         denoiser, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, **budget)))
     training = [report for report in reports if report.loss is not None]
-    assert LEARNING * 1.8 <= training[-1].seconds < 1.8 * 1.5
+    assert budget.LEARNING * 1.8 <= training[-1].seconds < 1.8 * 1.5
     assert denoiser.record[kind]["steps"] == training[-1].step > 1
     assert not denoiser.record[kind]["stopped"]
     assert training[-1].total == training[-1].step
@@ -227,7 +228,7 @@ def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
 @pytest.mark.usefixtures("_even_clock")
 def test_within_a_time_budget_some_targets_must_do(teacher: Denoiser, monkeypatch: Patch) -> None:
     monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 512e6)
-    monkeypatch.setattr(distill_module, "TARGETS_SHARE", 0.0)
+    monkeypatch.setattr(budget, "TARGETS", 0.0)
     planes = noisy_planes(*((64, 64),) * 5)
     student, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, minutes=0.02)))
     targets = [report for report in reports if "of the 5 planes" in report.note]
@@ -384,8 +385,8 @@ def test_without_warm_up_the_learning_rate_starts_at_the_top() -> None:
 # --- Which weights are kept --------------------------------------------------------------------
 
 
-class Lonely(Lesson):
-    """A lesson whose loss is a function's."""
+class Lonely(Objective):
+    """An objective whose loss is a function's."""
 
     stage = "Learn"
 
@@ -411,9 +412,9 @@ class Optimised:
         self.losses = iter(held_out)
         self.newest: dict[str, Tensor] = {}
         config = TrainConfig(**{"steps": 10, "learning_rate": 0.01, **changes})
-        lesson = Lonely(self.loss)
-        lesson.held_out_loss = self.held_out_loss if held_out else None
-        job = optimise(self.denoiser, lesson, config, Clock(), Checkpoint())
+        objective = Lonely(self.loss)
+        objective.held_out_loss = self.held_out_loss if held_out else None
+        job = optimise(self.denoiser, objective, config, Clock(), Checkpoint())
         self.done, self.reports = drive(job)
 
     def loss(self, network: nn.Module) -> Tensor:

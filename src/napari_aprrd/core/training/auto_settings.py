@@ -23,6 +23,7 @@ from ..model.pretrained import LEARNING_RATE as RATE_FROM_WEIGHTS
 from ..model.pretrained import fits
 from ..noise.report import NoiseReport
 from ..noise.sure import squared_errors
+from . import budget
 
 if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 # Measured: see docs/experiments.md.
 _STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
 _WINDOW, _WINDOWS = 256, 8
-_ENOUGH = 0.97  # of a time budget: no more windows are looked at then
 
 # What automatic settings are without a measurement: the paper's values (section 4 and table 6).
 PUBLISHED_TRAINING: dict[str, Any] = {"shift": 5, "replace": True, "loss": "l1"}
@@ -139,7 +139,7 @@ def target_shifts(
         noisy = normalisation.apply(planes.read(*place))
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
-        if clock.spent > _ENOUGH:
+        if clock.spent > budget.SHIFTS:
             break
     return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]
 

@@ -13,12 +13,13 @@ from scipy import ndimage
 from ..config import DenoiseConfig
 from ..data.curve import NO_CURVE, STEP, WEAK, Curve, knots_of, residual_at
 from ..data.planes import Image, Planes, in_random_order, some_windows
+from ..data.scaling import Calibration
 from ..jobs import Clock, Progress, Signal, report
 from ..noise.clipping import Clipping, find_clipping
+from . import budget
 
 if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
-from ..data.scaling import Calibration
 
 WINDOW = 256  # pixels
 WINDOWS, FEWEST = 32, 4  # all, and where the time budget is spent
@@ -110,7 +111,7 @@ def calibrate(
         parts = (noisy, output, blind, _steepness(output))
         seen.append([part.reshape(planes.channels, -1) for part in parts])
         yield from report(Progress("Calibrate", done, len(windows), clock.seconds), clock)
-        if done >= FEWEST and clock.spent >= 1:
+        if done >= FEWEST and clock.spent >= budget.CALIBRATION:
             break
     noisy, output, blind, steep = (np.concatenate(p, axis=1) for p in zip(*seen, strict=True))
     line = Calibration.measure(noisy, output, blind)

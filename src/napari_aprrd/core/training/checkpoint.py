@@ -1,4 +1,4 @@
-"""Checkpoints: all that the next step of a job needs, on disk before the power fails.
+"""Checkpoints: the complete state of a job, written atomically.
 
 A job that was killed is begun again with the same data and settings. What follows from these is
 computed again; then the state of the last checkpoint is put in place, and the job goes on as if
@@ -25,7 +25,7 @@ from ..config import Config, DistillConfig, TrainConfig
 from ..data.planes import Planes
 from ..data.scaling import Normalisation
 from ..errors import UserError, cannot_read
-from ..jobs import Clock, Job, Progress, Signal, report
+from ..jobs import Clock, Job, Progress, Signal, Tell, report
 from ..model.architecture import OwnArchitecture
 from ..model.denoiser import Denoiser
 from ..model.hardware import is_device_lost
@@ -126,40 +126,38 @@ class Checkpoint:
         denoiser.record = made.record
         return denoiser
 
-    def begin(self, state: State, clock: Clock) -> str:
-        """Put the last state in place, or hold on to the first one; say so."""
+    def begin(self, state: State, clock: Clock, tell: Tell) -> None:
+        """Restore the last state if there is one; else remember this first one."""
         if self._model is None:
             self._snapshot = state.snapshot()
-            return ""
+            return
         state.restore(self.snapshot)
         clock.go_on_from(self.snapshot.numbers["seconds"])
         self._next = clock.seconds + EVERY
-        return f"Going on after step {state.step}."
+        tell(f"Going on after step {state.step}.")
 
     def is_due(self, clock: Clock) -> bool:
         """True when enough time has gone by since the last one."""
         return clock.seconds >= self._next
 
-    def keep(self, denoiser: Denoiser, state: State, clock: Clock) -> str:
-        """Keep a state; returns what there is to tell.
-
-        A file that cannot be written does not end the work.
-        """
+    def keep(self, denoiser: Denoiser, state: State, clock: Clock, tell: Tell) -> None:
+        """Keep a state. A file that cannot be written does not end the work."""
         if not state.is_finite():
-            return ""
-        begun, note = clock.seconds, ""
+            return
+        begun = clock.seconds
         tensors, numbers = state.snapshot()
         self._snapshot = Snapshot(tensors, {**numbers, "seconds": begun})
-        if not isinstance(denoiser.architecture, OwnArchitecture):  # one that no file describes
+        if not isinstance(denoiser.architecture, OwnArchitecture):
+            # Files describe only our own networks, so that others cannot be resumed.
             self._model = Header.model_validate(denoiser.header())
-        if self.path is not None and state.lesson.team.rank == 0:
+        if self.path is not None and state.objective.processes.rank == 0:
             try:
                 self._write(self.path, denoiser)
             except UserError as error:
-                note = f"{error} Work goes on, but it could not be resumed." * (not self._failed)
+                if not self._failed:
+                    tell(f"{error} Work goes on, but it could not be resumed.")
                 self._failed = True
         self._next = clock.seconds + max(EVERY, (clock.seconds - begun) / SHARE)
-        return note
 
     def remove(self) -> None:
         """Delete the file: its work is done."""
@@ -179,7 +177,7 @@ def beside(out: Path) -> Path:
     return out.with_name(f".{out.name.lstrip('.')}.checkpoint")
 
 
-def look(path: Path) -> About:
+def peek(path: Path) -> About:
     """Read the header of a checkpoint file; a job may be writing the next one meanwhile.
 
     Raises
@@ -198,7 +196,7 @@ def read(path: Path) -> tuple[About, Header, dict[str, Tensor]]:
     Raises
     ------
     UserError
-        As for `look`.
+        As for `peek`.
     """
     with _damage_told(path):
         content = path.read_bytes()

@@ -25,15 +25,15 @@ from ..model.architecture import Architecture, Kind
 from ..model.denoiser import Denoiser
 from ..model.hardware import Precision, autocast, pick_device, pick_precision
 from ..model.provenance import describe
+from . import budget
 from .auto_settings import PUBLISHED_TRAINING, settle_distillation
 from .calibrate import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .loop import optimise
-from .objective import Batch, Lesson
+from .objective import Batch, Objective
 from .restore_detail import Share, give_back
 
 TARGETS_IN_MEMORY = 512e6  # bytes; a source that needs more has its targets computed per crop
-TARGETS_SHARE = 0.25  # of a time budget; what is left of it is for learning from them
 TARGETS_AT_ONCE = 2**21  # pixels; within a time budget, a larger plane is not computed whole
 HELD_OUT_BATCHES = 4  # of those on which the held-out loss is computed
 MARGIN = 32  # pixels of context around a crop whose targets are computed on the way
@@ -99,8 +99,8 @@ def _distill(
     teacher = teacher.copy().to(settled.device)
     recharged = Share() if settled.recharge == "measured" else None
     pairs = yield from _pairs(teacher, planes, settled, precision, recharged, record, clock)
-    lesson = _Recharging(pairs, settled, student.network)
-    done = yield from optimise(student, lesson, settled, clock, checkpoint)
+    objective = _Recharging(pairs, settled, student.network)
+    done = yield from optimise(student, objective, settled, clock, checkpoint)
     record.update(done)
     record.update(_method(settled, recharged))
     trained = teacher.record.get("train", {}).get("config", {})
@@ -150,7 +150,7 @@ class _Pairs(NamedTuple):
     inner: tuple[Any, ...]  # which part of a crop's masks belongs to the noisy pixels
 
 
-class _Recharging(Lesson):
+class _Recharging(Objective):
     """Distance to the targets, recharged or as they are."""
 
     stage = "Distil student"
@@ -163,22 +163,22 @@ class _Recharging(Lesson):
     def draw(self) -> Batch:
         """Crops, and the masks that recharge their targets."""
         crops = self.sampler.draw()
-        learnt = (crops.valid & ~crops.held_out)[self._pairs.inner]
-        (b, _, h, w), j = learnt.shape, len(self._config.shifts)
+        mask = (crops.valid & ~crops.held_out)[self._pairs.inner]
+        (b, _, h, w), j = mask.shape, len(self._config.shifts)
         masks = (
             recharge_masks(b, j, h, w, generator=self.generator)
             if self._config.recharge == "random"
             else torch.empty(b, 0)
         )
-        return Batch(crops.values, learnt, masks)
+        return Batch(crops.values, mask, masks)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Equation [9], or [3]."""
-        values, learnt, masks = batch.to(network)
+        values, mask, masks = batch.to(network)
         noisy, targets = self._pairs.split(values)
         if self._config.recharge == "random":
             targets = recharge(targets, noisy, masks)
-        return distillation_loss(network(noisy), targets, norm=self._config.loss, mask=learnt)
+        return distillation_loss(network(noisy), targets, norm=self._config.loss, mask=mask)
 
     def _on_held_out(self, student: nn.Module) -> Callable[[nn.Module], float] | None:
         """Distance to the targets, as they are, on pixels that are not learnt from."""
@@ -272,7 +272,7 @@ def _all_targets(
     record says how many, so that a resumed distillation has the same.
     """
     begun, joined, total = clock.seconds, [], len(planes.sizes)
-    budget = math.inf if config.minutes is None else 60 * config.minutes * TARGETS_SHARE
+    allowed = math.inf if config.minutes is None else 60 * config.minutes * budget.TARGETS
     order = np.random.default_rng(config.seed).permutation(total)[: record.get("targets")]
     for done, index in enumerate(map(int, order), start=1):
         height, width = planes.sizes[index]
@@ -282,7 +282,7 @@ def _all_targets(
         if recharged is not None:
             targets = give_back(targets, noisy, recharged)
         joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
-        late = done < total and (clock.seconds - begun) * (done + 1) / done > budget
+        late = done < total and (clock.seconds - begun) * (done + 1) / done > allowed
         enough = late and "targets" not in record
         note = (
             f"In this time, targets of {done} of the {total} planes have to do." if enough else ""

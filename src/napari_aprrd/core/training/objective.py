@@ -1,4 +1,4 @@
-"""What a network learns: batches, their loss, and the chance behind them."""
+"""Base class of the training objectives: draws batches and computes their loss."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from ..data.crops import CropSampler
-from .processes import ALONE, Team
+from .processes import SINGLE, Processes
 
 
 class Batch(NamedTuple):
-    """Crops as they were drawn, on the CPU; the first axis of all is the crop."""
+    """Crops and what was drawn with them, on the CPU; the first axis of each is the crop."""
 
     values: Tensor  # (B, ...), float32, normalised
-    learnt: Tensor  # (B, C, H, W), bool: the pixels to learn from
-    chance: Tensor  # (B, ...): what else was drawn for each crop; (B, 0) for nothing
+    mask: Tensor  # (B, C, H, W), bool: the pixels to learn from
+    draws: Tensor  # (B, ...): other random draws for each crop; (B, 0) for none
 
     def parts(self, count: int) -> list[Batch]:
         """The batch in parts that need less memory; never more parts than crops."""
@@ -31,35 +31,35 @@ class Batch(NamedTuple):
         return Batch(values.contiguous(memory_format=torch.channels_last), *others)
 
 
-class Lesson:
-    """Draws batches and computes their loss.
+class Objective:
+    """Draws batches, computes their loss and owns the random state behind them.
 
     Parameters
     ----------
     sampler : CropSampler
     seed : int
-        Of what is drawn besides crops.
-    team : Team
+        Seed of the random draws besides crops.
+    processes : Processes
         Processes that each compute the loss of a part of the batch.
 
     Attributes
     ----------
     held_out_loss : callable or None
         Loss of a network on pixels that it did not learn from, always the same ones.
-    enough : float
-        Steps that a time budget pays for at most: more would learn the noise by heart.
+    max_steps : float
+        Upper limit on steps within a time budget, to prevent overfitting.
     """
 
     stage: str  # for the reports
 
-    def __init__(self, sampler: CropSampler, seed: int, team: Team = ALONE) -> None:
-        self.sampler, self.team = sampler, team
+    def __init__(self, sampler: CropSampler, seed: int, processes: Processes = SINGLE) -> None:
+        self.sampler, self.processes = sampler, processes
         self.generator = torch.Generator().manual_seed(seed)
         self.held_out_loss: Callable[[nn.Module], float] | None = None
-        self.enough = math.inf
+        self.max_steps = math.inf
 
     def draw(self) -> Batch:
-        """The next batch; all that is random happens here."""
+        """The next batch; everything random happens here."""
         raise NotImplementedError
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
@@ -67,12 +67,12 @@ class Lesson:
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """Where chance stands, as JSON types: the same state gives the same batches."""
+        """The random state, as JSON types: the same state gives the same batches."""
         generator = self.generator.get_state().numpy().tobytes().hex()
         return {"sampler": self.sampler.state(), "generator": generator}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Go back to a random state."""
         self.sampler.restore(state["sampler"])
-        chance = bytearray.fromhex(state["generator"])
-        self.generator.set_state(torch.frombuffer(chance, dtype=torch.uint8))
+        generator = bytearray.fromhex(state["generator"])
+        self.generator.set_state(torch.frombuffer(generator, dtype=torch.uint8))

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from ..errors import UserError
 
 
-class Team:
-    """One process alone: it agrees with itself.
+class Processes:
+    """A single process; all collective operations do nothing.
 
     Attributes
     ----------
     rank : int
-        Of this process.
+        Number of this process, from 0.
     size : int
         Number of processes.
     """
@@ -25,26 +25,26 @@ class Team:
     rank = 0
     size = 1
 
-    def part_of(self, batch: Tensor, axis: int = 0) -> Tensor:
-        """The part that is this process's, of a batch that all draw alike."""
-        return batch if self.size == 1 else batch.chunk(self.size, axis)[self.rank]
+    def shard(self, batch: Tensor) -> Tensor:
+        """Part of this process in a batch that all processes draw alike."""
+        return batch if self.size == 1 else batch.chunk(self.size)[self.rank]
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make the gradients those of all parts."""
+        """Replace the gradients by their mean over all processes."""
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of a number over all parts."""
+        """The mean of a number over all processes."""
         return value
 
-    def agree(self, *values: Any) -> Any:
-        """What the first process says."""
+    def broadcast(self, *values: Any) -> Any:
+        """The values of the first process (rank 0)."""
         return values
 
 
-ALONE = Team()
+SINGLE = Processes()
 
 
-class FabricTeam(Team):
+class FabricProcesses(Processes):
     """Processes that Lightning Fabric has started.
 
     Parameters
@@ -59,8 +59,8 @@ class FabricTeam(Team):
         self.device = str(fabric.device)
 
     @classmethod
-    def launch(cls, devices: int, nodes: int, device: str = "auto") -> FabricTeam:
-        """Start the other processes of this machine: each runs this program's command anew.
+    def launch(cls, devices: int, nodes: int, device: str = "auto") -> FabricProcesses:
+        """Start the other processes of this machine: each runs this program's command again.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class FabricTeam(Team):
 
     @torch.no_grad()
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Make the gradients those of all parts, in one message."""
+        """Replace the gradients by their mean over all processes, in one message."""
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         flat = self._fabric.all_reduce(flat, reduce_op="mean")
@@ -101,10 +101,10 @@ class FabricTeam(Team):
             gradient.copy_(part.view_as(gradient))
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of a number over all parts."""
+        """The mean of a number over all processes."""
         mean: Tensor = self._fabric.all_reduce(value, reduce_op="mean")
         return mean
 
-    def agree(self, *values: Any) -> Any:
-        """What the first process says."""
+    def broadcast(self, *values: Any) -> Any:
+        """The values of the first process (rank 0)."""
         return self._fabric.broadcast(values)

@@ -1,4 +1,4 @@
-"""All that the next step of training depends on, in one place: to keep and to go back to."""
+"""The complete training state: everything that the next step depends on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,28 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError, cause
+from ..jobs import Tell
 from ..model.hardware import is_device_lost, is_out_of_memory
-from .objective import Lesson
+from .objective import Objective
 
-LOOK_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
-PATIENCE = 8  # looks without a gain, after which training stops
-MOST_ROLLBACKS = 3  # after which a loss that is no number ends the training
-_NUMBERS = ("step", "fraction", "next_look", "rollbacks", "parts")
-_LOOKS = ("latest", "lowest", "step", "note", "looks_since")
+EVALUATE_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
+PATIENCE = 8  # evaluations without a gain, after which training stops
+MOST_ROLLBACKS = 3  # after that many, a loss that is not finite ends the training
+# Names in checkpoint files, which do not change, and the attributes that they stand for.
+_NUMBERS = {
+    "step": "step",
+    "fraction": "fraction",
+    "next_look": "next_evaluation",
+    "rollbacks": "rollbacks",
+    "parts": "parts",
+}
+_BEST_NUMBERS = {
+    "latest": "latest",
+    "lowest": "lowest",
+    "step": "step",
+    "note": "note",
+    "looks_since": "checks_without_gain",
+}
 
 
 class Snapshot(NamedTuple):
@@ -29,17 +43,16 @@ class Snapshot(NamedTuple):
 
 
 @dataclass
-class Best:
+class BestWeights:
     """The weights with the lowest held-out loss so far."""
 
-    tolerance: float = (
-        0.01  # of the loss: the mean over shifts gains a little longer than one shift
-    )
+    # Relative to the loss: the mean over shifts gains a little longer than one shift does.
+    tolerance: float = 0.01
     latest: float | None = None
     lowest: float = math.inf
     step: int = 0
     note: str = ""
-    looks_since: int = 0
+    checks_without_gain: int = 0
     weights: dict[str, Tensor] = field(default_factory=dict)
 
     @property
@@ -47,14 +60,14 @@ class Best:
         """True when the latest weights predict what was held out worse than the best did."""
         return self.latest is not None and self.latest > self.lowest * (1 + self.tolerance)
 
-    def take(self, loss: float, step: int, network: nn.Module) -> None:
-        """Look at new weights."""
+    def update(self, loss: float, step: int, network: nn.Module) -> None:
+        """Compare new weights with the best so far."""
         self.latest = loss
-        self.looks_since += 1
+        self.checks_without_gain += 1
         if loss < self.lowest:
-            self.lowest, self.step, self.looks_since = loss, step, 0
+            self.lowest, self.step, self.checks_without_gain = loss, step, 0
             self.weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
-        elif self.over_trained and self.looks_since >= PATIENCE:
+        elif self.over_trained and self.checks_without_gain >= PATIENCE:
             self.note = f"Nothing more was gained since step {self.step}: its weights are kept."
 
     def restore(self, network: nn.Module) -> None:
@@ -70,23 +83,23 @@ class State:
     Parameters
     ----------
     network : Module
-        In training.
+        The network in training.
     average : Module
         Its running average.
     optimizer : Adam
-        Of the network.
+        Optimizer of the network.
     scaler : GradScaler
         Keeps small gradients from vanishing in float16; else does nothing.
-    lesson : Lesson
-    best : Best
+    objective : Objective
+    best : BestWeights
     step : int
         Steps done.
-    fraction, next_look : float
-        Of the schedule: what is done, and when the held-out loss is due.
+    fraction, next_evaluation : float
+        Shares of the schedule: how much is done, and where the held-out loss is due next.
     rollbacks : int
-        Each has halved the learning rate.
+        Number of roll-backs; each has halved the learning rate.
     parts : int
-        In which the gradients of a batch are computed, for want of memory.
+        Parts in which the gradients of a batch are computed, where memory is short.
     recent : list of Tensor
         Losses since the last report; a snapshot is made when there are none.
     """
@@ -95,21 +108,21 @@ class State:
     average: nn.Module
     optimizer: torch.optim.Adam
     scaler: torch.amp.GradScaler
-    lesson: Lesson
-    best: Best = field(default_factory=Best)
+    objective: Objective
+    best: BestWeights = field(default_factory=BestWeights)
     step: int = 0
     fraction: float = 0.0
-    next_look: float = LOOK_EVERY
+    next_evaluation: float = EVALUATE_EVERY
     rollbacks: int = 0
     parts: int = 1
     recent: list[Tensor] = field(default_factory=list)
 
     @classmethod
-    def fresh(cls, average: nn.Module, lesson: Lesson, scaler: torch.amp.GradScaler) -> State:
-        """Before the first step; the average is the start, and follows."""
+    def fresh(cls, average: nn.Module, objective: Objective, scaler: torch.amp.GradScaler) -> State:
+        """The state before the first step; the average holds the initial weights."""
         network = copy.deepcopy(average)
         optimizer = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999), fused=True)
-        return cls(network, average, optimizer, scaler, lesson)
+        return cls(network, average, optimizer, scaler, objective)
 
     @property
     def ended(self) -> bool:
@@ -121,7 +134,7 @@ class State:
         return all(bool(p.isfinite().all()) for p in self.network.parameters())
 
     def snapshot(self) -> Snapshot:
-        """Copy it."""
+        """Copy the state."""
         moments = self.optimizer.state_dict()["state"]
         groups = {
             "network": self.network.state_dict(),
@@ -134,9 +147,9 @@ class State:
             for group, named in groups.items()
             for name, tensor in named.items()
         }
-        numbers = {name: getattr(self, name) for name in _NUMBERS}
-        best = {name: getattr(self.best, name) for name in _LOOKS}
-        parts = {"scaler": self.scaler.state_dict(), "lesson": self.lesson.state()}
+        numbers = {key: getattr(self, name) for key, name in _NUMBERS.items()}
+        best = {key: getattr(self.best, name) for key, name in _BEST_NUMBERS.items()}
+        parts = {"scaler": self.scaler.state_dict(), "lesson": self.objective.state()}
         return Snapshot(tensors, {**numbers, "best": best, **parts})
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -145,33 +158,31 @@ class State:
         Raises
         ------
         UserError
-            If it is not of such a network.
+            If the snapshot is not of such a network.
         """
         try:
             self.network.load_state_dict(_group(snapshot, "network"))
             self.average.load_state_dict(_group(snapshot, "average"))
             self.best.weights = _group(snapshot, "best")
             self._restore_moments(snapshot)
-            for target, names, numbers in (
-                (self, _NUMBERS, snapshot.numbers),
-                (self.best, _LOOKS, snapshot.numbers["best"]),
-            ):
-                for name in names:
-                    setattr(target, name, numbers[name])
+            for key, name in _NUMBERS.items():
+                setattr(self, name, snapshot.numbers[key])
+            for key, name in _BEST_NUMBERS.items():
+                setattr(self.best, name, snapshot.numbers["best"][key])
             self.scaler.load_state_dict(snapshot.numbers.get("scaler", {}))
-            self.lesson.restore(snapshot.numbers["lesson"])
+            self.objective.restore(snapshot.numbers["lesson"])
             self.recent.clear()
-        except UserError:  # of the source
+        except UserError:  # The source of the crops cannot be read.
             raise
         except (RuntimeError, KeyError, ValueError, TypeError) as error:
             if is_out_of_memory(error) or is_device_lost(error):
-                raise  # the machine's fault, not the file's
+                raise  # The machine is at fault, not the file.
             raise UserError(
                 f"What was kept of the training is damaged ({cause(error)}): start again."
             ) from error
 
     def _restore_moments(self, snapshot: Snapshot) -> None:
-        """Laid out in memory like the weights, as the optimizer makes them."""
+        """Lay out the moments in memory like the weights, as the optimizer makes them."""
         moments = {}
         for number, parameter in enumerate(self.network.parameters()):
             moments[number] = {
@@ -182,13 +193,13 @@ class State:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": known, "param_groups": groups})
 
-    def roll_back(self, snapshot: Snapshot) -> str:
-        """Go back to a snapshot with half the learning rate; say so.
+    def roll_back(self, snapshot: Snapshot, tell: Tell) -> None:
+        """Go back to a snapshot with half the learning rate.
 
         Raises
         ------
         UserError
-            If that was done often enough.
+            If that was done `MOST_ROLLBACKS` times already.
         """
         rollbacks, step = self.rollbacks + 1, self.step
         if rollbacks > MOST_ROLLBACKS:
@@ -197,13 +208,13 @@ class State:
             )
         self.restore(snapshot)
         self.rollbacks = rollbacks
-        return (
+        tell(
             f"At step {step} the loss was no longer a number: back to step {self.step}, "
             "with half the learning rate."
         )
 
-    def split(self, crops: int) -> str:
-        """Compute the gradients in smaller parts from now on; say so.
+    def split(self, crops: int, tell: Tell) -> None:
+        """Compute the gradients in smaller parts from now on.
 
         Raises
         ------
@@ -216,7 +227,7 @@ class State:
                 "choose a smaller patch or width, or close other programs."
             )
         self.parts = min(2 * self.parts, crops)
-        return (
+        tell(
             f"Memory ran out: each batch is now computed in {self.parts} parts, "
             "which is slower and learns the same."
         )

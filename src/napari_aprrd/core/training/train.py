@@ -28,8 +28,8 @@ from .auto_settings import channels_are_separate, settle_training, target_shifts
 from .calibrate import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .loop import optimise
-from .objective import Batch, Lesson
-from .processes import ALONE, Team
+from .objective import Batch, Objective
+from .processes import SINGLE, Processes
 
 HELD_OUT_PIXELS = 65_536  # of the crops on which the held-out loss is computed
 PASSES, FEWEST_STEPS = 60, 1000  # over the pixels, and for small images, in a time budget. Measured
@@ -38,7 +38,7 @@ PASSES, FEWEST_STEPS = 60, 1000  # over the pixels, and for small images, in a t
 def train(
     planes: Planes,
     config: TrainConfig | None = None,
-    team: Team = ALONE,
+    processes: Processes = SINGLE,
     architecture: OwnArchitecture | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> Job[Denoiser]:
@@ -49,7 +49,7 @@ def train(
     planes : Planes
         Noisy images. NaN and infinite pixels are not learnt from.
     config : TrainConfig, optional
-    team : Team
+    processes : Processes
         Processes to train with, each on a batch of `config.batch` crops of its own; all of them
         return the same teacher.
     architecture : OwnArchitecture, optional
@@ -73,9 +73,9 @@ def train(
         If the images are too small or constant, or the device is not there.
     """
     kept = checkpoint or Checkpoint()
-    job = partial(_train, planes, team=team, architecture=architecture, checkpoint=kept)
+    job = partial(_train, planes, processes=processes, architecture=architecture, checkpoint=kept)
     config = config or TrainConfig()
-    if team.size > 1:  # its processes would not all go back to the same step
+    if processes.size > 1:  # its processes would not all go back to the same step
         return (yield from job(config))
     return (yield from despite_lost_device(job, config))
 
@@ -84,7 +84,7 @@ def _train(
     planes: Planes,
     config: TrainConfig,
     *,
-    team: Team,
+    processes: Processes,
     architecture: OwnArchitecture | None,
     checkpoint: Checkpoint,
 ) -> Job[Denoiser]:
@@ -98,11 +98,11 @@ def _train(
     noise = (
         NoiseReport.model_validate(teacher.record["noise"]) if "noise" in teacher.record else None
     )
-    lesson = _Replacing(planes, teacher.normalisation, settled, team)
+    objective = _Replacing(planes, teacher.normalisation, settled, processes)
     if settled.hold_out:
-        lesson.hold_out(noise)
-    done = yield from optimise(teacher, lesson, settled, clock, checkpoint)
-    done["waiting"] = round(lesson.sampler.waited / max(done["seconds"], 1e-9), 3)
+        objective.hold_out(noise)
+    done = yield from optimise(teacher, objective, settled, clock, checkpoint)
+    done["waiting"] = round(objective.sampler.waited / max(done["seconds"], 1e-9), 3)
     teacher.record["train"].update(done)
     if noise is not None:
         shifts = yield from target_shifts(teacher, planes, noise, settled, clock)
@@ -147,27 +147,31 @@ def _fresh_teacher(
     return teacher
 
 
-class _Replacing(Lesson):
+class _Replacing(Objective):
     """The APR loss, or the blind-spot loss alone."""
 
     stage = "Train teacher"
 
     def __init__(
-        self, planes: Planes, normalisation: Normalisation, config: SettledTraining, team: Team
+        self,
+        planes: Planes,
+        normalisation: Normalisation,
+        config: SettledTraining,
+        processes: Processes,
     ) -> None:
         sampler = CropSampler(
             planes,
             normalisation,
-            batch=config.batch * team.size,
+            batch=config.batch * processes.size,
             patch=config.patch,
             seed=config.seed,
             hold_out=config.hold_out,
         )
-        super().__init__(sampler, config.seed, team)
+        super().__init__(sampler, config.seed, processes)
         self._config = config
         pixels = sum(height * width for height, width in planes.sizes)
-        pixels_of_a_step = config.batch * team.size * config.patch**2
-        self.enough = max(PASSES * pixels / pixels_of_a_step, FEWEST_STEPS)
+        pixels_of_a_step = config.batch * processes.size * config.patch**2
+        self.max_steps = max(PASSES * pixels / pixels_of_a_step, FEWEST_STEPS)
 
     def draw(self) -> Batch:
         """Crops, and the replacer's index maps."""
@@ -178,21 +182,21 @@ class _Replacing(Lesson):
             maps = replacer_maps(*size, window=config.window, generator=self.generator)
             maps = maps.transpose(0, 1)  # (B, 2, H * W)
         batch = Batch(crops.values, crops.valid & ~crops.held_out, maps)
-        return Batch(*map(self.team.part_of, batch))
+        return Batch(*map(self.processes.shard, batch))
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Equation [6]."""
-        values, learnt, maps = batch.to(network)
+        values, mask, maps = batch.to(network)
         config = self._config
         if not config.replace:  # as AT-BSN is trained
-            return mean_norm(network(values, config.shift) - values, config.loss, learnt)
+            return mean_norm(network(values, config.shift) - values, config.loss, mask)
         return apr_loss(
             lambda image: network(image, config.shift),
             values,
             maps.transpose(0, 1),
             regularization=config.regularization,
             norm=config.loss,
-            mask=learnt,
+            mask=mask,
         )
 
     def hold_out(self, noise: NoiseReport | None) -> None:

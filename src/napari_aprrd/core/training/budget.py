@@ -1,0 +1,27 @@
+"""Who gets which share of a time budget, and why: all of these numbers, in one table."""
+
+from __future__ import annotations
+
+# --- Training a teacher and distilling it in one go, as `napari-aprrd denoise --minutes` does ---
+
+# A teacher's step costs several of a student's, and a student cannot be better than its targets.
+TEACHER = 0.65
+# The student gets what the teacher left over, but at least this, so that it is of some use.
+STUDENT_AT_LEAST = (1 - TEACHER) / 2
+
+# --- Within one job, in the order in which the shares are spent -----------------------------------
+
+# Computing the targets of distillation, from its start on. What is left is for learning from
+# them: a student of fewer planes that has learnt is better than one of all that has not.
+TARGETS = 0.25
+# The training loop ends here, since choosing shifts and the calibration still follow.
+LEARNING = 0.94
+# From here on no more windows are looked at to choose the teacher's shifts.
+SHIFTS = 0.97
+# From here on calibration makes do with the fewest windows. A job ends a little late rather
+# than without a calibration.
+CALIBRATION = 1.0
+
+# --- The demo: minutes, not shares, so that it takes about a minute on any machine ---------------
+
+DEMO_TEACHER, DEMO_STUDENT = 0.55, 0.35
