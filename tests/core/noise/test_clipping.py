@@ -140,11 +140,10 @@ def test_the_user_and_the_record_are_told() -> None:
     truth = scene(8)
     noisy = cut(truth, 25)[None].astype(np.float32)
     denoiser = random_denoiser("student-1.00M")
-    denoiser.record = {"distill": {}}
     smooth = learnt(truth, 25, "l2")[None].astype(np.float32)
     denoiser.predict = lambda *_: smooth  # type: ignore[method-assign]
-    _, reports = drive(calibrate(denoiser, denoiser, 1, MemoryPlanes([noisy]), Clock()))
-    fact, *_ = denoiser.record["distill"]["clipped"]
+    facts, reports = drive(calibrate(denoiser, denoiser, 1, MemoryPlanes([noisy]), Clock()))
+    fact, *_ = facts["clipped"]
     assert (fact["end"], fact["value"]) == ("low", 0)
     assert fact["noise"] == pytest.approx(25, rel=0.1)
     assert fact["share"] == pytest.approx((noisy == 0).mean(), abs=1e-3)

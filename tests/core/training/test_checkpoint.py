@@ -22,6 +22,7 @@ from napari_aprrd.core.training import budget
 from napari_aprrd.core.training import checkpoint as checkpoint_module
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import loop as optimise_module
+from napari_aprrd.core.training import targets as targets_module
 from napari_aprrd.core.training import train as train_module
 from napari_aprrd.core.training.checkpoint import Checkpoint, peek
 from napari_aprrd.core.training.distill import distill
@@ -110,7 +111,7 @@ def test_interrupted_again_and_again_it_ends_with_the_same_weights(
     path: Path, monkeypatch: Patch, kind: str, planes: Any, per_crop: bool
 ) -> None:
     if per_crop:
-        monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 0)
+        monkeypatch.setattr(targets_module, "TARGETS_IN_MEMORY", 0)
     source = planes(noisy_planes((64, 50), (60, 90)).images)
     whole, _ = drive(job_of(kind, planes=source))
     for step in (1, 7, 12):

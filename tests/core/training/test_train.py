@@ -27,6 +27,7 @@ from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.model.denoiser import Denoiser, load
 from napari_aprrd.core.training import budget
 from napari_aprrd.core.training import distill as distill_module
+from napari_aprrd.core.training import targets as targets_module
 from napari_aprrd.core.training import train as train_module
 from napari_aprrd.core.training.checkpoint import Checkpoint
 from napari_aprrd.core.training.distill import distill
@@ -53,7 +54,7 @@ def _few_pixels_held_out(monkeypatch: Patch) -> None:
 def _targets(request: pytest.FixtureRequest, monkeypatch: Patch) -> None:
     """Both places that targets of distillation may come from."""
     if request.param == "per crop":
-        monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 0)
+        monkeypatch.setattr(targets_module, "TARGETS_IN_MEMORY", 0)
 
 
 BOTH_TARGETS = pytest.mark.usefixtures("_targets")
@@ -227,7 +228,7 @@ def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
 
 @pytest.mark.usefixtures("_even_clock")
 def test_within_a_time_budget_some_targets_must_do(teacher: Denoiser, monkeypatch: Patch) -> None:
-    monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 512e6)
+    monkeypatch.setattr(targets_module, "TARGETS_IN_MEMORY", 512e6)
     monkeypatch.setattr(budget, "TARGETS", 0.0)
     planes = noisy_planes(*((64, 64),) * 5)
     student, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, minutes=0.02)))
@@ -241,8 +242,8 @@ def test_within_a_time_budget_some_targets_must_do(teacher: Denoiser, monkeypatc
 def test_within_a_time_budget_large_planes_are_not_computed_whole(
     teacher: Denoiser, monkeypatch: Patch
 ) -> None:
-    monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 512e6)
-    monkeypatch.setattr(distill_module, "TARGETS_AT_ONCE", 64 * 64)
+    monkeypatch.setattr(targets_module, "TARGETS_IN_MEMORY", 512e6)
+    monkeypatch.setattr(targets_module, "TARGETS_AT_ONCE", 64 * 64)
     planes = noisy_planes((64, 96))
     student, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, minutes=0.02)))
     assert not any(report.stage == "Compute targets" and report.step for report in reports)
@@ -554,7 +555,7 @@ def test_targets_are_the_same_wherever_they_are_computed(
         return [r.loss for r in reports if r.stage == "Distil student"]
 
     in_memory = losses()
-    monkeypatch.setattr(distill_module, "TARGETS_IN_MEMORY", 0)
+    monkeypatch.setattr(targets_module, "TARGETS_IN_MEMORY", 0)
     per_crop = losses()
     # Crops are turned before the teacher sees them, so that its targets differ a little.
     assert per_crop[-1] == pytest.approx(in_memory[-1], rel=0.3)

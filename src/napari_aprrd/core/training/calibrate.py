@@ -88,7 +88,7 @@ def _curve(
 
 def calibrate(
     denoiser: Denoiser, teacher: Denoiser, shift: int, planes: Planes, clock: Clock
-) -> Generator[Progress, Signal | None, None]:
+) -> Generator[Progress, Signal | None, dict[str, Any]]:
     """Measure a denoiser's calibration on windows of its training data.
 
     Parameters
@@ -102,6 +102,11 @@ def calibrate(
     planes : Planes
     clock : Clock
         Where its time budget is spent, fewer windows have to do.
+
+    Returns
+    -------
+    dict
+        For the record: "clipped", where noise was cut off; else empty.
     """
     seen = []
     windows = in_random_order(some_windows(planes, WINDOW, WINDOWS))
@@ -118,12 +123,11 @@ def calibrate(
     denoiser.calibration, clippings = refined(line, noisy, output, blind, steep)
     facts = _facts(clippings, noisy)
     if not facts:
-        return
-    stage = denoiser.record.get("train" if denoiser.is_teacher else "distill", {})
-    stage["clipped"] = facts
+        return {}
     yield from report(
         Progress("Calibrate", len(windows), len(windows), clock.seconds, note=_note(facts)), clock
     )
+    return {"clipped": facts}
 
 
 def _facts(clippings: list[Clipping | None], noisy: Image) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ from .calibrate import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .loop import optimise
 from .objective import Batch, Objective
+from .plan import TrainingPlan, with_facts
 from .processes import SINGLE, Processes
 
 HELD_OUT_PIXELS = 65_536  # of the crops on which the held-out loss is computed
@@ -92,23 +93,22 @@ def _train(
     check_sizes(planes, config.patch)
     teacher = checkpoint.denoiser("train", planes, config)
     if teacher is None:
-        teacher = yield from _fresh_teacher(planes, config, architecture, clock)
+        teacher, plan = yield from _fresh_teacher(planes, config, architecture, clock)
+    else:
+        plan = TrainingPlan.resumed(teacher.record, config.device)
     teacher.to(config.device)
-    settled = SettledTraining.of(**teacher.record["train"]["config"] | {"device": config.device})
-    noise = (
-        NoiseReport.model_validate(teacher.record["noise"]) if "noise" in teacher.record else None
-    )
-    objective = _Replacing(planes, teacher.normalisation, settled, processes)
-    if settled.hold_out:
-        objective.hold_out(noise)
-    done = yield from optimise(teacher, objective, settled, clock, checkpoint)
-    done["waiting"] = round(objective.sampler.waited / max(done["seconds"], 1e-9), 3)
-    teacher.record["train"].update(done)
-    if noise is not None:
-        shifts = yield from target_shifts(teacher, planes, noise, settled, clock)
-        teacher.record["target_shifts"] = list(shifts)
-    yield from calibrate(teacher, teacher, settled.shift, planes, clock)
-    teacher.record["train"]["seconds"] = round(clock.seconds, 1)
+    objective = _Replacing(planes, teacher.normalisation, plan.config, processes)
+    if plan.config.hold_out:
+        objective.hold_out(plan.noise)
+    done = yield from optimise(teacher, objective, plan.config, clock, checkpoint)
+    waiting = round(objective.sampler.waited / max(done["seconds"], 1e-9), 3)
+    if plan.noise is not None:
+        shifts = yield from target_shifts(teacher, planes, plan.noise, plan.config, clock)
+        # This makes them the shifts of `teacher`, at which it is calibrated.
+        teacher.record = {**teacher.record, "target_shifts": list(shifts)}
+    clipped = yield from calibrate(teacher, teacher, plan.config.shift, planes, clock)
+    facts = {**done, "waiting": waiting, **clipped, "seconds": round(clock.seconds, 1)}
+    teacher.record = with_facts(teacher.record, "train", facts)
     return teacher
 
 
@@ -124,8 +124,8 @@ def _at_bsn(planes: Planes, config: TrainConfig) -> Architecture:
 
 def _fresh_teacher(
     planes: Planes, config: TrainConfig, own: OwnArchitecture | None, clock: Clock
-) -> Generator[Progress, Signal | None, Denoiser]:
-    """An untrained teacher; its record has the settings, with those that were automatic."""
+) -> Generator[Progress, Signal | None, tuple[Denoiser, TrainingPlan]]:
+    """An untrained teacher, and its settings with those that were automatic."""
     normalisation = Normalisation.measure(planes, seed=config.seed)
     noise, note = _noise_of(planes, config)
     teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
@@ -144,7 +144,7 @@ def _fresh_teacher(
     }
     if noise is not None:
         teacher.record["noise"] = noise.model_dump(mode="json")
-    return teacher
+    return teacher, TrainingPlan(settled, noise)
 
 
 class _Replacing(Objective):

@@ -1,0 +1,206 @@
+"""Pairs of noisy crops and their targets T: computed once and stored, or computed per crop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..config import DenoiseConfig, SettledDistillation
+from ..data.crops import Crops, CropSampler
+from ..data.planes import Image, MemoryPlanes, Planes
+from ..data.scaling import Normalisation
+from ..errors import UserError
+from ..jobs import STOP, Clock, Progress, Signal, report
+from ..method.networks import BlindSpot
+from ..model.denoiser import Denoiser
+from ..model.hardware import Precision, autocast
+from . import budget
+from .restore_detail import Share, give_back
+
+# Bytes: small beside the memory of a laptop. Targets of a larger source are computed per crop.
+TARGETS_IN_MEMORY = 512e6
+# Pixels: within a time budget a larger plane is not computed whole, which could take all of it.
+TARGETS_AT_ONCE = 2**21
+# Pixels of context around a crop whose targets are computed per crop. A teacher of the default
+# size sees 78, but with so many a crop of 64 pixels costs 12 times what it does without context;
+# with these, 4 times.
+MARGIN = 32
+
+
+@dataclass(frozen=True)
+class TargetMaker:
+    """Computes targets with a teacher, and recharges them by measurement where that is wanted.
+
+    Parameters
+    ----------
+    teacher : Denoiser
+    config : SettledDistillation
+    precision : {"float32", "bfloat16", "float16"}
+        Precision of the teacher's computations.
+    recharged : Share or None
+        Counts the pixels that are recharged; None where none are.
+    """
+
+    teacher: Denoiser
+    config: SettledDistillation
+    precision: Precision
+    recharged: Share | None
+
+    def of_plane(self, image: Image) -> tuple[Image, Image]:
+        """Normalised noisy plane (C, H, W) and its targets (j, C, H, W)."""
+        targets = self.teacher.targets(image, self.config.shifts, DenoiseConfig(), self.precision)
+        noisy = self.teacher.normalisation.apply(image)
+        if self.recharged is not None:
+            targets = give_back(targets, noisy, self.recharged)
+        return noisy, targets
+
+    def of_crops(self, noisy: Tensor) -> Tensor:
+        """Targets (B, j, C, h, w) of normalised crops (B, C, h, w)."""
+        network = cast(BlindSpot, self.teacher.network)
+        height, width = noisy.shape[2:]
+        spare = -width % self.teacher.architecture.multiple
+        with torch.no_grad(), autocast(noisy.device, self.precision):
+            padded = F.pad(noisy, (0, spare, 0, spare), mode="reflect")
+            targets = network.all_shifts(padded, self.config.shifts).float()
+        if self.recharged is not None:
+            crops = zip(targets.float().cpu().numpy(), padded.cpu().numpy(), strict=True)
+            recharged = np.stack([give_back(*crop, self.recharged) for crop in crops])
+            targets = torch.from_numpy(recharged).to(targets)
+        return targets[..., :height, :width]
+
+
+class Pairs(Protocol):
+    """Where noisy crops and their targets come from."""
+
+    sampler: CropSampler
+
+    def draw(self) -> Crops:
+        """The next crops; their masks are those of the noisy pixels to learn from."""
+
+    def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Noisy crops (B, C, h, w) and targets (B, j, C, h, w) of the values of crops."""
+
+
+class StoredTargets:
+    """Targets that were computed once: crops hold them as channels after the noisy ones.
+
+    Parameters
+    ----------
+    joined : MemoryPlanes
+        Planes of (1 + j) C channels, normalised: the noisy image, then its targets.
+    channels : int
+        Number of image channels C.
+    config : SettledDistillation
+    """
+
+    def __init__(self, joined: MemoryPlanes, channels: int, config: SettledDistillation) -> None:
+        self._channels = channels
+        already_normalised = Normalisation((0.0,) * joined.channels, (1.0,) * joined.channels)
+        self.sampler = _sampler(joined, already_normalised, config, config.patch)
+
+    def draw(self) -> Crops:
+        """The next crops."""
+        values, valid, held_out = self.sampler.draw()
+        return Crops(values, valid[:, : self._channels], held_out)
+
+    def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Noisy crops and their targets."""
+        c = self._channels
+        noisy, targets = values[:, :c], values[:, c:]
+        return noisy, targets.reshape(len(values), -1, c, *values.shape[2:])
+
+
+class ComputedTargets:
+    """Targets that are computed for each crop, which is drawn with some context around it.
+
+    Parameters
+    ----------
+    maker : TargetMaker
+    planes : Planes
+        The noisy images.
+    """
+
+    def __init__(self, maker: TargetMaker, planes: Planes) -> None:
+        self._maker = maker
+        patch, smallest = maker.config.patch, min(map(min, planes.sizes))
+        margin = max(min(MARGIN, (smallest - patch) // 2), 0)
+        inner = slice(margin, margin + patch)
+        self._centre = (..., inner, inner)
+        normalisation = maker.teacher.normalisation
+        self.sampler = _sampler(planes, normalisation, maker.config, patch + 2 * margin)
+
+    def draw(self) -> Crops:
+        """The next crops with their context; the masks are without it."""
+        values, valid, held_out = self.sampler.draw()
+        return Crops(values, valid[self._centre], held_out[self._centre])
+
+    def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Noisy crops and their targets, both without the context."""
+        return values[self._centre], self._maker.of_crops(values)[self._centre]
+
+
+def _sampler(
+    planes: Planes, normalisation: Normalisation, config: SettledDistillation, patch: int
+) -> CropSampler:
+    return CropSampler(
+        planes,
+        normalisation,
+        batch=config.batch,
+        patch=patch,
+        seed=config.seed,
+        hold_out=config.hold_out,
+    )
+
+
+def are_stored(planes: Planes, config: SettledDistillation) -> bool:
+    """True where targets of whole planes fit in memory and are worth computing."""
+    pixels = sum(h * w for h, w in planes.sizes)
+    if 4 * pixels * planes.channels * (1 + len(config.shifts)) > TARGETS_IN_MEMORY:
+        return False
+    if config.steps is not None:  # Crops may not need all of the pixels.
+        return pixels <= config.steps * config.batch * config.patch**2
+    return max(h * w for h, w in planes.sizes) <= TARGETS_AT_ONCE
+
+
+def compute_targets(
+    maker: TargetMaker, planes: Planes, known: int | None, clock: Clock
+) -> Generator[Progress, Signal | None, MemoryPlanes]:
+    """Planes of (1 + j) C channels: the normalised noisy image, then its targets.
+
+    Planes come in random order. Within a time budget their targets take no more than a share of
+    it, and may then be of fewer planes.
+
+    Parameters
+    ----------
+    maker : TargetMaker
+    planes : Planes
+    known : int or None
+        Number of planes of an earlier run that is resumed, which must have the same ones.
+    clock : Clock
+    """
+    config, started, total = maker.config, clock.seconds, len(planes.sizes)
+    allowed = math.inf if config.minutes is None else 60 * config.minutes * budget.TARGETS
+    order = np.random.default_rng(config.seed).permutation(total)[:known]
+    joined: list[Image] = []
+    for done, index in enumerate(map(int, order), start=1):
+        height, width = planes.sizes[index]
+        noisy, targets = maker.of_plane(planes.read(index, slice(0, height), slice(0, width)))
+        joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
+        time_with_next = (clock.seconds - started) * (done + 1) / done
+        ended_early = known is None and done < total and time_with_next > allowed
+        note = ""
+        if ended_early:
+            note = f"In this time, targets of {done} of the {total} planes have to do."
+        progress = Progress("Compute targets", done, total, clock.seconds, note=note)
+        if (yield from report(progress, clock)) is STOP:
+            raise UserError("Stopped before the first step of distillation: nothing to keep yet.")
+        if ended_early:
+            break
+    return MemoryPlanes(joined)
