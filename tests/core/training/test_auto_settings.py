@@ -13,6 +13,7 @@ from napari_aprrd.core.config import (
     ALL_SHIFTS,
     DenoiseConfig,
     DistillConfig,
+    SettledDistillation,
     SettledTraining,
     TrainConfig,
 )
@@ -59,7 +60,9 @@ def noise(
 
 
 def settled(report: NoiseReport | None, **given: Any) -> tuple[SettledTraining, str]:
-    return settle_training(TrainConfig.of(**given), report, pretrained=True)
+    automatic = settle_training(TrainConfig.of(**given), report, pretrained=True)
+    assert all(choice.why for choice in automatic.choices)
+    return automatic.config, automatic.sentence
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ def test_without_a_measurement_the_papers_values_are_taken(given: dict[str, Any]
 def test_the_learning_rate_follows_the_start_unless_it_is_given() -> None:
     def rate(*, pretrained: bool, **given: Any) -> float:
         config = TrainConfig.of(**given)
-        return settle_training(config, None, pretrained=pretrained)[0].learning_rate
+        return settle_training(config, None, pretrained=pretrained).config.learning_rate
 
     assert rate(pretrained=True) < rate(pretrained=False)
     assert rate(pretrained=True, learning_rate=3e-3) == 3e-3
@@ -175,23 +178,29 @@ def test_correlated_noise_gets_all_shifts_up_to_that_of_training(shift: int) -> 
     assert shifts == tuple(range(shift + 1))
 
 
+def distilled(config: DistillConfig, shifts: tuple[int, ...]) -> tuple[SettledDistillation, str]:
+    automatic = settle_distillation(config, shifts)
+    assert all(choice.why for choice in automatic.choices)
+    return automatic.config, automatic.sentence
+
+
 @pytest.mark.parametrize("shifts", [(0, 1, 2), (0, 1, 2, 3, 4)])
 def test_the_student_learns_the_mean_of_the_targets(shifts: tuple[int, ...]) -> None:
-    config, why = settle_distillation(DistillConfig(), shifts)
+    config, why = distilled(DistillConfig(), shifts)
     assert (config.shifts, config.recharge, config.loss) == (shifts, "measured", "l2")
     assert str(shifts)[1:-1] in why
     assert "recharged by measurement" in why
 
 
 def test_recharging_is_as_asked_for() -> None:
-    config, why = settle_distillation(DistillConfig.of(recharge=True), (0, 1, 2))
+    config, why = distilled(DistillConfig.of(recharge=True), (0, 1, 2))
     assert (config.shifts, config.recharge, config.loss) == ((0, 1, 2), "random", "l1")
     assert "recharg" not in why
     given = DistillConfig(shifts=(0, 1, 2, 3, 4, 5), recharge="off", loss="l1")
-    config, why = settle_distillation(given, (0, 1, 2))
+    config, why = distilled(given, (0, 1, 2))
     assert (config.model_dump(), why) == (given.model_dump(), "")
     for paper in (DistillConfig(preset="paper"), DistillConfig(adapt=False)):
-        config, why = settle_distillation(paper, (0, 1, 2))
+        config, why = distilled(paper, (0, 1, 2))
         assert (config.shifts, config.recharge, config.loss) == (ALL_SHIFTS, "random", "l1")
         assert why == ""
 

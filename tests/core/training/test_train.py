@@ -25,7 +25,7 @@ from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import STOP, Clock, Job, Signal
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.model.denoiser import Denoiser, load
-from napari_aprrd.core.training import budget
+from napari_aprrd.core.training import auto_settings, budget
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import targets as targets_module
 from napari_aprrd.core.training import train as train_module
@@ -462,8 +462,8 @@ def test_a_difference_by_chance_is_no_over_training() -> None:
 
 
 def test_a_long_time_budget_is_not_spent_on_learning_by_heart(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(train_module, "PASSES", 3)
-    monkeypatch.setattr(train_module, "FEWEST_STEPS", 2)
+    monkeypatch.setattr(auto_settings, "PASSES", 3)
+    monkeypatch.setattr(auto_settings, "FEWEST_STEPS", 2)
     planes, config = noisy_planes((64, 64)), TrainConfig.of(TRAIN, minutes=5)
     teacher, reports = drive(train(planes, config))
     pixels_of_a_step = config.batch * config.patch**2

@@ -72,8 +72,8 @@ class DistillWidget(JobWidget[DistillConfig]):
         """What suits the chosen teacher."""
         from ...core.training.auto_settings import settle_distillation
 
-        settled, _ = settle_distillation(config, self.teacher().shifts)
-        return settled.model_dump(include={"shifts", "recharge", "loss"})
+        settled = settle_distillation(config, self.teacher().shifts)
+        return settled.config.model_dump(include={"shifts", "recharge", "loss"})
 
     def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:
         """A few steps on noise."""

@@ -72,8 +72,8 @@ class TrainWidget(JobWidget[TrainConfig]):
         from ...core.model.pretrained import fits
         from ...core.training.auto_settings import settle_training
 
-        settled, _ = settle_training(config, self.noise.report, pretrained=fits(config))
-        return settled.model_dump(include={"shift", "replace", "loss", "learning_rate"})
+        settled = settle_training(config, self.noise.report, pretrained=fits(config))
+        return settled.config.model_dump(include={"shift", "replace", "loss", "learning_rate"})
 
     def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
         """A few steps on noise."""

@@ -1,9 +1,10 @@
-"""Automatic settings: chosen by the noise where they are not given."""
+"""Automatic settings: chosen by the noise where they are not given, each with its reason."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 
@@ -28,21 +29,70 @@ from . import budget
 if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
 
-
-# Measured: see docs/experiments.md.
-_STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
-_WINDOW, _WINDOWS = 256, 8
-
 # What automatic settings are without a measurement: the paper's values (section 4 and table 6).
 PUBLISHED_TRAINING: dict[str, Any] = {"shift": 5, "replace": True, "loss": "l1"}
 PUBLISHED_DISTILLATION: dict[str, Any] = {"shifts": ALL_SHIFTS, "recharge": "random", "loss": "l1"}
-LEARNING_RATE = 3e-3  # of a teacher from random weights; see docs/experiments.md
+
+# The rest was measured: see docs/experiments.md.
+LEARNING_RATE = 3e-3  # of a teacher from random weights
+_STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
+# Within a time budget a teacher sees each pixel so many times, and small images more often: with
+# more steps it overfits.
+PASSES, FEWEST_STEPS = 60, 1000
+_WINDOW, _WINDOWS = 256, 8  # by which a teacher's shifts are chosen: seconds, even on a CPU
+
+S = TypeVar("S", SettledTraining, SettledDistillation)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The value of a setting that was left automatic.
+
+    Parameters
+    ----------
+    name : str
+        The setting's.
+    value : object
+    why : str
+        The reason.
+    words : str
+        How users are told; empty where they need not know.
+    """
+
+    name: str
+    value: Any
+    why: str
+    words: str = ""
+
+
+@dataclass(frozen=True)
+class AutoSettings(Generic[S]):
+    """Settings of which none is automatic any more, and how those that were got their values.
+
+    Parameters
+    ----------
+    config : SettledTraining or SettledDistillation
+    choices : tuple of Choice
+        For each setting that was left automatic.
+    opening : str
+        What the sentence for users starts with.
+    """
+
+    config: S
+    choices: tuple[Choice, ...]
+    opening: str
+
+    @property
+    def sentence(self) -> str:
+        """What was chosen, for users; empty if there is nothing to tell."""
+        words = [choice.words for choice in self.choices if choice.words]
+        return f"{self.opening}: {', '.join(words)}." if words else ""
 
 
 def settle_training(
     config: TrainConfig, noise: NoiseReport | None, *, pretrained: bool
-) -> tuple[SettledTraining, str]:
-    """Choose the settings that were left automatic; say which and why.
+) -> AutoSettings[SettledTraining]:
+    """Choose the settings of a training that were left automatic.
 
     Parameters
     ----------
@@ -52,42 +102,76 @@ def settle_training(
         None where it was not or could not be measured: the paper's values are taken.
     pretrained : bool
         Whether the network starts from the starting weights.
-
-    Returns
-    -------
-    SettledTraining
-    str
-        One sentence on what was chosen by the noise, empty if nothing was.
     """
-    by_noise: dict[str, Any] = {}
+    opening = ""
     if noise is not None and config.adapt:
-        white = noise.hardly_correlated
-        # With few photons L1 learns medians, which are far from the means.
-        loss = "l2" if white and noise.relative > _STRONG else "l1"
-        by_noise = {"shift": noise.shift, "replace": not white, "loss": loss}
-    chosen = {name: v for name, v in by_noise.items() if getattr(config, name) is None}
-    rate = RATE_FROM_WEIGHTS if pretrained else LEARNING_RATE
-    fallback = {**PUBLISHED_TRAINING, "learning_rate": rate, **chosen}
-    settled = SettledTraining.model_validate(_filled_in(config, fallback))
-    return settled, _why(chosen, noise) if noise is not None and chosen else ""
+        candidates = _by_noise(noise)
+        opening = _describe(noise)
+    else:
+        candidates = _published(PUBLISHED_TRAINING)
+    choices = _automatic(config, [*candidates, _learning_rate(pretrained)])
+    settled = SettledTraining.model_validate(_filled_in(config, choices))
+    return AutoSettings(settled, choices, opening)
 
 
-def _filled_in(config: Config, chosen: dict[str, Any]) -> dict[str, Any]:
+def _by_noise(noise: NoiseReport) -> list[Choice]:
+    white, shift = noise.hardly_correlated, noise.shift
+    why = "the blind spot hides the noise that pixels share, and little more"
+    choices = [Choice("shift", shift, why, f"shift {shift}")]
+    if white:
+        why = "there is hardly a correlation to break"
+        choices.append(Choice("replace", False, why, f"no pixels replaced, since {why}"))
+    else:
+        choices.append(Choice("replace", True, "it breaks the correlation of the noise"))
+    if white and noise.relative > _STRONG:
+        why = "with few photons L1 learns medians, which are far from the means"
+        choices.append(Choice("loss", "l2", why, "loss l2"))
+    else:
+        choices.append(Choice("loss", "l1", "L2 is better only for strong white noise"))
+    return choices
+
+
+def _describe(noise: NoiseReport) -> str:
+    reach = noise.reach
+    if reach == 0:
+        return "The noise is white"
+    return f"The noise spreads over {reach} pixel{'s' if reach > 1 else ''}"
+
+
+def _learning_rate(pretrained: bool) -> Choice:
+    if pretrained:
+        why = "at a higher one the network forgets what its starting weights know"
+        return Choice("learning_rate", RATE_FROM_WEIGHTS, why)
+    return Choice("learning_rate", LEARNING_RATE, "random weights are far from where they end")
+
+
+def _published(values: dict[str, Any]) -> list[Choice]:
+    why = "the paper's value, since nothing was measured"
+    return [Choice(name, value, why) for name, value in values.items()]
+
+
+def _automatic(config: Config, candidates: Iterable[Choice]) -> tuple[Choice, ...]:
+    """The choices for settings that were left automatic."""
+    return tuple(c for c in candidates if getattr(config, c.name) in (None, "automatic"))
+
+
+def _filled_in(config: Config, choices: Iterable[Choice]) -> dict[str, Any]:
     """The settings, with a choice for each that is automatic."""
     given = {n: v for n, v in config.model_dump().items() if v is not None and v != "automatic"}
-    return {**chosen, **given}
+    return {**{choice.name: choice.value for choice in choices}, **given}
 
 
-def _why(chosen: dict[str, Any], noise: NoiseReport) -> str:
-    reach, words = noise.reach, []
-    if "shift" in chosen:
-        words.append(f"shift {chosen['shift']}")
-    if chosen.get("replace") is False:
-        words.append("no pixels replaced, since there is hardly a correlation to break")
-    if chosen.get("loss") == "l2":
-        words.append("loss l2")
-    look = "is white" if reach == 0 else f"spreads over {reach} pixel{'s' if reach > 1 else ''}"
-    return f"The noise {look}: {', '.join(words)}." if words else ""
+def max_steps(pixels: int, pixels_of_a_step: int) -> float:
+    """Upper limit on the steps that a time budget pays for.
+
+    Parameters
+    ----------
+    pixels : int
+        All pixels to learn from.
+    pixels_of_a_step : int
+        Pixels of a batch.
+    """
+    return max(PASSES * pixels / pixels_of_a_step, FEWEST_STEPS)
 
 
 def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
@@ -146,12 +230,8 @@ def target_shifts(
 
 def settle_distillation(
     config: DistillConfig, shifts: tuple[int, ...]
-) -> tuple[SettledDistillation, str]:
-    """Choose the settings that were left automatic, for a teacher that is best at some shifts.
-
-    Random recharging spreads noise over the targets, which costs more than it saves where their
-    shifts were chosen well; targets that are recharged by measurement are never far below their
-    mean (see docs/experiments.md).
+) -> AutoSettings[SettledDistillation]:
+    """Choose the settings of a distillation that were left automatic.
 
     Parameters
     ----------
@@ -159,31 +239,32 @@ def settle_distillation(
         Settings that are given stay as they are.
     shifts : tuple of int
         At which the teacher's mean output is best.
-
-    Returns
-    -------
-    SettledDistillation
-    str
-        One sentence on what was chosen, empty if nothing was.
     """
-    chosen = dict(PUBLISHED_DISTILLATION)
+    candidates = _published(PUBLISHED_DISTILLATION)
     if config.adapt:
-        recharge = "measured" if config.recharge == "automatic" else config.recharge
-        # Random recharging makes one target of a pixel noisy: L1, whose optimum is a median,
-        # passes over it. The mean of the targets is the optimum of L2.
-        chosen = {
-            "shifts": shifts,
-            "recharge": recharge,
-            "loss": "l1" if recharge == "random" else "l2",
-        }
-    settled = SettledDistillation.model_validate(_filled_in(config, chosen))
-    if not config.adapt:
-        return settled, ""
-    words = []
-    if config.shifts is None:
-        words.append(f"targets T at shifts {', '.join(map(str, shifts))}")
-    if config.recharge == "automatic":
-        words.append("recharged by measurement")
-    if config.loss is None:
-        words.append(f"loss {settled.loss}")
-    return settled, f"Chosen: {', '.join(words)}." if words else ""
+        candidates = _for_targets(config, shifts)
+    choices = _automatic(config, candidates)
+    settled = SettledDistillation.model_validate(_filled_in(config, choices))
+    return AutoSettings(settled, choices, "Chosen")
+
+
+def _for_targets(config: DistillConfig, shifts: tuple[int, ...]) -> list[Choice]:
+    """Choices for targets at shifts that were chosen well (see docs/experiments.md)."""
+    at = ", ".join(map(str, shifts))
+    choices = [
+        Choice("shifts", shifts, "the teacher's mean is best at them", f"targets T at shifts {at}"),
+        Choice(
+            "recharge",
+            "measured",
+            "random recharging spreads noise over the targets, which costs more than it saves; "
+            "by measurement, targets are never far below their mean",
+            "recharged by measurement",
+        ),
+    ]
+    if config.recharge == "random":
+        why = "one target of a pixel is noisy, and L1, whose optimum is a median, passes over it"
+        choices.append(Choice("loss", "l1", why, "loss l1"))
+    else:
+        why = "the optimum of L2 is the mean of the targets"
+        choices.append(Choice("loss", "l2", why, "loss l2"))
+    return choices

@@ -119,7 +119,7 @@ def _fresh_student(
     teacher: Denoiser, planes: Planes, config: DistillConfig, clock: Clock
 ) -> Generator[Progress, Signal | None, tuple[Denoiser, DistillationPlan]]:
     """An untrained student, and its settings with those that were automatic."""
-    settled, why = settle_distillation(config, teacher.shifts)
+    automatic = settle_distillation(config, teacher.shifts)
     architecture = Architecture(
         kind=cast(Kind, f"student-{config.student}"),
         channels=planes.channels,
@@ -129,10 +129,10 @@ def _fresh_student(
     )
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
     started = pretrained.begin(student, config)
-    for said in (why, pretrained.sentence(started)):
+    for said in (automatic.sentence, pretrained.sentence(started)):
         yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said), clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=False)
-    settled = SettledDistillation.of(settled, precision=precision)
+    settled = SettledDistillation.of(automatic.config, precision=precision)
     about = {**describe(planes, settled), **pretrained.record(started)}
     student.record = {**teacher.record, "distill": about}
     return student, DistillationPlan(settled)

@@ -24,7 +24,7 @@ from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device, pick_precision
 from ..model.provenance import describe
 from ..noise.report import NoiseReport, inspect
-from .auto_settings import channels_are_separate, settle_training, target_shifts
+from .auto_settings import channels_are_separate, max_steps, settle_training, target_shifts
 from .calibrate import calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .loop import optimise
@@ -32,8 +32,8 @@ from .objective import Batch, Objective
 from .plan import TrainingPlan, with_facts
 from .processes import SINGLE, Processes
 
-HELD_OUT_PIXELS = 65_536  # of the crops on which the held-out loss is computed
-PASSES, FEWEST_STEPS = 60, 1000  # over the pixels, and for small images, in a time budget. Measured
+# Pixels of the crops for the held-out loss: enough to compare weights, a small part of the time.
+HELD_OUT_PIXELS = 65_536
 
 
 def train(
@@ -130,11 +130,11 @@ def _fresh_teacher(
     noise, note = _noise_of(planes, config)
     teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
     started = pretrained.begin(teacher, config)
-    settled, why = settle_training(config, noise, pretrained=started)
-    for said in (note or why, pretrained.sentence(started)):
+    automatic = settle_training(config, noise, pretrained=started)
+    for said in (note or automatic.sentence, pretrained.sentence(started)):
         yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=said), clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
-    settled = SettledTraining.of(settled, precision=precision)
+    settled = SettledTraining.of(automatic.config, precision=precision)
     teacher.record = {
         "train": {
             **describe(planes, settled),
@@ -171,7 +171,7 @@ class _Replacing(Objective):
         self._config = config
         pixels = sum(height * width for height, width in planes.sizes)
         pixels_of_a_step = config.batch * processes.size * config.patch**2
-        self.max_steps = max(PASSES * pixels / pixels_of_a_step, FEWEST_STEPS)
+        self.max_steps = max_steps(pixels, pixels_of_a_step)
 
     def draw(self) -> Batch:
         """Crops, and the replacer's index maps."""
