@@ -213,11 +213,13 @@ def _even_clock(monkeypatch: Patch) -> None:
 @JOBS
 @pytest.mark.usefixtures("_even_clock")
 def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
-    planes, budget = noisy_planes(), {"minutes": 0.03}  # 1.8 s
+    planes, minutes = noisy_planes(), 0.03  # 1.8 s
     if kind == "train":
-        denoiser, reports = drive(train(planes, TrainConfig.of(TRAIN, **budget)))
+        denoiser, reports = drive(train(planes, TrainConfig.of(TRAIN, minutes=minutes)))
     else:
-        denoiser, reports = drive(distill(teacher, planes, DistillConfig.of(DISTILL, **budget)))
+        denoiser, reports = drive(
+            distill(teacher, planes, DistillConfig.of(DISTILL, minutes=minutes))
+        )
     training = [report for report in reports if report.loss is not None]
     assert budget.LEARNING * 1.8 <= training[-1].seconds < 1.8 * 1.5
     assert denoiser.record[kind]["steps"] == training[-1].step > 1
