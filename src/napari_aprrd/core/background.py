@@ -59,9 +59,9 @@ class Background(Generic[R]):
         CancelledError
             If it was cancelled, or stopped before it had a result.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         while not self.done:
-            if timeout is not None and time.monotonic() - begun >= timeout:
+            if timeout is not None and time.monotonic() - started >= timeout:
                 raise TimeoutError("The job is still running.")
             self._thread.join(0.05)
             self._while_waiting()

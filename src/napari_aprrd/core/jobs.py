@@ -1,7 +1,7 @@
-"""What a long job says and hears.
+"""Long jobs: how they report progress, and how they are stopped.
 
-A long job is a generator: it yields `Progress` several times a second, hears `STOP` from
-`send` and then returns what it has so far. Closing it cancels; not advancing it pauses.
+A long job is a generator: it yields `Progress` several times a second. When it is sent `STOP`, it
+returns what it has so far. Closing it cancels; not advancing it pauses.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 
 
 class Signal(Enum):
-    """What a job may be told."""
+    """What may be sent to a job."""
 
     STOP = "stop and keep what is there"
 
 
 STOP = Signal.STOP
-YIELD_EVERY = 0.1  # seconds
+YIELD_EVERY = 0.1  # seconds: often enough for a progress bar to move smoothly
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Progress:
     total : int
         Steps in all; with a time budget an estimate that gets better.
     seconds : float
-        Time worked, pauses left out.
+        Time worked, without pauses.
     loss : float or None
         Mean loss since the last report, in training.
     held_out : float or None
@@ -115,7 +115,7 @@ class Clock:
         self._since = time.perf_counter()
 
     def go_on_from(self, seconds: float) -> None:
-        """Count what was worked before an interruption, and not the way back to there."""
+        """Restore the elapsed time of an interrupted run, without the time spent restoring it."""
         self._worked = self._reported = seconds
         self.resume()
 

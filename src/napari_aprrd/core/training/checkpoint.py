@@ -1,7 +1,7 @@
 """Checkpoints: the complete state of a job, written atomically.
 
-A job that was killed is begun again with the same data and settings. What follows from these is
-computed again; then the state of the last checkpoint is put in place, and the job goes on as if
+A job that was killed is started again with the same data and settings. What follows from these
+is computed again; then the state of the last checkpoint is restored, and the job continues as if
 nothing had happened: on the same device, to the same bits.
 """
 
@@ -33,8 +33,8 @@ from ..model.model_file import Header, is_safetensors, read_header
 from ..model.provenance import identify
 from .state import Snapshot, State
 
-EVERY = 10.0  # seconds of work between two checkpoints, at least
-SHARE = 0.03  # of the time that checkpoints may take
+EVERY = 10.0  # seconds of work between two checkpoints, at least: so much is lost at most
+SHARE = 0.03  # of the time may be spent on checkpoints, where they are slow to write
 FORMAT = 1
 KEY, MODEL = "napari-aprrd checkpoint", "napari-aprrd model in the making"
 _WHAT = "a checkpoint of napari-aprrd"
@@ -70,13 +70,13 @@ class About(Config):
 
 
 class Checkpoint:
-    """Where a job keeps its state: in memory, and in a file if there is a path.
+    """Keeps the state of a job: in memory, and in a file if there is a path.
 
     Parameters
     ----------
     path : path, optional
     resume : bool
-        Go on from the file if it is there; else the first checkpoint replaces it.
+        Resume from the file if it is there; else the first checkpoint replaces it.
     """
 
     def __init__(self, path: str | PathLike[str] | None = None, *, resume: bool = True) -> None:
@@ -96,14 +96,14 @@ class Checkpoint:
     def denoiser(
         self, job: str, planes: Planes, config: C, teacher: Denoiser | None = None
     ) -> Denoiser | None:
-        """The model in the making, if there is something to go on from; its weights are fresh.
+        """The unfinished model, if there is a state to resume; its weights are not restored yet.
 
         Parameters
         ----------
         job : {"train", "distill"}
         planes : Planes
         config : TrainConfig or DistillConfig
-            As given, before it was adapted to the noise.
+            The settings as given, with those that are automatic.
         teacher : Denoiser, optional
 
         Raises
@@ -137,16 +137,16 @@ class Checkpoint:
         tell(f"Going on after step {state.step}.")
 
     def is_due(self, clock: Clock) -> bool:
-        """True when enough time has gone by since the last one."""
+        """True when enough time has passed since the last checkpoint."""
         return clock.seconds >= self._next
 
     def keep(self, denoiser: Denoiser, state: State, clock: Clock, tell: Tell) -> None:
         """Keep a state. A file that cannot be written does not end the work."""
         if not state.is_finite():
             return
-        begun = clock.seconds
+        started = clock.seconds
         tensors, numbers = state.snapshot()
-        self._snapshot = Snapshot(tensors, {**numbers, "seconds": begun})
+        self._snapshot = Snapshot(tensors, {**numbers, "seconds": started})
         if not isinstance(denoiser.architecture, OwnArchitecture):
             # Files describe only our own networks, so that others cannot be resumed.
             self._model = Header.model_validate(denoiser.header())
@@ -157,7 +157,7 @@ class Checkpoint:
                 if not self._failed:
                     tell(f"{error} Work goes on, but it could not be resumed.")
                 self._failed = True
-        self._next = clock.seconds + max(EVERY, (clock.seconds - begun) / SHARE)
+        self._next = clock.seconds + max(EVERY, (clock.seconds - started) / SHARE)
 
     def remove(self) -> None:
         """Delete the file: its work is done."""
@@ -173,7 +173,7 @@ class Checkpoint:
 
 
 def beside(out: Path) -> Path:
-    """Where the checkpoint of a model file is."""
+    """Path of the checkpoint that belongs to a model file."""
     return out.with_name(f".{out.name.lstrip('.')}.checkpoint")
 
 
@@ -210,7 +210,7 @@ def _metadata(header: bytes) -> dict[str, str]:
 
 
 def _about(path: Path, metadata: dict[str, str]) -> About:
-    if KEY not in metadata:  # a model, or another program's weights: not to be deleted
+    if KEY not in metadata:  # It is a model or another program's weights: do not say "delete it".
         raise UserError(f"{path} is not {_WHAT}; name another file.")
     raw = json.loads(metadata[KEY])
     if raw["format"] != FORMAT:
@@ -258,7 +258,7 @@ def _identity(
 
 
 def _check(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse to go on with something else."""
+    """Refuse to resume with other data or settings."""
     differing = [words for name, words in _WORDS.items() if found.get(name) != wanted[name]]
     known = found.get("config", {})
     settings = [name for name, value in wanted["config"].items() if known.get(name) != value]
@@ -271,12 +271,12 @@ def _check(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
 def despite_lost_device(
     job: Callable[[C], Job[R]], config: C
 ) -> Generator[Progress, Signal | None, R]:
-    """Run a job; should its device be lost, go on from its last state on the CPU.
+    """Run a job; should its device be lost, continue from its last state on the CPU.
 
     Parameters
     ----------
     job : callable
-        Makes the job for settings; it goes on from where its checkpoint is.
+        Makes the job for settings; it resumes from its checkpoint.
     config : TrainConfig or DistillConfig
     """
     try:

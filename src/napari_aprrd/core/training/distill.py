@@ -54,7 +54,7 @@ def distill(
         Noisy images with the teacher's channels.
     config : DistillConfig, optional
     checkpoint : Checkpoint, optional
-        Where to keep the distillation, and where to go on from. Targets are computed anew.
+        Where to keep the distillation, and what to resume. Targets are computed again.
 
     Yields
     ------

@@ -16,8 +16,8 @@ from .distill import distill
 from .train import train
 
 C = TypeVar("C", TrainConfig, DistillConfig)
-_SIDE = 64  # pixels of the trial's crops
-_SECONDS = 0.7  # after which a trial ends
+_SIDE = 64  # pixels: side of the trial's crops, small for speed
+_SECONDS = 0.7  # after which a trial ends: a form is waiting for it
 
 
 def train_seconds(config: TrainConfig, channels: int, *, colours: bool = False) -> float:
@@ -53,10 +53,10 @@ def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float
         trial.close()
         return 60 * (config.minutes or 0.0)
     reports: list[Progress] = []
-    begun = 0.0  # of the steps: what came before, such as targets, does not count
+    started = 0.0  # When the steps started: what came before, such as targets, does not count.
     for progress in trial:
         if progress.loss is None:
-            begun = progress.seconds
+            started = progress.seconds
         if progress.loss is not None:
             reports.append(progress)
         long_enough = len(reports) > 1 and progress.seconds > _SECONDS
@@ -65,7 +65,7 @@ def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float
     trial.close()
     first, last = reports[0], reports[-1]
     steps = last.step - first.step  # the first step warms up
-    per_step = (last.seconds - (first.seconds if steps else begun)) / (steps or last.step)
+    per_step = (last.seconds - (first.seconds if steps else started)) / (steps or last.step)
     side = max(_SIDE, 2**config.depth)
     return float(per_step * config.steps * config.batch * (config.patch / side) ** 2)
 

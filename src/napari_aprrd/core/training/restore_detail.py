@@ -15,9 +15,9 @@ from scipy import ndimage
 from ..data.planes import Image
 from ..noise.sure import noise_variance
 
-_NEARBY = 3.0  # pixels, standard deviation of the surroundings
-_SURE = 2.0  # times the variance of the noise that may be chance, or an error in that variance
-_HOT = 4.0  # standard deviations beyond which a single pixel counts no more: it may be a hot one
+_NEARBY = 3.0  # pixels: standard deviation of the window in which the residual is averaged
+_SURE = 2.0  # times the variance of the noise: less may be random, or an error in that variance
+_HOT = 4.0  # standard deviations at which a pixel's residual is cut, since it may be a hot pixel
 
 
 @dataclass

@@ -56,7 +56,7 @@ def train(
     architecture : OwnArchitecture, optional
         Of another blind-spot network; width and depth are then its own.
     checkpoint : Checkpoint, optional
-        Where to keep the training, and where to go on from.
+        Where to keep the training, and what to resume.
 
     Yields
     ------
@@ -76,7 +76,7 @@ def train(
     kept = checkpoint or Checkpoint()
     job = partial(_train, planes, processes=processes, architecture=architecture, checkpoint=kept)
     config = config or TrainConfig()
-    if processes.size > 1:  # its processes would not all go back to the same step
+    if processes.size > 1:  # The processes would not all go back to the same step.
         return (yield from job(config))
     return (yield from despite_lost_device(job, config))
 
@@ -211,7 +211,7 @@ def _noise_of(planes: Planes, config: TrainConfig) -> tuple[NoiseReport | None, 
         return None, ""
     try:
         return inspect(planes), ""
-    except UserError as error:  # images in which noise cannot be measured can be learnt from
+    except UserError as error:  # Training needs no measurement of the noise.
         return None, str(error)
 
 
