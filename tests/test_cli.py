@@ -506,7 +506,7 @@ BAD_INPUT = {
     "empty model": (bad_model(lambda _: b""), "is not a napari-aprrd model"),
     "truncated model": (bad_model(lambda content: content[:-100]), "damaged or incomplete"),
     "missing model": (on_stack("denoise", "--model", "IN/no", "-o", "IN/out.tif"), "no file"),
-    "folder as model": (on_stack("denoise", "--model", "IN/empty", "-o", "IN/o.tif"), "is a folder"),
+    "folder as model": (on_stack("denoise", "--model", "IN/empty", "-o", "IN/o.tif"), "a folder"),
     "info of a text file": (lambda f: ["info", f / "notes.txt"], "Cannot read"),
     "import of a text file": (
         lambda f: ["import", f / "notes.txt", "-o", f / "out.aprrd"],
