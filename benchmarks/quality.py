@@ -29,7 +29,7 @@ from napari_aprrd.cli.demo import side_by_side
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.metrics import evaluate
 
-OURS = "napari-aprrd"  # automatic settings decide which steps of APR-RD run
+OURS = "ours"  # automatic settings decide which steps of APR-RD run
 STARTS = {"starter": "from the starting weights", "scratch": "from scratch"}
 METHODS = (OURS, "nlm", "bm3d", "n2v", "structn2v", "n2v2")
 STACKS = ("confocal_bpae_b_50frames",)  # of these, all planes are denoised; of all others the first
@@ -144,7 +144,7 @@ def _columns(results: dict[str, Any], options: argparse.Namespace) -> list[str]:
 
 
 def _ours(start: str) -> str:
-    return f"{OURS}, {STARTS[start]}"
+    return f"napari-aprrd, {STARTS[start]}"
 
 
 def _file(pair: Pair, name: str, options: argparse.Namespace) -> Path:

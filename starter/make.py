@@ -1,7 +1,9 @@
 """Make the weights that training starts from: `src/napari_aprrd/core/model/weights/*.safetensors`.
 
-    python starter/make.py teacher PHOTOGRAPHS
-    python starter/make.py student PHOTOGRAPHS
+    python starter/make.py teacher PHOTOGRAPHS --steps 9000 --batch 4
+    python starter/make.py student PHOTOGRAPHS --steps 10000 --batch 8
+
+So the files were made; it took 45 and 15 minutes of one core without AVX-512 or bfloat16.
 
 Both networks learn, supervised, to remove simulated noise of random strength and correlation from
 images whose truth is known: the simulated scenes of `scenes.py`, pictures that come with
