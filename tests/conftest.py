@@ -87,7 +87,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
             yield listen
 
-        for module in ("show", "batch"):
+        for module in ("progress_bar", "files.batch"):
             monkeypatch.setattr(f"napari_aprrd.{module}.listener", listener)
 
     return press

@@ -189,9 +189,9 @@ def test_lists_and_switches_reach_the_distillation(
     tmp_path: Path, stack: Path, teacher: Path
 ) -> None:
     out = tmp_path / "s.aprrd"
-    succeed("distill", teacher, stack, "-o", out, *TINY, "--shifts", "0, 2,3", "--no-recharge")
+    succeed("distill", teacher, stack, "-o", out, *TINY, "--shifts", "0, 2,3", "--recharge", "off")
     config = load(out).record["distill"]["config"]
-    assert (config["shifts"], config["recharge"]) == ([0, 2, 3], False)
+    assert (config["shifts"], config["recharge"]) == ([0, 2, 3], "off")
 
 
 def test_settings_reach_the_denoising(tmp_path: Path, stack: Path, student: Path) -> None:
@@ -504,17 +504,17 @@ BAD_INPUT = {
     "text file": (text_as("a.txt"), "Cannot read"),
     "text as model": (bad_model(lambda _: b"this is no model"), "is not a napari-aprrd model"),
     "empty model": (bad_model(lambda _: b""), "is not a napari-aprrd model"),
-    "truncated model": (bad_model(lambda content: content[:-100]), "truncated"),
-    "missing model": (on_stack("denoise", "--model", "IN/no", "-o", "IN/out.tif"), "no model file"),
-    "folder as model": (on_stack("denoise", "--model", "IN/empty", "-o", "IN/o.tif"), "no model"),
+    "truncated model": (bad_model(lambda content: content[:-100]), "damaged or incomplete"),
+    "missing model": (on_stack("denoise", "--model", "IN/no", "-o", "IN/out.tif"), "no file"),
+    "folder as model": (on_stack("denoise", "--model", "IN/empty", "-o", "IN/o.tif"), "a folder"),
     "info of a text file": (lambda f: ["info", f / "notes.txt"], "Cannot read"),
     "import of a text file": (
         lambda f: ["import", f / "notes.txt", "-o", f / "out.aprrd"],
-        "no published APR-RD checkpoint",
+        "not a published APR-RD checkpoint",
     ),
     "train into no folder": (on_stack("train", "-o", "IN/no/out.aprrd", *TINY), "Cannot write"),
     "train into a file": (on_stack("train", "-o", "IN/notes.txt/out.aprrd", *TINY), "Cannot write"),
-    "train onto a folder": (on_stack("train", "-o", "IN/empty", *TINY), "it is a folder"),
+    "train onto a folder": (on_stack("train", "-o", "IN/empty", *TINY), "ends in .aprrd"),
     "distill into a missing folder": (on_stack("distill", "-o", "IN/no/m", *TINY), "Cannot write"),
     "denoise into a missing folder": (on_stack("denoise", *DENOISE, "IN/no/o.tif"), "Cannot write"),
     "denoise into a file": (on_stack("denoise", *DENOISE, "IN/notes.txt/o.tif"), "Cannot write"),

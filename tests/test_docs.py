@@ -164,6 +164,15 @@ def test_the_figures_are_drawn_by_the_code(tmp_path: Path) -> None:
         assert not hidden[shift][middle, middle - shift]
 
 
+def test_the_charts_show_the_tables_of_the_benchmarks(tmp_path: Path) -> None:
+    _module("docs/make_charts.py").main(tmp_path)
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    assert set(drawn) == set(re.findall(r"images/(benchmark_\w+\.svg)", page))
+    for name, svg in drawn.items():
+        assert svg == (ROOT / "docs" / "images" / name).read_text(encoding="utf-8"), name
+
+
 def _hook() -> Any:
     return _module("docs/from_the_code.py")
 
