@@ -242,13 +242,22 @@ def _other_network(path: Path) -> None:
     path.write_bytes(content.replace(b"network.", b"netwurk."))
 
 
-@pytest.mark.parametrize("spoil", [_cut, _empty, _model, _newer, _other_network])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_cut, "start again"),
+        (_empty, "not a checkpoint"),
+        (_model, "name another file"),
+        (_newer, "start again"),
+        (_other_network, "start again"),
+    ],
+)
 def test_a_file_that_is_no_checkpoint_gets_one_sentence(
-    path: Path, spoil: Callable[[Path], None]
+    path: Path, spoil: Callable[[Path], None], words: str
 ) -> None:
     interrupt(job_of("train", Checkpoint(path)), 2)
     spoil(path)
-    with pytest.raises(UserError, match="anew") as error:
+    with pytest.raises(UserError, match=words) as error:
         drive(job_of("train", Checkpoint(path)))
     assert one_sentence(error.value)
 

@@ -214,7 +214,7 @@ def _about(path: Path, metadata: dict[str, str]) -> About:
         raise UserError(f"{path} is not {_WHAT}; name another file.")
     raw = json.loads(metadata[KEY])
     if raw["format"] != FORMAT:
-        raise UserError(f"{path} is of another version of napari-aprrd; delete it to begin anew.")
+        raise UserError(f"{path} is of another version of napari-aprrd; delete it to start again.")
     return About.model_validate(raw)
 
 
