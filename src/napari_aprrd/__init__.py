@@ -55,17 +55,17 @@ _HOME = {
         ("denoise", "distill_rd", "inspect_noise", "load", "methods", "train_apr"), ".api"
     ),
     **dict.fromkeys(("DenoiseConfig", "DistillConfig", "TrainConfig"), ".core.config"),
-    "Denoiser": ".core.denoiser",
-    "NoiseReport": ".core.noise",
-    "OwnArchitecture": ".core.architecture",
-    "TrustReport": ".core.trust",
+    "Denoiser": ".core.model.denoiser",
+    "NoiseReport": ".core.noise.report",
+    "OwnArchitecture": ".core.model.architecture",
+    "TrustReport": ".core.trust.report",
     "CancelledError": ".core.background",
     "DataWarning": ".core.errors",
     "UserError": ".core.errors",
     "evaluate": ".metrics",
-    "export": ".bioimage_io",
-    "noisy_cells": ".core.synthetic",
-    **dict.fromkeys(("trust_report", "uncertainty"), ".trust"),
+    "export": ".files.bioimage_io",
+    "noisy_cells": ".core.data.synthetic",
+    **dict.fromkeys(("trust_report", "uncertainty"), ".report.trust"),
 }
 
 
