@@ -43,7 +43,7 @@ class Conv(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W); with `upward`, maps as in the module `upward`."""
+        """(B, inputs, H, W) -> (B, outputs, H, W), or with a row of zeros on top if `upward`."""
         return self._activated(self.conv(x))
 
     def upsampled(self, x: Tensor, skip: Tensor) -> Tensor:

@@ -44,7 +44,9 @@ def is_faster_for(x: Tensor) -> bool:
     return x.device.type == "cpu" and x.dtype == torch.float32 and not plain.WANTED
 
 
-def conv_upsampled(x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, *, upward: bool) -> Tensor:
+def conv_upsampled(
+    x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, *, upward: bool
+) -> Tensor:
     """3x3 convolution, padded by 1, of x with its sides doubled (nearest) and joined by the skip.
 
     Parameters
@@ -107,7 +109,7 @@ class _ConvUpsampled(torch.autograd.Function):
             cases, x, small, padding=(0 if upward else 1, 1), for_input=ctx.needs_input_grad[0]
         )
         skip_gradient, skip_weight_gradient, bias_gradient = _convolution_gradients(
-            gradient, skip, skip_weight, padding=(1, 1), for_input=ctx.needs_input_grad[1], bias=True
+            gradient, skip, skip_weight, padding=(1, 1), for_input=ctx.needs_input_grad[1], bias=k
         )
         # Each entry of the 3x3 kernel was added into several 2x2 kernels: sum their gradients.
         small_gradient = small_gradient.view(2, 2, k, c, 2, 2)
@@ -124,25 +126,25 @@ def _convolution_gradients(
     *,
     padding: tuple[int, int],
     for_input: bool,
-    bias: bool = False,
+    bias: int = 0,
 ) -> tuple[Any, Any, Any]:
     """Gradients of a plain convolution with respect to its input, weight and bias.
 
     This is the private operation that PyTorch itself calls for `conv2d`. It has no public
-    equivalent that returns all three gradients at once.
+    equivalent that returns all three gradients at once. `bias` is the number of biases.
     """
     found: tuple[Any, Any, Any] = torch.ops.aten.convolution_backward(
         gradient,
         x,
         weight,
-        bias_sizes=[len(weight)] if bias else None,
+        bias_sizes=[bias] if bias else None,
         stride=[1, 1],
         padding=list(padding),
         dilation=[1, 1],
         transposed=False,
         output_padding=[0, 0],
         groups=1,
-        output_mask=[for_input, True, bias],  # which of the three gradients are wanted
+        output_mask=[for_input, True, bias > 0],  # which of the three gradients are wanted
     )
     return found
 
