@@ -24,7 +24,7 @@ from napari_aprrd.core.model.pretrained import first_look
 from napari_aprrd.core.training.train import train
 from napari_aprrd.metrics import evaluate
 
-LOOKS = 20
+CHECKS = 20
 
 
 def main() -> None:
@@ -43,24 +43,24 @@ def main() -> None:
     (pair,) = find_pairs(options.data, [options.image])
     planes = ArrayPlanes(pair.noisy, pair.axes)
     image = planes.read(0, *(slice(0, n) for n in planes.sizes[0]))
-    every, looked, reached = 60 * options.minutes / LOOKS, 0.0, ""
+    every, checked, reached = 60 * options.minutes / CHECKS, 0.0, ""
     print("| seconds | of the processors | steps | dB |\n| --- | --- | --- | --- |")
     begun = time.process_time()
 
-    def look(progress: Progress) -> None:
-        nonlocal begun, looked, reached
-        if progress.snapshot is None or progress.seconds < looked + every:
+    def check(progress: Progress) -> None:
+        nonlocal begun, checked, reached
+        if progress.snapshot is None or progress.seconds < checked + every:
             return
-        looked, worked = progress.seconds, time.process_time() - begun
+        checked, worked = progress.seconds, time.process_time() - begun
         output = progress.snapshot().predict(image)
         quality = evaluate(output[0], pair.reference).psnr_fitted
-        print(f"| {looked:.1f} | {worked:.1f} | {progress.step} | {quality:.2f} |", flush=True)
+        print(f"| {checked:.1f} | {worked:.1f} | {progress.step} | {quality:.2f} |", flush=True)
         if quality >= options.reach and not reached:
-            reached = f" after {looked:.1f} s, {progress.step} steps"
+            reached = f" after {checked:.1f} s, {progress.step} steps"
         begun = time.process_time() - worked
 
     start = "scratch" if options.scratch else "starter"
-    run(train(planes, TrainConfig(minutes=options.minutes, seed=options.seed, start=start)), look)
+    run(train(planes, TrainConfig(minutes=options.minutes, seed=options.seed, start=start)), check)
     print(f"{options.reach:g} dB{reached or ': not reached'}.")
 
 

@@ -31,7 +31,7 @@ def main() -> None:
     source = viewer.layers[SAMPLE]
     viewer.layers.selection = {source}
     _, train = viewer.window.add_plugin_dock_widget("napari-aprrd", "Train APR")
-    wait(lambda: "About" in train.estimate.text() and train.look.text.isVisible(), 30)
+    wait(lambda: "About" in train.estimate.text() and train.first_look.text.isVisible(), 30)
     for theme in ("light", "dark"):
         viewer.theme = theme
         shoot(viewer, f"train_{theme}")

@@ -79,7 +79,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         pressed: list[str] = []
 
         @contextmanager
-        def listener(*_: object) -> Iterator[Callable[[Progress], None]]:
+        def progress_bar(*_: object) -> Iterator[Callable[[Progress], None]]:
             def listen(progress: Progress) -> None:
                 if progress.stage == stage and not pressed:
                     pressed.append(stage)
@@ -88,7 +88,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             yield listen
 
         for module in ("progress_bar", "files.batch"):
-            monkeypatch.setattr(f"napari_aprrd.{module}.listener", listener)
+            monkeypatch.setattr(f"napari_aprrd.{module}.progress_bar", progress_bar)
 
     return press
 

@@ -331,7 +331,7 @@ def test_ctrl_c_keeps_what_was_distilled(
     out = tmp_path / "out.aprrd"
     result = call("distill", teacher, stack, "-o", out, *TINY, "--steps", "500")
     assert result.exit_code == 130
-    assert_one_sentence(result.stderr, f"so far is in {out}; to go on, add --resume")
+    assert_one_sentence(result.stderr, f"so far is in {out}; add --resume to continue")
     assert load(out).record["distill"]["stopped"]
 
 
@@ -354,13 +354,13 @@ def test_resume_goes_on_and_without_it_what_is_there_is_mentioned(
 
     out, kept = tmp_path / "out.aprrd", tmp_path / ".out.aprrd.checkpoint"
     arguments = [command, *[teacher] * (command == "distill"), stack, "-o", out, *TINY]
-    assert "begins anew" in call(*arguments, "--resume").stderr  # there is nothing yet
+    assert "starts over" in call(*arguments, "--resume").stderr  # there is nothing yet
     whole = load(out)
     with monkeypatch.context() as patch:
         patch.setattr(cli.learn, "save", kill)
         assert call(*arguments).exit_code == 9
     assert kept.exists()
-    assert f"kept in {kept}; add --resume to go on" in call(*arguments[:-2], "--depth", 3).stderr
+    assert f"kept in {kept}; add --resume to continue" in call(*arguments[:-2], "--depth", 3).stderr
     with monkeypatch.context() as patch:
         patch.setattr(cli.learn, "save", kill)
         assert call(*arguments).exit_code == 9
@@ -704,7 +704,7 @@ def test_an_interrupted_training_keeps_what_was_learnt(tmp_path: Path, stack: Pa
     assert "Traceback" not in message
     last = message.rstrip().splitlines()[-1]
     assert last.endswith(
-        f"Interrupted; what was learnt so far is in {out}; to go on, add --resume."
+        f"Interrupted; the model trained so far is in {out}; add --resume to continue."
     )
     record = load(out).record["train"]
     assert record["stopped"]

@@ -83,7 +83,7 @@ def test_ctrl_c_in_training_leaves_a_finished_model_alone(
     ctrl_c("Train teacher")
     result = call("train", stack, "-o", out, *TINY, "--steps", "500")
     kept = tmp_path / ".t.aprrd.checkpoint"
-    assert f"so far is in {kept}; {out} is the one from before" in result.stderr
+    assert f"so far is in {kept}; {out} is still the previous model" in result.stderr
     assert kept.exists()
 
 

@@ -22,7 +22,7 @@ from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import TrustWidget
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.trust.report import look
+from napari_aprrd.core.trust.report import plane_maps
 from napari_aprrd.files.formats import write_picture
 from napari_aprrd.files.picture import Picture
 from napari_aprrd.layers import denoised_layer
@@ -69,7 +69,7 @@ def test_maps_are_those_of_each_plane(shape: tuple[int, ...], axes: str) -> None
         found = lazy_map(noisy, clean, axes, kind).compute()  # type: ignore[arg-type]
         assert found.shape == shape
         plane = tuple(1 if letter in "TC" else slice(None) for letter in axes)
-        wanted = getattr(look(noisy[plane].astype("f4"), clean[plane].astype("f4")), kind)
+        wanted = getattr(plane_maps(noisy[plane].astype("f4"), clean[plane].astype("f4")), kind)
         np.testing.assert_allclose(found[plane], wanted, rtol=1e-4, atol=1e-4)
 
 

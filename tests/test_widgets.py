@@ -84,13 +84,13 @@ def test_a_first_look_comes_by_itself_and_makes_room_for_a_run(
     qtbot: Any, viewer: ViewerModel
 ) -> None:
     widget = _widget(qtbot, TrainWidget, viewer)
-    qtbot.waitUntil(lambda: not widget.look.picture.isHidden(), timeout=20_000)
-    picture = widget.look.picture.pixmap()
+    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=20_000)
+    picture = widget.first_look.picture.pixmap()
     assert (picture.height(), picture.width()) == (64, 2 * 80 + 4)
     widget.start.click()
-    assert widget.look.isHidden()
+    assert widget.first_look.isHidden()
     qtbot.waitUntil(lambda: widget.panel.run is None, timeout=20_000)
-    assert not widget.look.isHidden()
+    assert not widget.first_look.isHidden()
 
 
 def test_a_first_look_is_of_the_chosen_layer_in_its_colours(
@@ -100,14 +100,14 @@ def test_a_first_look_is_of_the_chosen_layer_in_its_colours(
     green = viewer.add_image(viewer.layers["cells"].data[0], colormap="green")
     flat = viewer.add_image(np.ones((64, 64), "f4"))
     widget.picker.layers.value = [green]
-    qtbot.waitUntil(lambda: not widget.look.picture.isHidden(), timeout=20_000)
-    colour = widget.look.picture.pixmap().toImage().pixelColor(100, 30)
+    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=20_000)
+    colour = widget.first_look.picture.pixmap().toImage().pixelColor(100, 30)
     assert colour.green() > 0 == colour.red() == colour.blue()
     widget.picker.layers.value = [flat]  # nothing to see, and nothing wrong yet
-    assert widget.look.picture.isHidden()
+    assert widget.first_look.picture.isHidden()
     qtbot.waitUntil(lambda: not _workers(), timeout=20_000)
     qtbot.wait(600)
-    assert widget.look.picture.isHidden()
+    assert widget.first_look.picture.isHidden()
     assert not _messages()
 
 

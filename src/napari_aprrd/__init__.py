@@ -1,4 +1,4 @@
-"""Remove noise from images when nobody has a clean reference: APR-RD.
+"""Remove noise from images without clean reference images: APR-RD.
 
 >>> import napari_aprrd as aprrd
 >>> teacher = aprrd.train_apr(images)

@@ -27,7 +27,7 @@ from .core.training.train import train
 from .core.trust.domain_shift import misfit
 from .layers import KEY, denoised_layer, is_image_layer, layer_planes
 from .lazy import identify, is_lazy, lazy_denoise, output_dtype
-from .progress_bar import Listen, keep_window_live, listener
+from .progress_bar import Listen, keep_window_live, progress_bar
 from .signatures import (
     AnyPath,
     DaskArray,
@@ -406,7 +406,7 @@ def _carry_out(job: Job[R], progress: bool | Listen, background: bool) -> R | Ba
     if background:
         return Background(job, keep_window_live)
     try:
-        with listener(progress) as listen:
+        with progress_bar(progress) as listen:
             return run(job, listen)
     except CancelledError as error:  # Ctrl-C, before there was anything to keep
         raise KeyboardInterrupt from error

@@ -18,7 +18,7 @@ _NUMBERS = "uif"
 
 
 def check_array(data: Any) -> None:
-    """Refuse what is no image.
+    """Refuse arrays that are not images.
 
     Raises
     ------
@@ -170,7 +170,7 @@ class ArrayPlanes:
 
     @property
     def in_memory(self) -> bool:
-        """Whether reading takes no time to speak of."""
+        """Whether reading takes negligible time."""
         return isinstance(self.data, np.ndarray)
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
@@ -191,7 +191,7 @@ class ArrayPlanes:
         return self._channels_first(window).astype(np.float32)
 
     def place(self, plane: int, rows: slice, columns: slice) -> tuple[slice, ...]:
-        """Where a window of a plane is in the data, all dimensions and channels kept."""
+        """Index of a window of a plane in the data, with all dimensions and channels."""
         at = {"Y": rows, "X": columns}
         counts = np.unravel_index(plane, self.plane_shape)
         at |= {a: slice(int(i), int(i) + 1) for a, i in zip(self.plane_axes, counts, strict=True)}
@@ -204,7 +204,7 @@ class ArrayPlanes:
         return tuple(min(sides.get(letter, 1), int(length)) for letter, length in lengths)
 
     def new_output(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """An array like the data for `write` to fill; alpha is copied, it is no image."""
+        """An array like the data for `write` to fill; alpha is copied, as it is not denoised."""
         out = np.empty(self.data.shape, dtype)
         if self._length(self.channel_axis) > self.channels:
             alpha = [
@@ -281,7 +281,7 @@ class JoinedPlanes:
 
     @property
     def in_memory(self) -> bool:
-        """Whether reading takes no time to speak of."""
+        """Whether reading takes negligible time."""
         return all(part.in_memory for part in self.parts)
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:

@@ -17,7 +17,7 @@ KEY = "napari-aprrd"  # in a layer's metadata
 
 
 def is_image_layer(thing: object) -> TypeGuard[ImageLayer]:
-    """True for a napari Image layer; does not import napari where nobody has."""
+    """True for a napari Image layer; never imports napari itself."""
     layers = sys.modules.get("napari.layers")
     return layers is not None and isinstance(thing, layers.Image)
 
@@ -28,11 +28,11 @@ def layer_array(layer: Any) -> Any:
     Raises
     ------
     UserError
-        If it is no image layer, or holds no numbers.
+        If it is not an image layer, or contains no numbers.
     """
     if not is_image_layer(layer):
         name = getattr(layer, "name", type(layer).__name__)
-        raise UserError(f"{name!r} is no image layer; choose an image.")
+        raise UserError(f"{name!r} is not an image layer; choose an image.")
     data = layer.data[0] if layer.multiscale else layer.data
     check_array(data)
     return data
@@ -95,7 +95,7 @@ def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
     layer : Image
         The source.
     data : array
-        Of the shape of the source's full resolution.
+        Denoised image, in the shape of the source's full resolution.
     record : dict
         How it was made, for ``metadata["napari-aprrd"]``, which names the source as well.
     """
@@ -104,7 +104,7 @@ def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
 
 
 def map_layer(layer: Any, data: Any, name: str) -> ImageLayer:
-    """A layer for a map of another layer, in its place; without samples where that has them."""
+    """A layer for a map of another layer, in the same place; without RGB samples."""
     from napari.layers import Image as ImageLayer
 
     _, attributes, _ = layer.as_layer_data_tuple()
@@ -126,7 +126,7 @@ def _like(layer: Any, data: Any, name: str, metadata: dict[str, Any]) -> ImageLa
 
 
 def _copied(value: Any) -> Any:
-    """An independent copy; readers keep open files and locks in metadata, these are shared."""
+    """An independent copy that shares open files and locks, which some readers keep in metadata."""
     try:
         return copy.deepcopy(value)
     except Exception:  # whatever a stranger's object raises

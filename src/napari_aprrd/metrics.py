@@ -1,4 +1,4 @@
-"""How close an image is to a reference."""
+"""Quality of an image compared with a reference: PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Scores:
     data_range: float
 
     def as_dict(self) -> dict[str, float | None]:
-        """For JSON, which knows no infinity: the PSNR of equal images is None."""
+        """Convert to a dict for JSON, in which the infinite PSNR of equal images is None."""
         return {k: v if math.isfinite(v) else None for k, v in asdict(self).items()}
 
 
@@ -48,8 +48,8 @@ def evaluate(
     Parameters
     ----------
     image, reference : array_like
-        Same shape (..., Y, X), or (..., Y, X, S) with `rgb`. A reference that lacks leading
-        axes stands for every plane of the image.
+        Same shape (..., Y, X), or (..., Y, X, S) with `rgb`. A reference without the leading
+        axes is compared with every plane of the image.
     data_range : float, optional
         Peak value; default 255 for uint8 references, else maximum - minimum of the reference.
     rgb : bool
@@ -76,7 +76,7 @@ def evaluate(
     if data_range is None:
         data_range = 255.0 if original.dtype == np.uint8 else float(np.ptp(r))
     if data_range <= 0 or np.ptp(r) == 0:
-        raise UserError("The reference is constant; it cannot be compared with.")
+        raise UserError("The reference is constant; nothing can be compared with it.")
     gain, offset = affine_fit(x, r)
     return Scores(
         psnr=_psnr(x, r, data_range),
@@ -87,7 +87,7 @@ def evaluate(
 
 
 def affine_fit(x: NDArray[Any], reference: NDArray[Any]) -> tuple[float, float]:
-    """Least-squares gain and offset that bring x to the reference."""
+    """Least-squares gain and offset that map x to the reference."""
     x0, r0 = x - x.mean(), reference - reference.mean()
     variance = float((x0 * x0).mean())
     gain = float((x0 * r0).mean()) / variance if variance > 0 else 0.0
@@ -115,11 +115,11 @@ def _ssim(x: NDArray[Any], reference: NDArray[Any], data_range: float, rgb: bool
 
 
 def to_uint8(image: ArrayLike) -> NDArray[np.uint8]:
-    """Round and clip to 8 bits, as images are scored and submitted in the field."""
+    """Round and clip to 8 bits, as the benchmarks score and expect images."""
     return np.asarray(image, np.float64).round().clip(0, 255).astype(np.uint8)
 
 
 def mean_scores(scores: Sequence[Scores]) -> Scores:
-    """Mean of each figure over images, as the field's tables give it."""
+    """Mean of each score over images, as in published tables."""
     names = [field.name for field in fields(Scores)]
     return Scores(**{n: float(np.mean([getattr(s, n) for s in scores])) for n in names})

@@ -1,4 +1,4 @@
-"""Progress for people: bars in terminals and notebooks, the activity dock inside napari."""
+"""Progress bars in terminals and notebooks, and in the activity dock inside napari."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Listen = Callable[[JobProgress], Any]
 
 
 class _Numbers(ProgressColumn):
-    """Loss and speed, where there are any."""
+    """Column with the loss, if there is one, and the speed."""
 
     def render(self, task: Task) -> Text:
         loss, speed = task.fields.get("loss"), task.fields.get("speed", 0.0)
@@ -27,8 +27,14 @@ class _Numbers(ProgressColumn):
 
 
 @contextmanager
-def listener(progress: bool | Listen, console: Console | None = None) -> Iterator[Listen]:
-    """What listens to a job: a bar (True), a function of the caller's, or nothing (False)."""
+def progress_bar(progress: bool | Listen) -> Iterator[Listen]:
+    """Give a function to call with each `Progress` of a job.
+
+    Parameters
+    ----------
+    progress : bool or callable
+        True shows a bar, False nothing; a function is passed through.
+    """
     if progress is not True:
         yield progress if callable(progress) else lambda _: None
         return
@@ -44,7 +50,7 @@ def listener(progress: bool | Listen, console: Console | None = None) -> Iterato
         _Numbers(),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    with Progress(*columns, console=console or Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True)) as bar:
 
         def listen(p: JobProgress) -> None:
             if p.stage not in bars:
@@ -57,7 +63,7 @@ def listener(progress: bool | Listen, console: Console | None = None) -> Iterato
 
 
 def keep_window_live() -> None:
-    """Let napari's window, if there is one, answer while the main thread is at work."""
+    """Keep napari's window, if there is one, responsive while the main thread is busy."""
     if _in_napari():
         from qtpy.QtWidgets import QApplication
 
@@ -65,7 +71,7 @@ def keep_window_live() -> None:
 
 
 def _in_napari() -> bool:
-    """True in the main thread of a running napari; imports nothing that is not there."""
+    """True in the main thread of a running napari; never imports napari itself."""
     napari = sys.modules.get("napari")
     in_main_thread = threading.current_thread() is threading.main_thread()
     return bool(napari and in_main_thread and napari.current_viewer())

@@ -1,4 +1,4 @@
-"""What the public functions take and return, for type checkers and editors.
+"""Types of what the public functions take and return, for type checkers and editors.
 
 The settings are those of the configs in `core.config`; a test compares them, so that the two
 cannot drift apart.

@@ -79,7 +79,7 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, ctrl_c: Callable[[str], No
     arguments = ["benchmark", "sidd", "--root", str(layouts.sidd(tmp_path / "sidd"))]
     result = CliRunner().invoke(app, [*arguments, "-o", str(out), *SHORT, "--steps", "500"])
     assert result.exit_code == 130
-    assert f"what was learnt so far is in {out}" in result.stderr
+    assert f"the model trained so far is in {out}" in result.stderr
     assert load(out / "teacher.aprrd").record["train"]["stopped"]
 
 

@@ -1,1 +1,1 @@
-"""All that needs napari: commands, threads, previews, preferences; the widgets."""
+"""Everything that needs napari: commands, threads, previews, preferences, widgets."""

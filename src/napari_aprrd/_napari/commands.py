@@ -34,12 +34,12 @@ def denoise_layer(viewer: napari.viewer.Viewer) -> None:
 
 
 def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
-    """Denoise the selected image layers plane by plane, as they are looked at."""
+    """Denoise the selected image layers plane by plane, as planes are displayed."""
     _denoise_selected(viewer, lazily=True)
 
 
 def check_result(viewer: napari.viewer.Viewer) -> None:
-    """Say whether the selected denoised layer can be trusted."""
+    """Check whether the selected denoised layer can be trusted."""
     open_widget(viewer, "Trust report").check()
 
 
@@ -89,7 +89,7 @@ def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
 
 
 def _compare(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
-    """Report a sentence if the planes are not like those that the model learnt from."""
+    """Report a sentence if the planes differ from those that the model was trained on."""
     from ..core.jobs import Progress
     from ..core.trust.domain_shift import misfit
 
@@ -104,7 +104,7 @@ def _warn(report: Progress) -> None:
 
 
 def render_in_the_background() -> None:
-    """Let napari compute what is looked at in a thread, so that its window never stands still."""
+    """Let napari compute lazy layers in a thread, so that its window never freezes."""
     from napari.settings import get_settings
 
     experimental = get_settings().experimental
@@ -117,7 +117,7 @@ def render_in_the_background() -> None:
 
 
 class Comparison:
-    """Looks in the background whether a layer is like what a model learnt from."""
+    """Compares a layer with a model's training images, in the background."""
 
     running: set[Comparison] = set()  # noqa: RUF012  keeps them alive until they end
 
@@ -157,7 +157,7 @@ class Denoising:
 
 
 def _denoise(model: Denoiser, planes: ArrayPlanes, out: Any) -> Job[dict[str, Any] | None]:
-    """Fill the output: how it was made, or None when stopped before."""
+    """Fill the output; return the record of how it was made, or None if it was stopped."""
     from ..core.model.denoise_planes import denoise
     from ..core.model.provenance import of_output
 
@@ -170,7 +170,7 @@ def _denoise(model: Denoiser, planes: ArrayPlanes, out: Any) -> Job[dict[str, An
 
 
 def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
-    """The model to use; asks where there are several that fit, or none."""
+    """Return the model to use; ask the user if several fit, or none."""
     names = session.fitting(channels)
     if not names:
         return _get_model(viewer, channels)

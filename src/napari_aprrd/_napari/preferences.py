@@ -11,12 +11,17 @@ def _get(name: str, default: Any) -> Any:
         from napari.settings import get_plugin_settings
 
         return getattr(get_plugin_settings("napari-aprrd").defaults, name, default)
-    except (ImportError, KeyError, AttributeError, ValueError):  # not run as a plugin
+    except (
+        ImportError,
+        KeyError,
+        AttributeError,
+        ValueError,
+    ):  # not installed as a plugin, or an older napari
         return default
 
 
 def default_device() -> str:
-    """Device to compute on where the form says "auto"."""
+    """Device that the forms start with."""
     return str(_get("device", "auto"))
 
 
@@ -26,5 +31,5 @@ def default_preset() -> str:
 
 
 def model_folder() -> Path:
-    """Folder that the dialogs for models open in."""
+    """Folder in which the dialogs for models open."""
     return Path(_get("model_folder", "") or Path.home())

@@ -1,4 +1,4 @@
-"""The live preview: the plane on screen, denoised with the weights so far, as a layer."""
+"""Live preview: a layer with the plane on screen, denoised with the present weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 
-SIDE = 512  # pixels of a view at most
+SIDE = 512  # pixels, largest side of a view, to keep previews quick
 
 
 class LivePreview:
-    """Keeps one preview layer above the layer in training.
+    """Keeps one preview layer above the layer that is trained on.
 
     Parameters
     ----------
@@ -30,15 +30,15 @@ class LivePreview:
         self._layer: Any = None
         self._dismissed = False
         self._view: View | None = None
-        self._look()
-        viewer.dims.events.current_step.connect(self._look)
+        self._update_view()
+        viewer.dims.events.current_step.connect(self._update_view)
 
     def view(self) -> View | None:
-        """What to preview now; called in the job's thread."""
+        """Return the view to preview, or None; called in the job's thread."""
         return None if self._dismissed else self._view
 
     def show(self, preview: Preview) -> None:
-        """Show a preview; a user who removed the layer has seen enough."""
+        """Show a preview, unless the user has removed the preview layer."""
         if self._layer is not None and self._layer not in self._viewer.layers:
             self._dismissed = True
         if self._dismissed:
@@ -52,13 +52,13 @@ class LivePreview:
             self._layer.data = shown(self._source, preview.image)
 
     def close(self) -> None:
-        """Remove the layer and listen no more."""
+        """Remove the layer and disconnect from the viewer."""
         self._dismissed = True
-        self._viewer.dims.events.current_step.disconnect(self._look)
+        self._viewer.dims.events.current_step.disconnect(self._update_view)
         if self._layer is not None and self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
 
-    def _look(self, event: object = None) -> None:
+    def _update_view(self, event: object = None) -> None:
         self._view = view_of(self._viewer, self._source)
 
 
@@ -68,7 +68,7 @@ def view_of(viewer: ViewerModel, layer: Any) -> View:
     Raises
     ------
     UserError
-        If it is no image layer, or holds no numbers.
+        If it is not an image layer, or contains no numbers.
     """
     planes = layer_planes(layer)
     plane = current_plane(layer, viewer.dims.point, viewer.dims.units)

@@ -10,12 +10,12 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def white_noise() -> list[LayerData]:
-    """Cells under noise that is independent from pixel to pixel."""
+    """Cells with noise that is independent from pixel to pixel."""
     return _sample("white", "cells, white noise")
 
 
 def correlated_noise() -> list[LayerData]:
-    """Cells under noise that neighbouring pixels share, as after demosaicing."""
+    """Cells with noise that is correlated between neighbours, as after demosaicing."""
     return _sample("blobby", "cells, correlated noise")
 
 

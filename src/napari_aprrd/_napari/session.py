@@ -48,7 +48,7 @@ class Models:
         Raises
         ------
         UserError
-            If it is no model file.
+            If it is not a model file.
         """
         from ..core.model.denoiser import load
 

@@ -1,4 +1,4 @@
-"""The work of the widgets that was interrupted: where it is kept, and for how long."""
+"""Store of interrupted training and distillation of the widgets."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ if TYPE_CHECKING:
 
 
 FOLDER = user_data_path("napari-aprrd", appauthor=False) / "interrupted"
-MOST = 10  # pieces of work
-MOST_BYTES = 2**30  # of all of them
-MOST_DAYS = 30
+# The store must not grow for ever; these limits are judgements.
+MOST = 10  # interrupted runs
+MOST_BYTES = 2**30  # size of all of them
+MOST_DAYS = 30  # age
 
-_in_session: set[Path] = set()  # work whose model this session has
+_in_session: set[Path] = set()  # runs whose model is in this session
 
 
 class Interrupted(NamedTuple):
-    """Work to go on with."""
+    """A run that can be resumed."""
 
     path: Path
     about: About
 
 
 def new_path(job: str) -> Path:
-    """A free name for the checkpoint of a job, "train" or "distill"; old ones make room.
+    """Return a free path for the checkpoint of a job, "train" or "distill"; delete old ones.
 
     Raises
     ------
     UserError
-        If there can be no such folder.
+        If the folder cannot be made.
     """
     try:
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -48,12 +49,12 @@ def new_path(job: str) -> Path:
 
 
 def teacher_of(path: Path) -> Path:
-    """Where the teacher of an interrupted distillation is kept."""
+    """Path of the teacher of an interrupted distillation."""
     return path.with_suffix(".aprrd")
 
 
 def find(job: str, planes: Planes) -> Interrupted | None:
-    """The latest work of this kind on these very images, which this session has no model of."""
+    """Find the latest run of a job on these very images whose model is not in this session."""
     from ..core.model.provenance import identify
     from ..core.training.checkpoint import peek
 
@@ -64,7 +65,7 @@ def find(job: str, planes: Planes) -> Interrupted | None:
         data = data or identify(planes)["sha256"]
         try:
             about = peek(path)
-        except UserError:  # of another version
+        except UserError:  # written by another version
             continue
         if about.identity["data"] == data:
             return Interrupted(path, about)
@@ -72,17 +73,20 @@ def find(job: str, planes: Planes) -> Interrupted | None:
 
 
 def ended(path: Path) -> None:
-    """The model is in this session; should it end without the model being saved, it is kept."""
+    """Do not offer this checkpoint again in this session.
+
+    It stays on disk in case the model is never saved.
+    """
     _in_session.add(path)
 
 
 def used_bytes() -> int:
-    """How much all of it takes."""
+    """Size of the whole store."""
     return sum(path.stat().st_size for path in FOLDER.glob("*"))
 
 
 def clean_up() -> None:
-    """Delete what is old, and the oldest where there is too much."""
+    """Delete old runs, and the oldest ones if there are too many or they are too large."""
     total, oldest = 0, time.time() - MOST_DAYS * 86_400
     for number, path in enumerate(_newest_first()):
         pair = [p for p in (path, teacher_of(path)) if p.exists()]
@@ -93,5 +97,5 @@ def clean_up() -> None:
 
 
 def _newest_first() -> list[Path]:
-    """All work; what is just being written has a name that begins with a dot."""
+    """All runs; files that are just being written are left out, as their names start with a dot."""
     return sorted(FOLDER.glob("[!.]*.checkpoint"), key=lambda path: -path.stat().st_mtime)

@@ -1,4 +1,4 @@
-"""What is on screen: current plane, rectangle, preview, drawn colours."""
+"""Views of layers: current plane, rectangle, preview, drawn colours."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEY_PREVIEW = "napari-aprrd preview"
 
 
 def image_layers(layers: Iterable[Any]) -> list[ImageLayer]:
-    """The Image layers among layers, in their order; previews do not count."""
+    """Image layers among layers, in their order, without previews."""
     return [
         layer for layer in layers if is_image_layer(layer) and KEY_PREVIEW not in layer.metadata
     ]
@@ -30,7 +30,7 @@ def image_layers(layers: Iterable[Any]) -> list[ImageLayer]:
 
 @dataclass(frozen=True)
 class PartPlanes:
-    """Some planes, and a window of each, of other planes of one size."""
+    """The same window of some of another source's planes."""
 
     whole: Planes
     planes: Sequence[int]
@@ -55,7 +55,7 @@ class PartPlanes:
 
     @property
     def in_memory(self) -> bool:
-        """Whether reading takes no time to speak of."""
+        """Whether reading takes negligible time."""
         return self.whole.in_memory
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
@@ -76,7 +76,7 @@ def part_of(
     units: Sequence[Any] | None = None,
     rectangle: np.ndarray[Any, Any] | None = None,
 ) -> Planes:
-    """What to learn from: all planes, the one on screen, or a rectangle of all.
+    """Planes to train on: all, the one on screen, or a rectangle of all.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def part_of(
     point : sequence of float
         The viewer's position, world coordinates.
     units : sequence of Unit, optional
-        Of the point, as in `current_plane`.
+        Units of the point, as in `current_plane`.
     rectangle : ndarray, shape (N, D), optional
         Vertices in the layer's data coordinates.
     """
@@ -113,7 +113,7 @@ def _span(positions: np.ndarray[Any, Any], length: int) -> slice:
 
 
 def rectangle_in(shapes: Any, layer: Any) -> np.ndarray[Any, Any]:
-    """Vertices of the selected, else the last shape, in the image layer's data coordinates."""
+    """Vertices of the selected or else the last shape, in the layer's data coordinates."""
     if not shapes.data:
         raise UserError(f"Draw a rectangle in {shapes.name!r} first.")
     index = min(shapes.selected_data, default=len(shapes.data) - 1)
@@ -148,7 +148,10 @@ def current_plane(layer: Any, point: Sequence[float], units: Sequence[Any] | Non
 def _in_units_of(
     layer: Any, position: Sequence[float], units: Sequence[Any]
 ) -> np.ndarray[Any, Any]:
-    """A position in the layer's units; last axes match, units of another kind count as equal."""
+    """Convert a position to the layer's units.
+
+    Axes are aligned from the last; incompatible units are left unconverted.
+    """
     converted = np.array(position, float)
     for axis, (unit, own) in enumerate(zip(reversed(units), reversed(layer.units), strict=False)):
         if axis < len(converted) and unit.dimensionality == own.dimensionality:
@@ -212,7 +215,7 @@ def drawn(layer: Any, plane: Image) -> np.ndarray[Any, Any]:
 
 
 def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
-    """Add a layer right above its source; on top where the source has gone."""
+    """Add a layer right above its source, or on top if the source is gone."""
     names = {other.name for other in viewer.layers}
     name, number = layer.name, 1
     while layer.name in names:
@@ -221,4 +224,6 @@ def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
     selected = set(viewer.layers.selection)
     place = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)
     viewer.layers.insert(place, layer)
-    viewer.layers.selection = selected  # the next step is for the same layers
+    viewer.layers.selection = (
+        selected  # the selection stays, because the next step is for the same layers
+    )

@@ -1,4 +1,4 @@
-"""The one place where work of the engine becomes a thread of napari."""
+"""Jobs of the engine as threads of napari; no other file starts threads."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ..core.jobs import STOP, Job, Progress
 from ..core.model.denoiser import Denoiser
 
 logger = logging.getLogger(__name__)
-PREVIEW_EVERY = 3.0  # seconds
-PREVIEW_SHARE = 0.1  # of the time at most
+PREVIEW_EVERY = 3.0  # seconds between previews, at least
+PREVIEW_SHARE = 0.1  # largest share of the time that previews may take from training
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What a job raised. A worker would swallow a RuntimeError and raise others anew in Qt."""
+    """Exception of a job. A worker would swallow a RuntimeError and raise others again in Qt."""
 
     error: Exception
 
@@ -54,7 +54,7 @@ class Preview:
 
 
 def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[Any, Any, Any]:
-    """Pass a job on; every few seconds add a `Preview` of what `view` returns."""
+    """Pass on a job's reports; every few seconds add a `Preview` of what `view` returns."""
     answer, due = None, time.perf_counter() + 1.0
     try:
         while True:
@@ -63,20 +63,20 @@ def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[An
             except StopIteration as end:
                 return end.value
             answer = yield progress
-            begun = time.perf_counter()
-            wanted = view() if begun >= due and answer is None else None
+            start = time.perf_counter()
+            wanted = view() if start >= due and answer is None else None
             if wanted is None or progress.snapshot is None:
                 continue
             denoiser = progress.snapshot()
-            answer = yield Preview(wanted, _look(denoiser, wanted.read()))
-            spent = time.perf_counter() - begun
+            answer = yield Preview(wanted, _quick_preview(denoiser, wanted.read()))
+            spent = time.perf_counter() - start
             due = time.perf_counter() + max(PREVIEW_EVERY, spent / PREVIEW_SHARE)
     finally:
         job.close()
 
 
-def _look(denoiser: Denoiser, noisy: Image) -> Image:
-    """Denoise in one pass, with the brightness of the noisy image however early it is."""
+def _quick_preview(denoiser: Denoiser, noisy: Image) -> Image:
+    """Denoise quickly, at one shift and with the brightness of the noisy image."""
     denoiser.calibration = None
     image = denoiser.predict(noisy, DenoiseConfig(shifts=(2,)))
     flat = (noisy.reshape(len(noisy), -1), image.reshape(len(image), -1))
@@ -95,13 +95,13 @@ class Run:
     title : str
         For the activity dock.
     on_report : callable
-        Gets what the job yields.
+        Receives what the job yields.
     on_result : callable
-        Gets what it returns, also when it was stopped and kept; not after a cancel.
+        Receives what it returns, also when it was stopped and kept; not after a cancel.
     on_end : callable
-        Called when there is nothing more to show, whatever happened.
+        Called when there is nothing more to show, for whatever reason.
     on_closed : callable, optional
-        Called last, when the job has let go of everything.
+        Called last, when the job has released everything.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class Run:
         self._worker.start()
 
     def pause(self) -> None:
-        """Stand still after the present step."""
+        """Pause after the present step."""
         self.paused = True
         self._worker.pause()
 
     def resume(self) -> None:
-        """Go on."""
+        """Continue."""
         self.paused = False
         self._worker.resume()
 
@@ -150,7 +150,7 @@ class Run:
             self._callbacks[2]()
 
     def abandon(self, *_: object) -> None:
-        """Forget the job and call nobody any more: they are gone."""
+        """Cancel the job without any callback, because their owners are gone."""
         self._on_closed = None
         self._leave()
 
@@ -160,7 +160,7 @@ class Run:
         self._worker.quit()
 
     def _on_paused(self) -> None:
-        if not self.paused:  # resumed before the pause had come
+        if not self.paused:  # resumed before the pause took effect
             self._worker.resume()
 
     def _on_yielded(self, report: Progress | Preview) -> None:
@@ -182,7 +182,7 @@ class Run:
             self._callbacks[1](result)
 
     def _on_finished(self) -> None:
-        self._job.close()  # a quit worker leaves it suspended, with the model in memory
+        self._job.close()  # a worker that has quit leaves it suspended, with the model in memory
         if self._listening:
             self._listening = False
             self._activity.close()
@@ -198,9 +198,9 @@ class Task:
     ----------
     function : callable
     on_done : callable
-        Gets its result or the `Failure`, in the thread that made the task.
+        Receives its result or the `Failure`, in the thread that made the task.
     owner : QObject
-        Once it is gone, nobody is called any more.
+        After it is destroyed, the callback is no longer called.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The command line: the same engine over files, folders and globs."""
+"""The command line: the engine applied to files, folders and globs."""
 
 from . import benchmark, denoise, inspect, learn
 from .common import app

@@ -1,4 +1,4 @@
-"""The field's benchmarks: train, distil, score, and write what their pages ask for."""
+"""The command for benchmarks: train, distil, score, and write submissions."""
 
 from __future__ import annotations
 
@@ -66,16 +66,16 @@ def benchmark(
 
 def _learn(data: DataSet, out: Path, settings: dict[str, Any]) -> dict[str, Denoiser]:
     from ..datasets.benchmark import learn
-    from ..progress_bar import listener
+    from ..progress_bar import progress_bar
 
     given = {"preset": "paper", **settings}
     first = {name: value for name, value in given.items() if name in TrainConfig.model_fields}
     second = {name: value for name, value in given.items() if name in DistillConfig.model_fields}
     configs = (TrainConfig.of(**first), DistillConfig.of(**second))
-    with listener(True) as listen:
+    with progress_bar(True) as listen:
         models = learn(data, out, configs, listen)
     if any(stopped(model) for model in models.values()):
-        fail(f"Interrupted; what was learnt so far is in {out}.", 130)
+        fail(f"Interrupted; the model trained so far is in {out}.", 130)
     return models
 
 

@@ -1,4 +1,4 @@
-"""The demo: a noisy stack with known truth, the whole job on it, and what came out."""
+"""The demo: train, distil and denoise a noisy stack with known truth, and show the scores."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def run_demo(out: Path | None = None) -> dict[str, Scores]:
     ----------
     out : Path, optional
         Folder for noisy.tif, teacher.tif, student.tif, truth.tif and comparison.png. Default:
-        napari-aprrd-demo, with a number where there is one already.
+        napari-aprrd-demo, with a number if it exists already.
 
     Returns
     -------
     dict of str to Scores
-        Of "noisy", "teacher" and "student" against the truth.
+        Scores of "noisy", "teacher" and "student" against the truth.
 
     Raises
     ------
     UserError
-        If the folder cannot be made, or holds a file of such a name.
+        If the folder cannot be made, or contains a file with one of these names.
     """
     out = _free_folder() if out is None else out
     there = [name for name in FILES if (out / name).exists()]
@@ -52,13 +52,13 @@ def run_demo(out: Path | None = None) -> dict[str, Scores]:
     except OSError as error:
         raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
     noisy, truth = noisy_cells(SHAPE)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     teacher = train_apr(noisy, axes="TYX", minutes=budget.DEMO_TEACHER)
     by_teacher = denoise(noisy, teacher, axes="TYX")
-    seconds = {"teacher": time.perf_counter() - begun}
+    seconds = {"teacher": time.perf_counter() - start}
     student = distill_rd(teacher, noisy, axes="TYX", minutes=budget.DEMO_STUDENT)
     by_student = denoise(noisy, student, axes="TYX")
-    seconds["student"] = time.perf_counter() - begun
+    seconds["student"] = time.perf_counter() - start
     images: dict[str, NDArray[Any]] = {
         "noisy": noisy,
         "teacher": by_teacher,
@@ -71,7 +71,7 @@ def run_demo(out: Path | None = None) -> dict[str, Scores]:
     panels = [(titles.get(n, n), i[0]) for n, i in {**images, "truth": truth}.items()]
     write_picture(out / "comparison.png", Picture(side_by_side(panels), "YX"))
     Console().print(_table(scores, seconds))
-    Console().print(f"Images are in {out}: look at comparison.png.")
+    Console().print(f"Images are in {out}: see comparison.png.")
     return scores
 
 
@@ -84,7 +84,7 @@ def _free_folder() -> Path:
 
 
 def side_by_side(panels: list[tuple[str, NDArray[Any]]], zoom: int = 2) -> NDArray[np.uint8]:
-    """Draw planes (H, W) beside each other, titled, on the grey scale of the last."""
+    """Draw planes (H, W) side by side with titles, on the grey scale of the last plane."""
     from PIL import Image, ImageDraw
 
     low, high = np.percentile(panels[-1][1], [0.5, 99.8])

@@ -1,4 +1,4 @@
-"""Looking at noise, results and models: inspect, evaluate, info; and the demo."""
+"""Commands that report on noise, results and models: inspect, evaluate, info; and the demo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def demo(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder for the images; without: napari-aprrd-demo, numbered from the second on."
+            help="Folder for the images. Default: napari-aprrd-demo, numbered from the second on."
         ),
     ] = None,
 ) -> None:
@@ -31,7 +31,7 @@ def demo(
 def inspect(
     inputs: Inputs, axes: Axes = None, planes: PlaneChoice = None, as_json: AsJson = False
 ) -> None:
-    """Say what the noise looks like, and what that means for the settings."""
+    """Describe the noise, and what it means for the settings."""
     from ..core.noise.report import inspect as inspect_noise
 
     report = inspect_noise(as_planes(read_all(inputs, axes, planes)))
@@ -46,7 +46,7 @@ def inspect(
 
 @command("evaluate")
 def evaluate(
-    denoised: Annotated[Path, typer.Argument(help="Image to judge.")],
+    denoised: Annotated[Path, typer.Argument(help="Image to evaluate.")],
     reference: Annotated[Path, typer.Argument(help="Clean image of the same size.")],
     as_json: AsJson = False,
 ) -> None:
@@ -92,7 +92,7 @@ def _facts_of_model(path: Path) -> dict[str, Any]:
     from ..core.model.denoiser import load
 
     denoiser = load(path)
-    assert isinstance(denoiser.architecture, Architecture)  # a file holds no other
+    assert isinstance(denoiser.architecture, Architecture)  # model files contain no other kind
     return {
         "model": denoiser.fingerprint(),
         **denoiser.architecture.model_dump(),

@@ -1,4 +1,4 @@
-"""Making models: train, distill, import, export."""
+"""Commands that make models: train, distill, import, export."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Go on where this command was interrupted or killed.")
+    bool, typer.Option("--resume", help="Continue an interrupted or killed run of this command.")
 ]
 
 
@@ -112,7 +112,7 @@ def import_published(
 def export_package(
     student: Annotated[Path, typer.Argument(metavar="STUDENT.aprrd")],
     out: Output,
-    name: Annotated[str, typer.Option(help="Of the model.")] = "APR-RD denoising",
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "APR-RD denoising",
 ) -> None:
     """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
     from ..core.atomic_files import check_not_input
@@ -125,45 +125,45 @@ def export_package(
 
 
 def _keep(model: Denoiser, out: Path, checkpoint: Checkpoint) -> None:
-    """Write a model, or say where a half-trained one is; that never replaces a finished one."""
+    """Write a model; a half-trained one never replaces a finished one, but is named."""
     if not stopped(model):
         save(model, out)
         checkpoint.remove()
         return
-    begun = "Interrupted; what was learnt so far is in"
+    sentence = "Interrupted; the model trained so far is in"
     if _is_finished(out):
-        kept = f"{checkpoint.path}; {out} is the one from before; to go on, add --resume."
+        kept = f"{checkpoint.path}; {out} is still the previous model; add --resume to continue."
     else:
         model.save(out)
-        kept = f"{out}; to go on, add --resume."
-    fail(f"{begun} {kept}", 130)
+        kept = f"{out}; add --resume to continue."
+    fail(f"{sentence} {kept}", 130)
 
 
 def _is_finished(out: Path) -> bool:
-    """Whether there is a file that is not a half-trained model of an earlier interruption."""
+    """Whether there is a file other than a half-trained model from an earlier interruption."""
     from ..core.model.denoiser import load
 
     if not out.exists():
         return False
     try:
         return not stopped(load(out))
-    except UserError:  # not a model: not ours to replace
+    except UserError:  # another kind of file must not be replaced either
         return True
 
 
 def _checkpoint_of(out: Path, resume: bool) -> Checkpoint:
-    """The checkpoint beside a model file; says what becomes of one that is there."""
+    """Return the checkpoint beside a model file; print what happens to an existing one."""
     from ..core.training.checkpoint import EVERY, Checkpoint, beside
 
     path = beside(out)
     if path.exists() and not resume:
         typer.echo(
-            f"Interrupted work is kept in {path}; add --resume to go on. "
-            f"This begins anew and replaces it after {EVERY:.0f} s.",
+            f"An interrupted run is kept in {path}; add --resume to continue it. "
+            f"This run starts over and replaces it after {EVERY:.0f} s.",
             err=True,
         )
     if resume and not path.exists():
-        typer.echo(f"There is no {path} to go on from; this begins anew.", err=True)
+        typer.echo(f"There is no {path} to resume from; this run starts over.", err=True)
     return Checkpoint(path, resume=resume)
 
 
@@ -173,14 +173,14 @@ def train_teacher(
     checkpoint: Checkpoint,
     processes: Processes | None = None,
 ) -> Denoiser:
-    """Train on all pictures, with a bar."""
+    """Train on all pictures, with a progress bar."""
     from ..core.jobs import run
     from ..core.training.processes import SINGLE
     from ..core.training.train import train
-    from ..progress_bar import listener
+    from ..progress_bar import progress_bar
 
     processes = processes or SINGLE
-    with listener(processes.rank == 0) as listen:
+    with progress_bar(processes.rank == 0) as listen:
         return run(train(as_planes(pictures), config, processes, checkpoint=checkpoint), listen)
 
 
@@ -190,10 +190,10 @@ def distill_student(
     config: DistillConfig,
     checkpoint: Checkpoint,
 ) -> Denoiser:
-    """Distil on all pictures, with a bar."""
+    """Distil on all pictures, with a progress bar."""
     from ..core.jobs import run
     from ..core.training.distill import distill
-    from ..progress_bar import listener
+    from ..progress_bar import progress_bar
 
-    with listener(True) as listen:
+    with progress_bar(True) as listen:
         return run(distill(teacher, as_planes(pictures), config, checkpoint), listen)

@@ -17,8 +17,8 @@ def with_settings(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command an option for each field of the configs.
 
-    The command's last parameter must be ``**settings``: it gets those that were given. A field
-    that several configs share becomes one option.
+    The command's last parameter must be ``**settings``, which receives the options that were
+    given. A field that several configs share becomes one option.
     """
     fields: dict[str, FieldInfo] = {}
     for config in configs:
@@ -68,7 +68,7 @@ def _option_type(annotation: Any) -> Any:
 
 
 def _is_list(annotation: Any) -> bool:
-    """True for tuples, also for those that may be left out."""
+    """True for tuples, and for tuples that may be None."""
     return any(get_origin(kind) is tuple for kind in (annotation, *get_args(annotation)))
 
 

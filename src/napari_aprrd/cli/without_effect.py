@@ -1,4 +1,4 @@
-"""Options that would have no effect beside others: refused, never ignored."""
+"""Refusal of options that would have no effect together with others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..core.config import DistillConfig, TrainConfig
 from ..core.errors import UserError
 
-Given = Mapping[str, Any]  # options that were given, by their names
+Given = Mapping[str, Any]  # values of the options that were given, by name
 
 _SCHEDULES: dict[str, tuple[type[TrainConfig] | type[DistillConfig], ...]] = {
     "train": (TrainConfig,),
@@ -21,7 +21,7 @@ _SIZE = {name: TrainConfig.model_fields[name].default for name in ("width", "dep
 
 
 class Rule(NamedTuple):
-    """When which options have no effect, and why."""
+    """Options that have no effect under a condition, and the reason."""
 
     options: tuple[str, ...]
     when: Callable[[Given], bool]
@@ -109,8 +109,8 @@ def refuse_without_effect(command: str, options: Given) -> None:
     ----------
     command : str
     options : mapping
-        By their names; None stands for one that was not given. "image_channels" is that of the
-        images, once they are read.
+        Values by name; None means that an option was not given. "image_channels" is the number
+        of channels of the images, once they are read.
 
     Raises
     ------
@@ -125,7 +125,7 @@ def refuse_without_effect(command: str, options: Given) -> None:
 
 
 def _preset_rules(command: str, given: Given) -> list[Rule]:
-    """Presets of which nothing is left: all that they set is given anew."""
+    """Rules that refuse presets whose values are all replaced by other options."""
     if command not in _SCHEDULES or "preset" not in given:
         return []
     budget = {"steps"} if {"steps", "minutes"} & given.keys() else set()

@@ -1,4 +1,4 @@
-"""Files are complete or not there at all."""
+"""Atomic writing: a file is either complete or does not exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from .errors import UserError
 
-_PREFIX = ".writing-"  # of temporary files; then come 8 characters and the name
+_PREFIX = ".writing-"  # temporary names: this, 8 random characters, and the final name
 
 
 def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) -> None:
@@ -21,7 +21,7 @@ def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) ->
     Raises
     ------
     UserError
-        If the file cannot be written; nothing half-written stays behind.
+        If the file cannot be written; no incomplete file is left behind.
     """
     path = Path(path)
     try:
@@ -41,8 +41,8 @@ def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) ->
 
 
 def _flush(path: Path) -> None:
-    """Wait until it is on the disk: after a power cut there is the old file or the new one."""
-    if path.is_dir() and os.name == "nt":  # Windows has no such thing for folders
+    """Wait until the data is on disk, so that a power cut leaves the old or the new file."""
+    if path.is_dir() and os.name == "nt":  # Windows cannot flush folders
         return
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
@@ -52,7 +52,7 @@ def _flush(path: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """What to tell when a file cannot be written."""
+    """Error for a file that cannot be written."""
     return UserError(f"Cannot write {path}: {error.strerror or error}.")
 
 
@@ -63,13 +63,13 @@ def _umask() -> int:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Delete what a killed process was writing; nobody may be writing it now."""
+    """Delete the temporary files of killed processes; no process may be writing them now."""
     for leftover in path.parent.glob(f"{_PREFIX}{'?' * 8}{glob.escape(path.name)}"):
         leftover.unlink(missing_ok=True)
 
 
 def check_not_input(out: Path, inputs: Iterable[Path]) -> None:
-    """Refuse an output that would take the place of an input, or of a folder that holds one.
+    """Refuse an output that would replace an input, or a folder that contains one.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A job in a thread of its own, for consoles and notebooks."""
+"""A job in its own thread, for consoles and notebooks."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ R = TypeVar("R")
 
 
 class CancelledError(Exception):
-    """The job was cancelled, or stopped before there was anything to keep: there is no result."""
+    """Raised for a job without result: it was cancelled, or stopped before it had one."""
 
 
 class Background(Generic[R]):
-    """A handle on a running job.
+    """Handle on a running job.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Background(Generic[R]):
 
     @property
     def done(self) -> bool:
-        """True when the job has ended, however."""
+        """True when the job has ended, for whatever reason."""
         return not self._thread.is_alive()
 
     def result(self, timeout: float | None = None) -> R:
@@ -88,7 +88,7 @@ class Background(Generic[R]):
             self._result = end.value
             if self._cancelled.is_set():
                 self._error = CancelledError("The job was cancelled.")
-        except BaseException as error:  # handed to whoever asks for the result
+        except BaseException as error:  # raised again by `result`
             self._error = error
 
 
@@ -97,7 +97,7 @@ _handles: weakref.WeakSet[Background[Any]] = weakref.WeakSet()
 
 @atexit.register
 def _end_all() -> None:
-    """End what still runs when Python does: torch in a dying thread would abort the process."""
+    """End running jobs when Python exits: torch in a dying thread would abort the process."""
     running = [handle for handle in _handles if not handle.done]
     for handle in running:
         handle.cancel()

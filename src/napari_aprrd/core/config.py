@@ -1,4 +1,4 @@
-"""Every number of the method, once: default, bounds, unit, description.
+"""All settings of the method: default, bounds, unit and description of each, in one place.
 
 The forms and tooltips in napari, the command line's options and help, the documentation and
 the header of model files all read these fields.
@@ -57,7 +57,8 @@ Patch = Annotated[
 ]
 ALL_SHIFTS = (0, 1, 2, 3, 4, 5)  # the paper's T
 
-# What a preset changes against the defaults of the fields.
+# Values by which presets differ from the defaults of the fields. All but the paper's keep the
+# default network, see docs/benchmarks.md#which-network-in-which-time.
 _PAPER: dict[str, Any] = {
     "batch": 8, "learning_rate": 3e-4, "warmup": 0.0, "width": 48, "depth": 5, "hold_out": 0.0,
     "average": 0.0, "adapt": False, "start": "scratch", "precision": "float32",
@@ -102,18 +103,18 @@ class Config(BaseModel):
                     f"There is no setting {name!r}. The settings are: {known}."
                 ) from None
             message = first["msg"].removeprefix("Value error, ")
-            if not name:  # settings that do not go together
+            if not name:  # the error is about several settings together
                 raise UserError(f"{message}.") from None
             raise UserError(f"Setting {name} = {first['input']!r}: {message}.") from None
 
     @classmethod
     def _without_preset(cls, base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-        """The settings to change, without those that a change replaces as a whole."""
+        """Return the settings to change, without those that a change replaces as a whole."""
         return base
 
 
 class _Schedule(Config):
-    """What training and distilling share."""
+    """Settings that training and distilling share."""
 
     preset: Preset = Field(
         "balanced",
@@ -138,15 +139,15 @@ class _Schedule(Config):
     )
     adapt: bool = Field(
         True,
-        description="Choose what is left automatic by the noise of the images. Off: the paper's "
+        description="Choose automatic settings by the noise of the images. Off: the paper's "
         "values. Settings that you give are never changed.",
     )
     hold_out: float = Field(
         0.05,
         ge=0,
         le=0.5,
-        description="Share of the pixels that are never learnt from: they show when training "
-        "turns into overfitting. 0: none.",
+        description="Share of the pixels that are excluded from training: their loss shows "
+        "overfitting. 0: none.",
         json_schema_extra={"step": 0.01},
     )
     average: float = Field(
@@ -164,8 +165,8 @@ class _Schedule(Config):
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto",
-        description="Of the convolutions in training. 'auto' tries whether half the bits are "
-        "faster: 'bfloat16', on GPUs without it 'float16'.",
+        description="Precision of the convolutions in training. 'auto' tries whether half the bits "
+        "are faster: 'bfloat16', on GPUs without it 'float16'.",
     )
     seed: int = Field(
         0, ge=0, lt=2**63, description="Same seed, device, data and steps: same weights."
@@ -197,7 +198,9 @@ class _Schedule(Config):
     @classmethod
     def _without_preset(cls, base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         replaced: set[str] = set()
-        if changes.get("preset") is not None:  # the new preset counts, with what it leaves alone
+        if (
+            changes.get("preset") is not None
+        ):  # the new preset decides, also where it keeps a default
             replaced.update(*cls._presets().values())
         if changes.get("minutes") is not None:
             replaced.add("steps")
@@ -266,7 +269,7 @@ class TrainConfig(_Schedule):
 
 
 class SettledTraining(TrainConfig):
-    """Settings of a training of which none is automatic any more."""
+    """Settings of a training after all automatic ones were chosen."""
 
     learning_rate: float
     shift: int
@@ -284,8 +287,8 @@ class DistillConfig(_Schedule):
         None,
         min_length=1,
         max_length=33,
-        description="Shifts of the targets T. Random recharging wants at least four. Automatic: "
-        "those that the teacher was found to be best at.",
+        description="Shifts of the targets T. Random recharging needs at least four. Automatic: "
+        "those at which the teacher was measured to be best.",
         json_schema_extra={"unit": "pixels"},
     )
     recharge: Recharge = Field(
@@ -310,7 +313,7 @@ class DistillConfig(_Schedule):
     @field_validator("recharge", mode="before")
     @classmethod
     def _yes_or_no(cls, value: Any) -> Any:
-        """True and False mean the paper's recharging and none; None is automatic."""
+        """Translate True, False and None to the paper's recharging, none, and automatic."""
         if value is None or isinstance(value, bool):
             return {None: "automatic", True: "random", False: "off"}[value]
         return value
@@ -322,7 +325,7 @@ class DistillConfig(_Schedule):
 
 
 class SettledDistillation(DistillConfig):
-    """Settings of a distillation of which none is automatic any more."""
+    """Settings of a distillation after all automatic ones were chosen."""
 
     shifts: tuple[Shift, ...]
     recharge: Literal["measured", "random", "off"]
@@ -336,8 +339,8 @@ class DenoiseConfig(Config):
         None,
         min_length=1,
         max_length=33,
-        description="For a blind-spot network: the mean of its outputs at these shifts; "
-        "without, at those that suit the noise. A student has none.",
+        description="For a blind-spot network: average its outputs at these shifts. Default: "
+        "those that suit the noise. A student has none.",
         json_schema_extra={"unit": "pixels"},
     )
     calibrate: bool = Field(
@@ -347,8 +350,8 @@ class DenoiseConfig(Config):
     )
     self_ensemble: bool = Field(
         False,
-        description="Mean over the eight flips and turns of the image: a little better, 8 times "
-        "slower.",
+        description="Mean over the eight flips and rotations of the image: a little better, 8 "
+        "times slower.",
     )
     dtype: Literal["same", "float32"] = Field(
         "same",
@@ -358,16 +361,16 @@ class DenoiseConfig(Config):
         1024,
         ge=64,
         le=65_536,
-        description="Side of the tiles that are computed at once, halo not counted; smaller where "
+        description="Side of the tiles that are computed at once, without their halo; reduced if "
         "memory is short.",
         json_schema_extra={"unit": "pixels"},
     )
     device: Device = "auto"
     normalise: Literal["model", "image"] = Field(
         "model",
-        description="Intensities are measured against those of the 'model', that is of the images "
-        "it learnt from; or of the 'image' itself, for images that differ from them in gain and "
-        "offset alone, such as an 8-bit copy.",
+        description="Normalise intensities as in the images that the 'model' was trained on, "
+        "or by the mean and contrast of the 'image' itself, for images that differ from "
+        "those only in gain and offset, such as an 8-bit copy.",
     )
 
 

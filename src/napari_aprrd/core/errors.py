@@ -1,4 +1,4 @@
-"""What a user is told: one sentence that says what is wrong and what to do."""
+"""Errors for users: one sentence that says what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ class UserError(ValueError):
 
 
 class DataWarning(UserWarning):
-    """The images differ from those that a model learnt from."""
+    """Warning that images differ from those that a model was trained on."""
 
 
 def cannot_read(
     path: str | PathLike[str], what: str, error: Exception, *, recognised: bool = False
 ) -> UserError:
-    """Turn whatever went wrong on reading a file into the sentence that fits.
+    """Turn an error on reading a file into the sentence that fits it.
 
-    A missing file, one without permission, one that does not fit into memory, a damaged and a
-    foreign one are told apart.
+    It distinguishes a missing file, one without permission, one that does not fit into memory, a
+    damaged and a foreign one.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def cannot_read(
     error : Exception
         As raised by the reader.
     recognised : bool
-        Whether the file begins as such a file does: it is damaged then, and not foreign.
+        Whether the file starts like the expected type: then it is damaged, not foreign.
     """
     # Libraries raise these without a number for files that are there but foreign, and EINVAL comes
     # from looking for a place that a cut file does not have.
@@ -62,9 +62,9 @@ def is_want_of_memory(error: BaseException) -> bool:
 
 
 def cause(error: BaseException) -> str:
-    """What an error says first, on one line; the name of its kind if it says nothing."""
-    told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = " ".join(told.split()).split(". ")[0].rstrip(".")  # the first sentence
+    """First sentence of an error's message, on one line; the error's type if it has none."""
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    line = " ".join(text.split()).split(". ")[0].rstrip(".")  # the first sentence
     if len(line) > _LONGEST_CAUSE:
         line = f"{line[:_LONGEST_CAUSE]}..."
     return line or type(error).__name__

@@ -1,4 +1,4 @@
-"""Readers of the field's benchmarks: SIDD, DND, PolyU, CC, and any folder of pairs."""
+"""Readers of denoising benchmarks: SIDD, DND, PolyU, CC, and any folder of pairs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def open_dataset(name: Name, root: Path) -> DataSet:
     Raises
     ------
     UserError
-        If they are not there; it names the official page.
+        If they are missing; the message names the official page.
     """
     if not root.is_dir():
         raise UserError(f"There is no folder {root}.")

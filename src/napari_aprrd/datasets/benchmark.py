@@ -24,7 +24,7 @@ from ..metrics import Scores, evaluate, mean_scores, to_uint8
 from ..progress_bar import Listen
 from .sample import DataSet, Denoise, Sample
 
-# As published: no correction of the intensities, and the teacher's outputs at shift 1.
+# As in the published code: intensities are not corrected, and the teacher has shift 1.
 STUDENT = DenoiseConfig(calibrate=False, dtype="float32")
 TEACHER = DenoiseConfig.of(STUDENT, shifts=(1,))
 TEACHER_FILE, STUDENT_FILE = "teacher.aprrd", "student.aprrd"  # file names of the models
@@ -47,7 +47,7 @@ def learn(
     Returns
     -------
     dict of str to Denoiser
-        "teacher" and "student"; the teacher alone where it was stopped.
+        "teacher" and "student"; only the teacher if its training was stopped.
     """
     with _on_disk(data.training(), out) as planes:
         teacher = run(train(planes, configs[0]), listen)
@@ -62,7 +62,7 @@ def learn(
 def score(
     data: DataSet, models: dict[str, Denoiser], tell: Callable[[str], Any] = lambda _: None
 ) -> dict[str, Scores]:
-    """Mean scores over a data set's pairs, of the noisy images and of each model.
+    """Compute mean scores over a data set's pairs, of the noisy images and of each model.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def score(
     Returns
     -------
     dict of str to Scores
-        Of "noisy" and each model; empty where there are no pairs.
+        Scores of "noisy" and of each model; empty if there are no pairs.
     """
     rows: dict[str, list[Scores]] = {}
     for sample in data.scored():
@@ -89,12 +89,12 @@ def score(
 
 
 def denoiser_of(model: Denoiser, axes: str = "YXS") -> Denoise:
-    """A function that denoises an image as the paper does."""
+    """Make a function that denoises an image as the paper does."""
     config = TEACHER if model.is_teacher else STUDENT
 
     def apply(image: NDArray[Any]) -> NDArray[np.float32]:
         with warnings.catch_warnings():
-            # Single blocks of a data set are darker or brighter than the whole of it.
+            # Single blocks of a data set may be much darker or brighter than its average.
             warnings.simplefilter("ignore", DataWarning)
             return np.asarray(denoise(image, model, config, axes=axes, progress=False))
 
@@ -102,7 +102,7 @@ def denoiser_of(model: Denoiser, axes: str = "YXS") -> Denoise:
 
 
 def _judge(output: NDArray[Any], sample: Sample) -> Scores:
-    """8-bit images are judged as 8-bit images, at peak 255."""
+    """Score an output; 8-bit images are scored in 8 bits with a peak of 255."""
     assert sample.reference is not None
     if sample.reference.dtype == np.uint8:
         output = to_uint8(output)
@@ -111,7 +111,7 @@ def _judge(output: NDArray[Any], sample: Sample) -> Scores:
 
 @contextmanager
 def _on_disk(samples: Iterable[Sample], out: Path) -> Iterator[JoinedPlanes]:
-    """Images as NPY files, of which windows are read: no data set has to fit into memory."""
+    """Store images as NPY files and read windows of them, so that they need not fit into memory."""
     with tempfile.TemporaryDirectory(dir=out, ignore_cleanup_errors=True) as folder:
         planes = []
         for number, sample in enumerate(samples):

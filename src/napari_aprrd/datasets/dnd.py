@@ -14,12 +14,12 @@ from ..core.errors import UserError, cannot_read
 from .sample import Denoise, Sample, find_files, write_mat
 
 PAGE = "the page 'Darmstadt Noise Dataset' (noise.visinf.tu-darmstadt.de)"
-_WHITE = 255  # of the images as they are used here, as of all others; in the files it is 1
+_WHITE = 255  # white level that all images have here; in the files it is 1
 
 
 @dataclass(frozen=True)
 class Dnd:
-    """DND in sRGB: boxes of 50 photographs, whose references its page keeps.
+    """DND in sRGB: boxes of 50 photographs, whose references are kept by its page.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Dnd:
         Raises
         ------
         UserError
-            If they, or h5py, which reads them, are not there.
+            If they, or h5py, which reads them, are missing.
         """
         info = find_files(root, "info.mat", PAGE)[0]
         find_files(info.parent, "images_srgb/*.mat", PAGE)
@@ -44,7 +44,7 @@ class Dnd:
         return cls(info)
 
     def training(self) -> Iterator[Sample]:
-        """All boxes: learnt from and denoised, as by the paper's fully self-supervised model."""
+        """Yield all boxes: the paper's self-supervised model trains on what it denoises."""
         for image, boxes in enumerate(self._boxes(), start=1):
             path = self.info.parent / "images_srgb" / f"{image:04d}.mat"
             find_files(path.parent, path.name, PAGE)
@@ -56,11 +56,11 @@ class Dnd:
                     yield Sample(f"{image:04d}_{number:02d}", "YXS", noisy)
 
     def scored(self) -> Iterator[Sample]:
-        """None: the references are kept by the page."""
+        """Yield nothing: the references are kept by the page."""
         yield from ()
 
     def submit(self, denoise: Denoise, out: Path) -> list[Path]:
-        """A file per box, 0001_01.mat, and bundled/0001.mat: what the page takes."""
+        """Write a file per box, 0001_01.mat, and bundled/0001.mat, which the page accepts."""
         bundled = out / "bundled"
         bundled.mkdir(parents=True, exist_ok=True)
         images: dict[str, list[NDArray[np.float32]]] = {}
@@ -77,7 +77,7 @@ class Dnd:
         return written
 
     def _boxes(self) -> list[NDArray[np.int64]]:
-        """For each image its boxes (20, 4): top, left, bottom, right."""
+        """Boxes (20, 4) of each image: top, left, bottom, right."""
         try:
             with _opened(self.info) as file:
                 references = np.ravel(file["info"]["boundingboxes"][()])

@@ -1,4 +1,4 @@
-"""Pairs of image files: PolyU, CC, and any folder whose names tell noisy from clean."""
+"""Pairs of image files: PolyU, CC, and any folder with noisy and clean images in pairs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pairs:
     Parameters
     ----------
     files : tuple of (Path, Path)
-        Noisy and clean.
+        Paths of the noisy and the clean image of each pair.
     """
 
     files: tuple[tuple[Path, Path], ...]
@@ -37,7 +37,7 @@ class Pairs:
         Raises
         ------
         UserError
-            If there is no pair.
+            If none are found.
         """
         files = _pairs(root, _WORDS)
         if not files:
@@ -50,13 +50,13 @@ class Pairs:
 
     @classmethod
     def of_polyu(cls, root: Path) -> Pairs:
-        """The 100 crops of PolyU: CroppedImages/*_real.JPG and *_mean.JPG."""
+        """Find the 100 crops of PolyU: CroppedImages/*_real.JPG and *_mean.JPG."""
         cropped = root / "CroppedImages"
         return cls._published(cropped if cropped.is_dir() else root, "*_real.JPG", POLYU)
 
     @classmethod
     def of_cc(cls, root: Path) -> Pairs:
-        """The 15 crops of CC: *_real.png and *_mean.png."""
+        """Find the 15 crops of CC: *_real.png and *_mean.png."""
         return cls._published(root, "*_real.png", CC)
 
     @classmethod
@@ -68,24 +68,24 @@ class Pairs:
         return cls(files)
 
     def training(self) -> Iterator[Sample]:
-        """All noisy images: the method needs no others."""
+        """Yield all noisy images; training needs no others."""
         for noisy, _ in self.files:
             picture = read_picture(noisy)
             yield Sample(_name(noisy), picture.axes, np.asarray(picture.data))
 
     def scored(self) -> Iterator[Sample]:
-        """All pairs."""
+        """Yield all pairs."""
         for (_, clean), sample in zip(self.files, self.training(), strict=True):
             reference = np.asarray(read_picture(clean).data)
             yield Sample(sample.name, sample.axes, sample.noisy, reference)
 
     def submit(self, denoise: Denoise, out: Path) -> list[Path]:
-        """Nobody else judges them."""
+        """Write nothing: there is no page to submit to."""
         return []
 
 
 def _pairs(root: Path, words: Iterable[tuple[str, str]]) -> tuple[tuple[Path, Path], ...]:
-    """Noisy files whose path becomes that of another when the word is exchanged."""
+    """Find noisy files whose path becomes that of another file when one word is replaced."""
     files = [p.relative_to(root) for p in sorted(root.rglob("*")) if p.suffix.lower() in READABLE]
     known = set(files)
     found: dict[Path, Path] = {}

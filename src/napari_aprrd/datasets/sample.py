@@ -1,4 +1,4 @@
-"""What every data set offers."""
+"""Interface that every data set has."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Denoise = Callable[[NDArray[Any]], NDArray[np.float32]]  # (Y, X, S) -> the same
 
 @dataclass(frozen=True)
 class Sample:
-    """A noisy image and, where it is known, the clean one.
+    """A noisy image and, if it is known, the clean one.
 
     Parameters
     ----------
     name : str
-        For people.
+        Name for display.
     axes : str
         One letter for each dimension.
     noisy : ndarray
     reference : ndarray, optional
-        Of the same shape.
+        Clean image of the same shape.
     """
 
     name: str
@@ -38,38 +38,38 @@ class Sample:
 
 
 class DataSet(Protocol):
-    """A benchmark: what to learn from, and what to be judged by."""
+    """A benchmark: images to train on, and images to be scored on."""
 
     def training(self) -> Iterable[Sample]:
-        """Noisy images to learn from, read one by one.
+        """Yield noisy images to train on, read one by one.
 
         Raises
         ------
         UserError
-            If the files are not there.
+            If the files are missing.
         """
 
     def scored(self) -> Iterable[Sample]:
-        """Images with references; none where the organisers keep them."""
+        """Yield images with references; none if the organisers keep these secret."""
 
     def submit(self, denoise: Denoise, out: Path) -> list[Path]:
-        """Denoise what the organisers judge, and write the files that they ask for.
+        """Denoise the images that the organisers score, and write the files that they ask for.
 
         Returns
         -------
         list of Path
-            What was written: nothing where there is nothing to submit.
+            The files written; none if there is nothing to submit.
         """
 
 
 def find_files(root: Path, pattern: str, page: str) -> list[Path]:
-    """Files anywhere below a folder.
+    """Find files anywhere below a folder.
 
     Parameters
     ----------
     root : Path
     pattern : str
-        Of their names.
+        Pattern of their names.
     page : str
         Where to get them.
 

@@ -26,19 +26,19 @@ BENCHMARK = "BenchmarkNoisyBlocksSrgb"
 
 @dataclass(frozen=True)
 class Sidd:
-    """SIDD in sRGB: learnt from SIDD Medium, judged by the validation and benchmark blocks.
+    """SIDD in sRGB: trained on SIDD Medium, scored on the validation and benchmark blocks.
 
     Parameters
     ----------
     root : Path
-        Holds Data/*/*_NOISY_SRGB_*.PNG (SIDD Medium) and the *.mat files, at any depth.
+        Folder with Data/*/*_NOISY_SRGB_*.PNG (SIDD Medium) and the *.mat files, at any depth.
     """
 
     root: Path
 
     @classmethod
     def find(cls, root: Path) -> Sidd:
-        """Make sure that there is something to be judged by.
+        """Check that there are blocks to be scored on.
 
         Raises
         ------
@@ -53,12 +53,12 @@ class Sidd:
         return cls(root)
 
     def training(self) -> Iterator[Sample]:
-        """The noisy photographs of SIDD Medium."""
+        """Yield the noisy photographs of SIDD Medium."""
         for path in find_files(self.root, "*_NOISY_SRGB_*.PNG", PAGE):
             yield Sample(path.stem, "YXS", np.asarray(read_picture(path).data))
 
     def scored(self) -> Iterator[Sample]:
-        """The validation blocks; none where their file is not there."""
+        """Yield the validation blocks; none if their file is missing."""
         if not any(self.root.rglob(f"{NOISY}.mat")):
             return
         noisy, clean = self._blocks(NOISY), self._blocks(CLEAN)
@@ -67,24 +67,24 @@ class Sidd:
             yield Sample(f"{image + 1:02d}_{block + 1:02d}", "YXS", noisy[place], clean[place])
 
     def submit(self, denoise: Denoise, out: Path) -> list[Path]:
-        """SubmitSrgb.mat for the official page, SubmitSrgb.csv for its Kaggle competition."""
+        """Write SubmitSrgb.mat for the official page, SubmitSrgb.csv for its Kaggle competition."""
         if not any(self.root.rglob(f"{BENCHMARK}.mat")):
             return []
         noisy = self._blocks(BENCHMARK)
-        begun = time.perf_counter()
+        start = time.perf_counter()
         cells = np.empty(noisy.shape[:2], object)  # a cell array of images in Matlab
         for place in np.ndindex(cells.shape):
             cells[place] = to_uint8(denoise(noisy[place]))
         megapixels = np.prod(noisy.shape[:4]) / 1e6
         content = {
             "DenoisedBlocksSrgb": cells,
-            "TimeMPSrgb": (time.perf_counter() - begun) / megapixels,
+            "TimeMPSrgb": (time.perf_counter() - start) / megapixels,
             "OptionalData": {"MethodName": "APR-RD (napari-aprrd)"},
         }
         return [write_mat(out / "SubmitSrgb.mat", content), _write_csv(out, cells)]
 
     def _blocks(self, name: str) -> NDArray[np.uint8]:
-        """(images, blocks, Y, X, 3)."""
+        """Read blocks: (images, blocks, Y, X, 3)."""
         from scipy.io import loadmat
 
         path = find_files(self.root, f"{name}.mat", PAGE)[0]
@@ -105,7 +105,7 @@ def _is_matlab(path: Path) -> bool:
 
 
 def _write_csv(out: Path, cells: NDArray[Any]) -> Path:
-    """Image after image, its blocks as base64."""
+    """Write the blocks of each image as base64."""
     path = out / "SubmitSrgb.csv"
 
     def write(temporary: Path) -> None:

@@ -21,7 +21,7 @@ from ..core.jobs import run
 from ..core.model.denoiser import Denoiser
 from ..core.trust.domain_shift import misfit
 from ..lazy import output_dtype
-from ..progress_bar import listener
+from ..progress_bar import progress_bar
 from . import ome_zarr
 from .denoise_file import denoise_file
 from .formats import IN_MEMORY, READABLE, check_format, read_picture
@@ -179,7 +179,7 @@ def denoise_files(
                 differing = misfit(model, ArrayPlanes(picture.data, picture.axes))
                 if differing:
                     warn(f"{path}: {differing}")
-            with listener(True) as listen:
+            with progress_bar(True) as listen:
                 job = denoise_file(picture, target, model, config, cluster=cluster)
                 status = "done" if run(job, listen) else "interrupted"
             if status == "done":

@@ -1,4 +1,4 @@
-"""The trust report as a page: one HTML file that needs nothing from elsewhere."""
+"""The trust report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 from ..core.errors import UserError
 from ..core.model.methods_text import methods
-from ..core.trust.report import Look, TrustReport
+from ..core.trust.report import PlaneMaps, TrustReport
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 320, 200, 52, 40  # pixels of a plot, and of its margins
-_COLOURS = ("#0072b2", "#e69f00", "#999999", "#555555")  # told apart with any colour vision
-_MARKS = {"good": ("✓", "#1a7f5a"), "look": ("!", "#b35900"), "bad": ("✗", "#b00020")}
+_COLOURS = ("#0072b2", "#e69f00", "#999999", "#555555")  # distinguishable with any colour vision
+_MARKS = {"good": ("✓", "#1a7f5a"), "warn": ("!", "#b35900"), "bad": ("✗", "#b00020")}
 _TITLES = {
-    "good": "Nothing speaks against this result.",
-    "look": "Look at this result before you use it.",
+    "good": "No problems found.",
+    "warn": "Check this result before you use it.",
     "bad": "Do not use this result as it is.",
 }
 _STYLE = """
@@ -52,18 +52,18 @@ class Curve(NamedTuple):
     y: Sequence[float]
 
 
-def page(name: str, report: TrustReport, seen: Look, record: dict[str, Any]) -> str:
+def page(name: str, report: TrustReport, seen: PlaneMaps, record: dict[str, Any]) -> str:
     """Write the page.
 
     Parameters
     ----------
     name : str
-        Of the denoised image.
+        Name of the denoised image.
     report : TrustReport
-    seen : Look
-        Part of the image to show.
+    seen : PlaneMaps
+        The part of the image to show.
     record : dict
-        How it was made; may be empty.
+        Record of how the image was made; may be empty.
     """
     parts = [
         f"<h1>{escape(name)}: {_TITLES[report.status]}</h1>",
@@ -90,7 +90,7 @@ def _sentences(report: TrustReport) -> str:
     return f"<ul>{''.join(items)}</ul>"
 
 
-def _pictures(seen: Look, report: TrustReport) -> list[str]:
+def _pictures(seen: PlaneMaps, report: TrustReport) -> list[str]:
     low, high = np.nanpercentile(seen.noisy, [0.5, 99.8])
     noise = 4 * report.noise.sigma
     shown = [
@@ -127,9 +127,9 @@ def _plots(report: TrustReport) -> list[str]:
     sizes = [scale.size for scale in report.scales]
     removed = [
         Curve("at structure / elsewhere", sizes, [scale.excess for scale in report.scales]),
-        Curve("1: nothing but noise", sizes, [1.0] * len(sizes)),
+        Curve("1: only noise", sizes, [1.0] * len(sizes)),
     ]
-    noise = report.noise.sigma  # smaller than this, a bias is nothing to be seen
+    noise = report.noise.sigma  # a bias smaller than the noise is invisible
     several = kept if len(kept) > 1 else [kept[0]._replace(name="input - output")]
     return [
         plot(agreement, (0, 1), "distance (pixels)", "The residual is correlated as the noise is"),
@@ -143,7 +143,7 @@ def _plots(report: TrustReport) -> list[str]:
             removed,
             (0, 2),
             "size of detail (pixels)",
-            "Variance of the residual: 1 if nothing was removed but noise",
+            "Variance of the residual: 1 if only noise was removed",
         ),
     ]
 
@@ -180,7 +180,7 @@ def plot(curves: Sequence[Curve], least: tuple[float, float], along: str, title:
 
 
 def _axis(place: Any, across: tuple[float, float], up: tuple[float, float]) -> str:
-    """A line at zero, and numbers at the ends."""
+    """Draw a line at zero, and numbers at the ends of both axes."""
     (x0, y0), (x1, _) = place(across[0], 0.0), place(across[1], 0.0)
     drawn = [f'<line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y0:.1f}" y2="{y0:.1f}" stroke="#bbb"/>']
     below = _HEIGHT - _BOTTOM + 14
@@ -194,14 +194,14 @@ def _axis(place: Any, across: tuple[float, float], up: tuple[float, float]) -> s
 
 def _history(record: dict[str, Any]) -> list[str]:
     if not record:
-        return ["<h2>How it was made</h2><p>The file does not say.</p>"]
+        return ["<h2>How it was made</h2><p>The file holds no record.</p>"]
     try:
-        told = methods(record)
+        text = methods(record)
     except UserError as error:
-        told = str(error)
+        text = str(error)
     return [
         "<h2>For the methods section</h2>",
-        f"<pre>{escape(told)}</pre>",
+        f"<pre>{escape(text)}</pre>",
         "<h2>How it was made</h2>",
         f"<details><summary>All settings, hashes and versions</summary><pre>"
         f"{escape(json.dumps(record, indent=1))}</pre></details>",

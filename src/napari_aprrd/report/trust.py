@@ -19,7 +19,7 @@ from ..core.atomic_files import write_atomically
 from ..core.data.planes import fill_invalid
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
-from ..core.trust.report import Look, TrustReport, examine, look, spread_map
+from ..core.trust.report import PlaneMaps, TrustReport, examine, plane_maps, spread_map
 from ..files.formats import read_picture
 from ..files.picture import Picture
 from ..layers import is_image_layer, map_layer
@@ -28,7 +28,7 @@ from ..signatures import AnyImage, AnyPath, DaskArray, Layer, LazyArray
 from .page import page
 
 Map = Literal["residual", "removed", "left"]
-_SHOWN = 512  # pixels: side of the window that a page shows
+_SHOWN = 512  # pixels: side of the window on a page; a larger one would be scaled down by browsers
 
 
 def trust_report(
@@ -41,14 +41,14 @@ def trust_report(
     noisy, clean : array or napari Image layer
         The source, and what `denoise` made of it. A few windows of them are read.
     model : Denoiser, optional
-        A teacher tells how far its outputs at different shifts agree.
+        If it is a teacher, the agreement of its outputs at different shifts is reported.
     axes : str, optional
         One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
 
     Returns
     -------
     TrustReport
-        ``verdicts`` in plain words, and what they are based on; ``status`` is "good", "look" or
+        ``verdicts`` in plain words, and what they are based on; ``status`` is "good", "warn" or
         "bad".
 
     Raises
@@ -74,7 +74,7 @@ def uncertainty(
 @overload
 def uncertainty(image: Layer, teacher: Denoiser | AnyPath, *, axes: str | None = None) -> Layer: ...
 def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | None = None) -> Any:
-    """Say how uncertain each denoised pixel is: how far a teacher's outputs disagree.
+    """Map how uncertain each denoised pixel is: how far a teacher's outputs disagree.
 
     At each shift a teacher sees different neighbours of a pixel. Where its outputs disagree, the
     noisy image says little about the pixel.
@@ -92,7 +92,7 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
     -------
     dask.array.Array or napari Image layer
         Standard deviation over the shifts in the units of the image, float32, of its shape
-        (without RGB samples). Each plane is computed when it is looked at. A layer gives a layer
+        (without RGB samples). Each plane is computed when it is displayed. A layer gives a layer
         in the same place, ready for ``viewer.add_layer``.
 
     Raises
@@ -113,14 +113,14 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
 
 
 def report_on(noisy: ArrayPlanes, clean: ArrayPlanes, model: Denoiser | None = None) -> TrustReport:
-    """The trust report of planes; along T they are frames of a film."""
+    """Write the trust report of planes, which are frames of a film along T."""
     if noisy.data.shape != clean.data.shape:
         raise UserError("The denoised image must have the shape of its source.")
     return examine(noisy, clean, model, frames=film(noisy))
 
 
 def film(planes: ArrayPlanes) -> Sequence[int]:
-    """Numbers of the planes at the middle of all other axes, frame by frame; none without T."""
+    """Numbers of the planes along T, in the middle of all other axes; none without T."""
     if "T" not in planes.plane_axes:
         return ()
     shape = planes.plane_shape
@@ -131,18 +131,18 @@ def film(planes: ArrayPlanes) -> Sequence[int]:
 
 
 def write_report(source: Picture, target: Path, model: Denoiser | None = None) -> list[Path]:
-    """Write NAME.report.html and NAME.report.json beside a denoised file, NAME with its ending.
+    """Write NAME.report.html and NAME.report.json beside a denoised file called NAME.
 
-    Without its ending, the reports on cells.tif and cells.png would have one name.
+    The ending stays in the name, so that the reports on cells.tif and cells.png differ.
 
     Parameters
     ----------
     source : Picture
-        The noisy one.
+        The noisy image.
     target : Path
-        The denoised one.
+        The denoised image file.
     model : Denoiser, optional
-        That denoised it.
+        The model that denoised it.
 
     Returns
     -------
@@ -160,26 +160,26 @@ def write_report(source: Picture, target: Path, model: Denoiser | None = None) -
     return written
 
 
-def middle(noisy: ArrayPlanes, clean: ArrayPlanes) -> Look:
-    """The middle of the middle plane, first channel."""
+def middle(noisy: ArrayPlanes, clean: ArrayPlanes) -> PlaneMaps:
+    """Images and maps of the middle of the middle plane, first channel."""
     plane = len(noisy.sizes) // 2
     rows, columns = (
         slice(max(0, (n - _SHOWN) // 2), min(n, (n + _SHOWN) // 2)) for n in noisy.sizes[plane]
     )
-    return look(noisy.read(plane, rows, columns)[0], clean.read(plane, rows, columns)[0])
+    return plane_maps(noisy.read(plane, rows, columns)[0], clean.read(plane, rows, columns)[0])
 
 
 def lazy_map(noisy: Any, clean: Any, axes: str, kind: Map) -> Any:
-    """A map of each plane, computed when it is looked at.
+    """A map of each plane, computed when it is displayed.
 
     Parameters
     ----------
     noisy, clean : array
-        Of the same shape.
+        Images of the same shape.
     axes : str
         One letter for each dimension; of RGB samples the mean is taken.
     kind : {"residual", "removed", "left"}
-        See `Look`.
+        See `PlaneMaps`.
 
     Returns
     -------
@@ -191,10 +191,10 @@ def lazy_map(noisy: Any, clean: Any, axes: str, kind: Map) -> Any:
 
 
 def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
-    """How uncertain each denoised pixel is: a teacher's spread over its shifts.
+    """Map how uncertain each denoised pixel is: a teacher's spread over its shifts.
 
-    The outputs at different shifts see different neighbours; where they disagree, the noisy image
-    says little about the pixel. Each plane is computed when it is looked at.
+    The outputs at different shifts depend on different neighbours. Where they disagree, the noisy
+    image contains little information on the pixel. Each plane is computed when it is displayed.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
     axes : str
         One letter for each dimension; of RGB samples the mean is taken.
     teacher : Denoiser
-        Of the image's channels, with two shifts or more.
+        With the image's channels, and two shifts or more.
 
     Returns
     -------
@@ -212,7 +212,7 @@ def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
     Raises
     ------
     UserError
-        If the model is no such teacher.
+        If the model is not a teacher, has only one shift, or does not fit the image.
     """
     if not teacher.is_teacher or len(teacher.shifts) < 2:
         raise UserError("Uncertainty needs a teacher with two shifts or more, not a student.")
@@ -257,7 +257,7 @@ def _map_block(noisy: Any, clean: Any, kind: Map, *, axes: str) -> Any:
         n for letter, n in zip(axes.replace("S", ""), noisy.shape, strict=True) if letter in "YX"
     ]
     before, after = (image.reshape(sides).astype(np.float32) for image in (noisy, clean))
-    return getattr(look(before, after), kind).reshape(noisy.shape)
+    return getattr(plane_maps(before, after), kind).reshape(noisy.shape)
 
 
 def _mean_of_samples(image: Any, axes: str) -> Any:

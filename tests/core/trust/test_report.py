@@ -16,7 +16,7 @@ from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.synthetic import Kind, noisy_cells
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.trust.report import TrustReport, examine, look, spread_map
+from napari_aprrd.core.trust.report import TrustReport, examine, plane_maps, spread_map
 from napari_aprrd.core.trust.ring_correlation import resolution, ring_correlation
 
 from ..makers import random_denoiser
@@ -144,12 +144,12 @@ def test_maps_show_where() -> None:
     noisy, _, good = scene("white")
     untouched, smooth = good[0].copy(), good[0].copy()
     untouched[:64] = noisy[0, :64]
-    seen = look(noisy[0], untouched)
+    seen = plane_maps(noisy[0], untouched)
     np.testing.assert_allclose(seen.residual, noisy[0] - untouched, atol=1e-3)
     assert seen.left[10:50].mean() > 0.8
     assert seen.left[90:].mean() < 0.2
     smooth[128:] = blurred(good, 5)[0, 128:]
-    seen = look(noisy[0], smooth)
+    seen = plane_maps(noisy[0], smooth)
     assert seen.removed[140:].max() > 1.5 * seen.removed[:116].max()
 
 

@@ -1,4 +1,4 @@
-"""The widgets: they only arrange."""
+"""The widgets, which only arrange and connect."""
 
 from .distill import DistillWidget
 from .train import TrainWidget

@@ -55,7 +55,7 @@ class DistillWidget(JobWidget[DistillConfig]):
         return session[self.models.name]
 
     def make_job(self, config: DistillConfig, path: Path) -> Job[Denoiser]:
-        """Distillation on what is chosen; of the chosen teacher, or the one that was begun with."""
+        """Distillation on the chosen layers; a resumed one keeps the teacher it started with."""
         from ...core.model.denoiser import load
         from ...core.training.checkpoint import Checkpoint
         from ...core.training.distill import distill
@@ -69,14 +69,14 @@ class DistillWidget(JobWidget[DistillConfig]):
         return _compared(teacher, planes, distill(teacher, planes, config, Checkpoint(path)))
 
     def automatic(self, config: DistillConfig) -> dict[str, Any]:
-        """What suits the chosen teacher."""
+        """Automatic values for the chosen teacher."""
         from ...core.training.auto_settings import settle_distillation
 
         settled = settle_distillation(config, self.teacher().shifts)
         return settled.config.model_dump(include={"shifts", "recharge", "loss"})
 
     def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:
-        """A few steps on noise."""
+        """Time a few steps on noise."""
         teacher = self.teacher()
 
         def measure() -> tuple[str, float]:
@@ -88,7 +88,7 @@ class DistillWidget(JobWidget[DistillConfig]):
 
 
 def _compared(teacher: Denoiser, planes: Planes, job: Job[Denoiser]) -> Job[Denoiser]:
-    """Run the job; first say, in its thread, if the planes differ from the teacher's."""
+    """Run the job; first report, in its thread, if the planes differ from the teacher's."""
     from ...core.jobs import Progress
     from ...core.trust.domain_shift import misfit
 

@@ -1,4 +1,4 @@
-"""How long it will take and on what device, in plain words, before it starts."""
+"""Estimate of the time and the device of a job, before it starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Trial = Callable[[], tuple[str, float]]
 
 
 class Estimate(QLabel):
-    """A line that runs a trial in the background, a moment after the last change."""
+    """Line of text that runs a trial in the background, a moment after the last change."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

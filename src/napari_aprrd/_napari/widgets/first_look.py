@@ -1,4 +1,4 @@
-"""A first look: a part of the image beside what the starting weights make of it."""
+"""First look: a part of the image beside the output of the network with starting weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIDE, GAP = 150, 4  # pixels of each of the two pictures, and between them
 
 
 class FirstLook(QWidget):
-    """Shows a layer's plane on screen before and after, seconds after it was chosen."""
+    """Shows the layer's plane on screen, noisy and denoised, seconds after it was chosen."""
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -34,8 +34,8 @@ class FirstLook(QWidget):
         self._latest = Latest(self._on_done, self)
         self.picture = QLabel()
         self.text = QLabel(
-            "Left: as it is. Right: a first look, by a network that has never seen your images. "
-            "Training is what makes a result to trust."
+            "Left: your image. Right: a first look, from a network that has never seen your "
+            "images. Train on your own images before trusting the result."
         )
         self.text.setWordWrap(True)
         layout = QVBoxLayout(self)
@@ -45,8 +45,8 @@ class FirstLook(QWidget):
         self._show(None)
 
     def of(self, layer: Any) -> None:
-        """Look at a layer, once; None: at nothing."""
-        if layer is self._layer:  # whatever else has changed: a run adds layers, too
+        """Show the first look at a layer, once per layer; with None, show nothing."""
+        if layer is self._layer:  # the same layer; this is also called when a run adds layers
             return
         self._layer = layer
         self._show(None)
@@ -56,7 +56,7 @@ class FirstLook(QWidget):
         try:
             view = view_of(self._viewer, layer)
         except UserError:
-            return  # the form says so
+            return  # the form shows this error
         self._latest.do(lambda: _before_and_after(layer, view))
 
     def _on_done(self, result: Any) -> None:
@@ -72,18 +72,18 @@ class FirstLook(QWidget):
 
 
 def _before_and_after(layer: Any, view: View) -> NDArray[np.uint8]:
-    """The liveliest part of the view, before and after, side by side: (h, w, 3)."""
+    """The part of the view with the most structure, before and after, side by side: (h, w, 3)."""
     from ...core.model.pretrained import first_look
 
     noisy = view.read()
     clean = first_look(noisy)
-    part = _liveliest(clean)
+    part = _most_structured(clean)
     before, after = (drawn(layer, image[:, *part]) for image in (noisy, clean))
     gap = np.zeros((len(before), GAP, 3), np.uint8)
     return np.concatenate((before, gap, after), axis=1)
 
 
-def _liveliest(image: Image) -> tuple[slice, slice]:
+def _most_structured(image: Image) -> tuple[slice, slice]:
     """The part with the most structure."""
     tops, lefts = (range(0, max(n - SIDE, 0) + 1, SIDE // 3) for n in image.shape[1:])
     parts = [(slice(i, i + SIDE), slice(j, j + SIDE)) for i in tops for j in lefts]

@@ -1,4 +1,4 @@
-"""What "Train APR" and "Distill (RD)" have in common."""
+"""Base class of "Train APR" and "Distill (RD)"."""
 
 from __future__ import annotations
 
@@ -54,22 +54,22 @@ class JobWidget(QWidget, Generic[C]):
         self._arrange()
         self.quality.changed.connect(self._on_quality)
         self.picker.changed.connect(self._on_changed)
-        self.picker.changed.connect(self._look_for_interrupted)
+        self.picker.changed.connect(self._search_interrupted)
         self.start.clicked.connect(self._on_start)
         self.offer.accepted.connect(self._on_resume)
         self.panel.idle.connect(self._on_idle)
-        self.panel.closed.connect(self._look_for_interrupted)
+        self.panel.closed.connect(self._search_interrupted)
         self.form.show_preset(default_preset())
         self._on_changed()
-        self._look_for_interrupted()
+        self._search_interrupted()
 
     def make_job(self, config: C, path: Path) -> Job[Denoiser]:
-        """The job to run; it goes on from a checkpoint that is there.
+        """Return the job to run; it continues from a checkpoint if there is one.
 
         Raises
         ------
         UserError
-            If nothing to work on is chosen.
+            If no layer is chosen.
         """
         raise NotImplementedError
 
@@ -77,14 +77,14 @@ class JobWidget(QWidget, Generic[C]):
         """Follow the viewer's list of layers."""
         self.picker.reset_choices()
         self._on_changed()
-        self._look_for_interrupted()
+        self._search_interrupted()
 
     def config(self) -> C:
         """The settings that the form shows."""
         return self.form.config(self.quality.minutes)
 
     def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
-        """What to put below the layers and at the bottom."""
+        """Widgets to put below the layers, and at the bottom."""
         return [], []
 
     def _arrange(self) -> None:
@@ -107,9 +107,9 @@ class JobWidget(QWidget, Generic[C]):
         self._on_changed()
 
     def _on_changed(self, *_: object) -> None:
-        """Estimate the time again, and say which values automatic settings have."""
+        """Estimate the time again, and show the values of automatic settings."""
         self.form.forget_automatic()
-        with suppress(UserError):  # settings that do not go together are named at the start
+        with suppress(UserError):  # settings that contradict each other are reported at the start
             self.form.show_automatic(self.automatic(self.config()))
         if self.panel.run is None:
             self.estimate.of(lambda: self.trial(self.config()))
@@ -122,9 +122,9 @@ class JobWidget(QWidget, Generic[C]):
         """A function that estimates the seconds of the job, for another thread."""
         raise NotImplementedError
 
-    def _look_for_interrupted(self, *_: object) -> None:
+    def _search_interrupted(self, *_: object) -> None:
         if self.panel.run is None:
-            self.offer.look_for(lambda: self.picker.planes())
+            self.offer.search(lambda: self.picker.planes())
 
     def _on_start(self) -> None:
         from ..unfinished import new_path

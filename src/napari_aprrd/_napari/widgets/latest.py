@@ -1,4 +1,4 @@
-"""Work in the background that follows what the user changes."""
+"""Background work that follows the user's changes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Latest(QObject):
     Parameters
     ----------
     on_done : callable
-        Gets the result or the `Failure`, unless another function was given meanwhile.
+        Receives the result or the `Failure`, unless another function was given meanwhile.
     parent : QObject
-        Once it is gone, nobody is called any more.
+        After it is destroyed, the callback is no longer called.
     """
 
     def __init__(self, on_done: Callable[[Any], None], parent: QObject) -> None:
@@ -29,7 +29,7 @@ class Latest(QObject):
         self._outdated = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(400)
+        self._timer.setInterval(400)  # ms: about the pause between two changes of a form
         self._timer.timeout.connect(self._run)
 
     def do(self, function: Callable[[], Any]) -> None:
@@ -38,7 +38,7 @@ class Latest(QObject):
         self._timer.start()
 
     def drop(self) -> None:
-        """Run nothing; a result that comes yet is of no interest."""
+        """Run nothing, and ignore a result that is still to come."""
         self._wanted, self._outdated = None, True
         self._timer.stop()
 

@@ -1,4 +1,4 @@
-"""Which layers to work on, and which part of stacks."""
+"""Choice of layers, and of a part of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class LayerPicker(QWidget):
             name="layers",
             label="Layers",
             choices=lambda _: image_layers(viewer.layers),
-            tooltip="Noisy images to learn from. Ctrl-click for several; sizes may differ.",
+            tooltip="Noisy images to train on. Ctrl-click for several; sizes may differ.",
         )
         self.axes = LineEdit(
             name="axes",
@@ -49,7 +49,7 @@ class LayerPicker(QWidget):
             name="part",
             label="Part",
             choices=list(PARTS),
-            tooltip="What of each layer to learn from. More is better; a part is quicker to read.",
+            tooltip="Part of each layer to train on. More is better; a part is quicker to read.",
         )
         self.shapes = ComboBox(
             name="shapes",
@@ -102,7 +102,7 @@ class LayerPicker(QWidget):
         return list(self.layers.value)
 
     def planes(self) -> JoinedPlanes:
-        """What to learn from."""
+        """Planes to train on."""
         part = PARTS[self.part.value]
         parts = []
         for layer in self.chosen():
@@ -118,7 +118,7 @@ class LayerPicker(QWidget):
         return JoinedPlanes(parts)
 
     def _show_axes(self) -> None:
-        """Say how the first of the layers is read."""
+        """Show how the first of the layers is read."""
         axes = text = ""
         if self.layers.value:
             first = self.layers.value[0]
@@ -132,7 +132,7 @@ class LayerPicker(QWidget):
         self.reading.setText(text)
 
     def _on_axes(self) -> None:
-        """Name the axes of the layers with as many."""
+        """Name the axes of all chosen layers with equally many."""
         layers, axes = self.layers.value, self.axes.value
         if not layers or axes.upper() == layer_axes(layers[0]).removesuffix("S"):
             return

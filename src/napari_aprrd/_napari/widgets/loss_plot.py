@@ -11,13 +11,13 @@ from ...core.jobs import Progress
 from .plots import BLUE, ORANGE, still_plot
 
 TRAINING, HELD_OUT = BLUE, ORANGE
-SMOOTHING = 0.9  # of the running mean: the loss of single batches jumps
+SMOOTHING = 0.9  # weight of the past in the running mean, because the loss varies between batches
 
 
 class _LogAxis(pg.AxisItem):
-    """Ticks at 1, 2 and 5 of each decade, on a short range at even steps.
+    """Axis with ticks at 1, 2 and 5 of each decade, and at even steps on a short range.
 
-    pyqtgraph's own run into each other.
+    pyqtgraph's own labels overlap.
     """
 
     def tickValues(self, low: float, high: float, _: float) -> list[tuple[float, list[float]]]:  # noqa: N802
@@ -52,7 +52,7 @@ class LossPlot(QWidget):
         super().__init__(parent)
         self._plot = still_plot("loss", "step", axisItems={"left": _LogAxis("left")})
         self._plot.setLogMode(y=True)
-        # A title and no legend, which would lie on the curves.
+        # The title names the curves, because a legend would cover them.
         names = _coloured("training", TRAINING), _coloured("• held out", HELD_OUT)
         self._plot.setTitle(" ".join(names))
         self._curve = self._plot.plot(pen=pg.mkPen(TRAINING, width=2))
@@ -65,14 +65,13 @@ class LossPlot(QWidget):
         layout.addWidget(self._plot)
         self.setFixedHeight(150)
         self.setToolTip(
-            "Loss of the training steps (running mean) and of pixels that are not learnt from; "
-            "logarithmic. Only their shapes "
-            "compare: where the second rises, training learns the noise by heart."
+            "Loss of the training steps (running mean) and of held-out pixels; logarithmic. "
+            "Compare only the shapes: where the second curve rises, the network overfits the noise."
         )
         self.clear()
 
     def clear(self) -> None:
-        """Start anew."""
+        """Remove all points."""
         self.steps: list[int] = []
         self.losses: list[float] = []
         self.held_out: list[tuple[int, float]] = []

@@ -23,7 +23,7 @@ FILTER = "Models (*.aprrd)"
 
 
 class ModelList(QWidget):
-    """A chooser of the session's models with what can be done with them."""
+    """Chooser of the session's models, with buttons to save, load, rename and delete."""
 
     def __init__(self, *, teachers_only: bool = False, parent: QWidget | None = None) -> None:
         super().__init__(parent)

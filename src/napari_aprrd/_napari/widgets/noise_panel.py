@@ -23,7 +23,7 @@ ALONG_X, ALONG_Y = BLUE, ORANGE
 
 
 class NoisePanel(QWidget):
-    """Says what the noise of the chosen planes looks like.
+    """Describes the noise of the chosen planes.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class NoisePanel(QWidget):
         The planes that are chosen now; may raise `UserError`.
     """
 
-    changed = Signal()  # there is a report now, or none any more
+    changed = Signal()  # the report was made or cleared
 
     def __init__(self, planes: Callable[[], Planes], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,8 +40,8 @@ class NoisePanel(QWidget):
         self.report: NoiseReport | None = None
         self.button = QPushButton("Inspect noise")
         self.button.setToolTip(
-            "Measure the noise in the chosen layers: how strong it is, and how far neighbouring "
-            "pixels share it. Training does the same and chooses its settings by it."
+            "Measure the noise in the chosen layers: how strong it is, and how far it is "
+            "correlated. Training runs the same analysis and chooses its settings accordingly."
         )
         self.button.clicked.connect(self._on_clicked)
         self.text = QLabel()
@@ -56,7 +56,7 @@ class NoisePanel(QWidget):
         self.clear()
 
     def clear(self, *_: object) -> None:
-        """Forget the report: it is of other layers."""
+        """Remove the report, which belongs to other layers."""
         self.report = None
         self.text.hide()
         self.plot.hide()
@@ -67,7 +67,7 @@ class NoisePanel(QWidget):
         self.report = report
         self.text.setText(" ".join(report.advice))
         self.plot.clear()
-        for lags, colour, width, name in (  # equal curves: the wide one is seen below
+        for lags, colour, width, name in (  # two widths, so that equal curves are both visible
             (report.correlation["x"], ALONG_X, 5, "along x"),
             (report.correlation["y"], ALONG_Y, 2, "along y"),
         ):

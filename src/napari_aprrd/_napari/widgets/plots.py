@@ -1,4 +1,4 @@
-"""What plots share: colours that any colour vision tells apart, and a plot that stands still."""
+"""Shared by plots: colours for any colour vision, and a plot that the mouse cannot move."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BLUE, ORANGE, GREY = (86, 180, 233), (230, 159, 0), (150, 150, 150)
 
 
 def still_plot(left: str, bottom: str, **options: Any) -> Any:
-    """A plot with labels that neither mouse nor menu changes."""
+    """Make a plot with labels that neither mouse nor menu changes."""
     plot = pg.PlotWidget(background=None, **options)
     plot.setLabel("left", left)
     plot.setLabel("bottom", bottom)
@@ -24,6 +24,6 @@ def still_plot(left: str, bottom: str, **options: Any) -> Any:
 
 
 def with_legend(plot: Any, columns: int = 1) -> Any:
-    """The plot, with a small legend at the upper right."""
+    """Add a small legend at the upper right, and return the plot."""
     plot.addLegend(offset=(-5, 5), labelTextSize="8pt", colCount=columns)
     return plot

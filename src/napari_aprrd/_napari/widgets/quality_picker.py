@@ -1,4 +1,4 @@
-"""How long to learn: a preset, or a time budget."""
+"""Choice of the training time: a preset, or a time budget."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class QualityPicker(Container[Any]):
             label="Quality",
             choices=[*get_args(Preset), BUDGET],
             value=default_preset(),
-            tooltip="How long to learn: a preset, or a time budget in minutes.",
+            tooltip="How long to train: a preset, or a time budget in minutes.",
         )
         self._minutes = FloatSpinBox(
             label="Minutes", value=2, min=0.1, max=10_000, step=0.5, visible=False,

@@ -1,4 +1,4 @@
-"""The offer to go on with work that was interrupted."""
+"""Offer to resume an interrupted run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..workers import Failure, Task
 
 
 class ResumeOffer(QWidget):
-    """A button that is there when work on the chosen layers was interrupted."""
+    """Button that is shown if a run on the chosen layers was interrupted."""
 
     accepted = Signal()
 
@@ -34,7 +34,7 @@ class ResumeOffer(QWidget):
         layout.addWidget(self.text)
         self.withdraw()
 
-    def look_for(self, planes: Callable[[], Planes]) -> None:
+    def search(self, planes: Callable[[], Planes]) -> None:
         """Make an offer, or none, for the layers that are chosen now."""
         from .. import unfinished
 
@@ -42,15 +42,15 @@ class ResumeOffer(QWidget):
         if not unfinished.FOLDER.is_dir():
             return
         self._wanted = planes
-        self._look()
+        self._search()
 
     def withdraw(self) -> None:
         """Make no offer."""
         self.found = self._wanted = None
         self.setVisible(False)
 
-    def _look(self) -> None:
-        """In the background: a lazy source is read for it. One look at a time."""
+    def _search(self) -> None:
+        """Search in the background, because a lazy source must be read. One search at a time."""
         from .. import unfinished
 
         if self._task is not None or self._wanted is None:
@@ -69,7 +69,7 @@ class ResumeOffer(QWidget):
     def _on_found(self, asked: Callable[[], Planes], found: Any) -> None:
         self._task = None
         if asked is not self._wanted:
-            self._look()  # others were chosen meanwhile
+            self._search()  # other layers were chosen meanwhile
         elif found is not None and not isinstance(found, Failure):
             self.found = found
             self._show()
@@ -88,8 +88,8 @@ class ResumeOffer(QWidget):
         )
         megabytes = unfinished.used_bytes() / 1e6
         self.button.setToolTip(
-            "Go on with the work on these layers that was interrupted, with its settings.\n"
+            "Resume the interrupted run on these layers, with its settings.\n"
             f"It is kept in {path.parent} ({megabytes:.1f} MB in all; at most "
-            f"{unfinished.MOST} pieces of work for {unfinished.MOST_DAYS} days)."
+            f"{unfinished.MOST} runs for {unfinished.MOST_DAYS} days)."
         )
         self.setVisible(True)

@@ -1,4 +1,4 @@
-"""What a running job shows and hears: bar, numbers, notes, loss curve, pause, stop, cancel."""
+"""Display and control of a running job: bar, numbers, notes, loss, pause, stop, cancel."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from .words import describe
 class RunPanel(QWidget):
     """Runs one job at a time."""
 
-    idle = Signal(bool)  # True when a job has ended, however; False when one has begun
-    closed = Signal()  # a moment later: what was interrupted is kept
+    idle = Signal(bool)  # True when a job has ended for whatever reason, False when one starts
+    closed = Signal()  # emitted a moment later, when an interrupted job has written its checkpoint
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,9 +30,9 @@ class RunPanel(QWidget):
         self.notes = QLabel()
         for label in (self.text, self.notes):
             label.setWordWrap(True)
-        self.pause = _button("Pause", "Stand still, to leave the machine to other work.")
+        self.pause = _button("Pause", "Pause to free the computer for other work.")
         self.stop = _button("Stop and keep", "End now and keep the model as it is.")
-        self.cancel = _button("Cancel", "End now without a model. Resume goes on from here.")
+        self.cancel = _button("Cancel", "End now without a model. You can resume later.")
         self.pause.clicked.connect(self._on_pause)
         self.stop.clicked.connect(self._on_stop)
         self.cancel.clicked.connect(self._on_cancel)
@@ -53,7 +53,7 @@ class RunPanel(QWidget):
         on_result: Callable[[Any], None],
         preview: LivePreview,
     ) -> None:
-        """Run a job and show how it goes."""
+        """Run a job and show its progress."""
         self.preview = preview
         self.plot.clear()
         self.bar.setRange(0, 0)
@@ -72,7 +72,7 @@ class RunPanel(QWidget):
             on_end=self._on_end,
             on_closed=self.closed.emit,
         )
-        self._last = self.run  # a cancelled run still has to close its job
+        self._last = self.run  # keeps a cancelled run alive until it has closed its job
         self.destroyed.connect(self.run.abandon)
         self.destroyed.connect(preview.close)
         self.idle.emit(False)
@@ -89,7 +89,7 @@ class RunPanel(QWidget):
             self._note(report.note)
 
     def _note(self, note: str) -> None:
-        """Show a note until the run ends; napari's own box fades, and cuts long ones off."""
+        """Show a note until the run ends: napari's own box fades and truncates long notes."""
         show_info(note)
         self.notes.setText("\n".join(filter(None, (self.notes.text(), note))))
         self.notes.show()
@@ -101,7 +101,7 @@ class RunPanel(QWidget):
             self.run.resume()
         else:
             self.run.pause()
-        self.pause.setText("Go on" if self.run.paused else "Pause")
+        self.pause.setText("Continue" if self.run.paused else "Pause")
 
     def _on_stop(self) -> None:
         if self.run is not None:

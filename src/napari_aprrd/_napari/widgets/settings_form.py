@@ -41,7 +41,8 @@ class SettingsForm(Generic[C]):
         names = [name for name in own_first if name not in ELSEWHERE]
         self._widgets = {name: _field_widget(name, fields[name]) for name in names}
         self.container: Container[Any] = Container()
-        self.container.extend(self._widgets.values())  # so, and not above, labels align
+        # Labels only align if the widgets are added together, after the container was made.
+        self.container.extend(self._widgets.values())
         # Room for "automatic (now 0.001)" in a dock of 300 pixels.
         self.container.native.layout().setContentsMargins(0, 0, 4, 0)
         self.show_preset(self._preset)
@@ -58,13 +59,13 @@ class SettingsForm(Generic[C]):
         button = advanced.toggleButton()
         button.setToolTip("Show or hide all settings.")
         palette = button.palette()
-        palette.setColor(QPalette.ColorRole.WindowText, QColor("gray"))  # seen in both themes
+        palette.setColor(QPalette.ColorRole.WindowText, QColor("gray"))  # visible in both themes
         button.setPalette(palette)
         advanced.setCollapsedIcon("▶")
         advanced.setExpandedIcon("▼")
         advanced.layout().setContentsMargins(0, 0, 0, 0)
         advanced.addWidget(scroll)
-        scroll.setEnabled(False)  # folded away, it is no stop for the tab key
+        scroll.setEnabled(False)  # while it is folded, the tab key skips it
         advanced.toggled.connect(scroll.setEnabled)
         return advanced
 
@@ -103,7 +104,7 @@ class SettingsForm(Generic[C]):
             _say_automatic(self._widgets[name], AUTOMATIC)
 
     def use_budget(self, budget: bool) -> None:
-        """With a time budget, there is no number of steps to choose."""
+        """Disable the number of steps if there is a time budget."""
         if budget:
             self.set("steps", None)
         self._widgets["steps"].enabled = not budget
@@ -119,7 +120,7 @@ class SettingsForm(Generic[C]):
         Raises
         ------
         UserError
-            If the values do not go together.
+            If the values contradict each other.
         """
         values = {name: self._value(name) for name in self._widgets}
         return self._type.of(preset=self._preset, minutes=minutes, **values)

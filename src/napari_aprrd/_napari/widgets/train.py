@@ -27,7 +27,7 @@ class TrainWidget(JobWidget[TrainConfig]):
     config_type = TrainConfig
     job = "train"
     start_text = "Train APR"
-    start_tip = "Learn from the chosen layers; no clean data is needed."
+    start_tip = "Train on the chosen layers; no clean data is needed."
     suffix = "teacher"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
@@ -37,36 +37,36 @@ class TrainWidget(JobWidget[TrainConfig]):
         self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
         super().__init__(napari_viewer)
         self.picker.changed.connect(self.noise.clear)
-        self.picker.changed.connect(self._look)
+        self.picker.changed.connect(self._update_first_look)
         self.noise.changed.connect(self._on_changed)
-        for part in (self.look, self.noise):  # make room for the run
+        for part in (self.first_look, self.noise):  # make room for the run
             self.panel.idle.connect(part.setVisible)
         self.next.clicked.connect(lambda: commands.open_widget(self.viewer, "Distill (RD)"))
         self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
         self.models.chooser.currentTextChanged.connect(self._on_model_chosen)
         self._on_model_chosen(self.models.name)
-        self._look()
+        self._update_first_look()
 
     def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
         """A first look, the noise report and the next steps."""
-        self.look = FirstLook(self.viewer)
+        self.first_look = FirstLook(self.viewer)
         self.noise = NoisePanel(lambda: self.picker.planes())
-        return [self.look, self.noise], [self.next, self.denoise]
+        return [self.first_look, self.noise], [self.next, self.denoise]
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers."""
         super().reset_choices(event)
-        self._look()
+        self._update_first_look()
 
     def make_job(self, config: TrainConfig, path: Path) -> Job[Denoiser]:
-        """Training on what is chosen."""
+        """Training on the chosen layers."""
         from ...core.training.checkpoint import Checkpoint
         from ...core.training.train import train
 
         return train(self.picker.planes(), config, checkpoint=Checkpoint(path))
 
     def automatic(self, config: TrainConfig) -> dict[str, Any]:
-        """What the noise report chooses, once there is one."""
+        """Values that the noise report chooses, if there is one."""
         if self.noise.report is None:
             return {}
         from ...core.model.pretrained import fits
@@ -76,7 +76,7 @@ class TrainWidget(JobWidget[TrainConfig]):
         return settled.config.model_dump(include={"shift", "replace", "loss", "learning_rate"})
 
     def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
-        """A few steps on noise."""
+        """Time a few steps on noise."""
         planes = self.picker.planes() if self.picker.layers.value else None
         channels, colours = (planes.channels, planes.colours) if planes else (1, False)
 
@@ -88,9 +88,9 @@ class TrainWidget(JobWidget[TrainConfig]):
 
         return measure
 
-    def _look(self, *_: object) -> None:
+    def _update_first_look(self, *_: object) -> None:
         layers = self.picker.layers.value
-        self.look.of(layers[0] if layers else None)
+        self.first_look.of(layers[0] if layers else None)
 
     def _on_model_chosen(self, name: Any) -> None:
         self.next.setEnabled(bool(name))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ...report.trust import Map
 
 
-_MARKS = {"good": ("✓", "#3fb68b"), "look": ("!", "#e69f00"), "bad": ("✗", "#e0533d")}
+_MARKS = {"good": ("✓", "#3fb68b"), "warn": ("!", "#e69f00"), "bad": ("✗", "#e0533d")}
 _MAPS: dict[Map, tuple[str, str]] = {
     "residual": ("Residual", "Input minus output: should look like noise, without structure."),
     "removed": ("Removed structure", "Bright where the residual is stronger than noise."),
@@ -35,7 +35,7 @@ _MAPS: dict[Map, tuple[str, str]] = {
 
 
 class TrustWidget(QWidget):
-    """Says whether a denoised layer can be trusted."""
+    """Shows whether a denoised layer can be trusted."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class TrustWidget(QWidget):
         self.maps = {kind: QPushButton(title) for kind, (title, _) in _MAPS.items()}
         self.uncertainty = QPushButton("Uncertainty")
         self.uncertainty.setToolTip(
-            "Bright where a teacher's outputs at its shifts disagree: the standard deviation."
+            "Standard deviation of a teacher's outputs over its shifts: bright where they disagree."
         )
         self._arrange()
         self._show_details(False)
@@ -68,7 +68,7 @@ class TrustWidget(QWidget):
         layout, row = QVBoxLayout(self), QHBoxLayout()
         for widget in (self.button, self.text):
             layout.addWidget(widget)
-        self.add = QLabel("Add as a layer, to see where:")
+        self.add = QLabel("Add a map as a layer:")
         layout.addWidget(self.add)
         for kind, button in self.maps.items():
             button.setToolTip(_MAPS[kind][1])
@@ -137,7 +137,7 @@ class TrustWidget(QWidget):
         _draw(third, sizes, [s.excess for s in report.scales], "at structure", ALONG_X)
         _draw(third, sizes, [1.0] * len(sizes), "noise alone", GREY, dashed=True)
         first.setYRange(-0.1, 1)
-        noise = report.noise.sigma  # smaller than this, a bias is nothing to be seen
+        noise = report.noise.sigma  # a bias smaller than the noise is invisible
         second.setYRange(min(-noise, *report.biases[0].bias), max(noise, *report.biases[0].bias))
         third.setYRange(0, 1.3 * max(2.0, *(s.excess for s in report.scales)))
         self._show_details(True)

@@ -6,7 +6,7 @@ from ...core.jobs import Progress
 
 
 def describe(report: Progress) -> str:
-    """One line on where a job is."""
+    """One line on the progress of a job."""
     parts = [f"{report.stage}: step {report.step} of {report.total}"]
     if report.loss is not None:
         parts.append(f"loss {report.loss:.3g}")
@@ -16,7 +16,7 @@ def describe(report: Progress) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time for people: "45 s", "3 min", "2.5 h"."""
+    """Format a time as "45 s", "3 min" or "2.5 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,1 +1,1 @@
-"""Images as planes, crops to learn from, and the scaling of intensities."""
+"""Images as planes, crops for training, and the scaling of intensities."""

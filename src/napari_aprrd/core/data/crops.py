@@ -1,4 +1,4 @@
-"""Crops to learn from: drawn at random, some pixels held out, read ahead from slow sources."""
+"""Random crops for training: some pixels held out, slow sources read ahead."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from ..errors import UserError
 from .planes import Image, Place, Places, Planes, fill_invalid
 from .scaling import Normalisation
 
-SIDE = 512  # pixels: of the windows that are kept
-WINDOWS = 16  # kept at most
-FIRST = 4  # read before the first crop
-REUSE = 32  # crops until the next window takes the place of the oldest
-MOST_FAILURES = 10  # windows in a row that cannot be read
+# Judgements, a compromise between fresh crops and the time and memory that reading takes. How much
+# training waits for a source is measured in docs/benchmarks.md#large-data.
+SIDE = 512  # pixels, side of the windows in memory
+WINDOWS = 16  # windows in memory, at most
+FIRST = 4  # windows that are read before the first crop, so that the first batches vary
+REUSE = 32  # crops that are taken before the next window replaces the oldest
+MOST_FAILURES = 10  # consecutive windows that cannot be read, before training gives up
 
-_COUNTS = ("_failures", "_drawn", "_oldest", "waited")  # of a pool
+_COUNTS = ("_failures", "_drawn", "_oldest", "waited")  # of `ReadAhead`, kept in checkpoints
 
 
 class Window(NamedTuple):
-    """A part of a plane, in memory."""
+    """Part of a plane, in memory."""
 
     place: Place
     values: Image  # (C, h, w)
 
 
-class Direct:
-    """Crops straight from a source in memory."""
+class InMemory:
+    """Source of crops for images in memory: nothing to keep or to wait for."""
 
     waited = 0.0
 
@@ -41,22 +43,22 @@ class Direct:
         self._planes, self._places = planes, Places(planes.sizes)
 
     def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
-        """A crop at a random place."""
+        """Return a crop at a random place."""
         place = self._places.draw(rng, side)
         return place, self._planes.read(*place)
 
     def state(self) -> dict[str, Any]:
-        """Nothing is kept from one crop to the next."""
+        """Return an empty state: crops do not depend on earlier ones."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state."""
+        """Do nothing, as there is no state."""
 
 
-class Pool:
-    """Crops of a few windows, of which one after the other is replaced while training goes on.
+class ReadAhead:
+    """Source of crops for slow images: a few windows, replaced one by one in a background thread.
 
-    The windows depend on the seed alone, not on how long reading takes.
+    Which windows are read depends only on the seed, not on the time that reading takes.
 
     Parameters
     ----------
@@ -84,7 +86,7 @@ class Pool:
         self._read_ahead()
 
     def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
-        """A crop of one of the windows."""
+        """Return a crop of one of the windows."""
         while len(self._windows) < FIRST or self._drawn >= REUSE:
             self._take_next()
         self._drawn += 1
@@ -97,7 +99,7 @@ class Pool:
         return place, values[:, rows, columns]
 
     def state(self) -> dict[str, Any]:
-        """Which windows there are and which comes next, as JSON types; not their pixels."""
+        """Return the places of the windows and of the next one, without pixels, as JSON types."""
         return {
             "windows": [_corners(window.place) for window in self._windows],
             "coming": _corners(self._coming),
@@ -106,12 +108,12 @@ class Pool:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state; its windows are read again.
+        """Return to a state; its windows are read again.
 
         Raises
         ------
         UserError
-            If one of them cannot be read any more.
+            If one of them can no longer be read.
         """
         self._rng.bit_generator.state = state["random"]
         self._windows = [_read(self._planes, _place(corners)) for corners in state["windows"]]
@@ -121,14 +123,14 @@ class Pool:
 
     def _read_ahead(self, place: Place | None = None) -> None:
         self._coming = place or self._places.draw(self._rng, self._side)
-        # A function, not a method: the thread must not keep the pool alive.
+        # Submit a function, not a method, so that the thread does not keep this object alive.
         self._next = self._reader.submit(_read, self._planes, self._coming)
 
     def _take_next(self) -> None:
-        begun = time.perf_counter()
+        start = time.perf_counter()
         try:
             window = self._next.result()
-        except UserError:  # other parts of the source can be learnt from
+        except UserError:  # training can continue with other parts of the source
             self._failures += 1
             if self._failures >= MOST_FAILURES:
                 raise
@@ -139,7 +141,7 @@ class Pool:
             else:
                 self._windows[self._oldest] = window
                 self._oldest = (self._oldest + 1) % WINDOWS
-        self.waited += time.perf_counter() - begun
+        self.waited += time.perf_counter() - start
         self._read_ahead()
 
 
@@ -170,11 +172,11 @@ class CropSampler:
         The source.
     normalisation : Normalisation
     batch, patch : int
-        Crops in a batch; their side in pixels.
+        Number of crops in a batch, and their side in pixels.
     seed : int
-        Of the crops' places and orientations.
+        Seed of the crops' places and orientations.
     hold_out : float
-        Share of the pixels that is held out, the same pixels whatever the seed.
+        Share of the pixels that is held out; the seed does not change which.
     """
 
     def __init__(
@@ -188,7 +190,7 @@ class CropSampler:
         hold_out: float = 0.0,
     ) -> None:
         check_sizes(planes, patch)
-        self._source = Direct(planes) if planes.in_memory else Pool(planes, patch, seed)
+        self._source = InMemory(planes) if planes.in_memory else ReadAhead(planes, patch, seed)
         self._normalisation = normalisation
         self._batch, self._patch, self._hold_out = batch, patch, hold_out
         self._rng = np.random.default_rng(seed)
@@ -204,11 +206,11 @@ class CropSampler:
         return Crops(*(torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)))
 
     def state(self) -> dict[str, Any]:
-        """Where chance stands, as JSON types: the same state gives the same crops."""
+        """Return the random state as JSON types; the same state gives the same crops."""
         return {"random": self._rng.bit_generator.state, "source": self._source.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a state.
+        """Return to a state.
 
         Raises
         ------
@@ -223,12 +225,12 @@ class CropSampler:
         valid = np.isfinite(crop)
         held_out = held_out_pixels(*place, share=self._hold_out)[None]
         crop = self._normalisation.apply(fill_invalid(crop))
-        turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8-fold augmentation
+        turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8 orientations
         turned = (np.rot90(part, turns, axes=(1, 2)) for part in (crop, valid, held_out))
         return [part[:, ::-1] if flip else part for part in turned]
 
 
-HELD_OUT_BLOCK = np.uint64(16)  # pixels: wider than the noise is correlated
+HELD_OUT_BLOCK = np.uint64(16)  # pixels, wider than the correlation of camera noise
 
 
 def check_sizes(planes: Planes, patch: int) -> None:
@@ -251,7 +253,7 @@ class Crops(NamedTuple):
 
     values: Tensor  # (B, C, patch, patch), float32, normalised
     valid: Tensor  # (B, C, patch, patch), bool: finite in the source
-    held_out: Tensor  # (B, 1, patch, patch), bool: never to learn from
+    held_out: Tensor  # (B, 1, patch, patch), bool: excluded from the loss
 
     def to(self, network: nn.Module) -> Crops:
         """Move to the device of a network."""
@@ -261,10 +263,10 @@ class Crops(NamedTuple):
 
 
 def held_out_pixels(plane: int, rows: slice, columns: slice, *, share: float) -> NDArray[np.bool_]:
-    """Say which pixels of a window no training may learn from: (h, w).
+    """Mask of the pixels of a window that no training may learn from: (h, w).
 
-    Small blocks, scattered as if by chance, but always the same for the same place: nothing
-    has to be kept, however large the source is.
+    They are small blocks, chosen by a hash of their position. The same place always gives the same
+    mask, so that none has to be stored, however large the source is.
     """
     y = np.arange(rows.start, rows.stop, dtype=np.uint64)[:, None] // HELD_OUT_BLOCK
     x = np.arange(columns.start, columns.stop, dtype=np.uint64)[None] // HELD_OUT_BLOCK

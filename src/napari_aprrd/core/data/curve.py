@@ -1,4 +1,4 @@
-"""A curve of brightness: what a straight line of calibration leaves over."""
+"""Corrections of brightness that a straight calibration line cannot make."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# Between knots the curve is straight. Were they no further apart than the noise of an output, the
-# curve would follow that noise.
+# Between knots the curve is straight. If they were as close as the noise of an output is strong,
+# the curve would follow that noise.
 STEP = 3.0  # standard deviations of the noise from knot to knot
-MOST_KNOTS = 64
-# Networks are off by about 1 % of the contrast of an image (see docs/experiments.md). That is less
-# than a quarter of the noise unless the range holds this many of its standard deviations.
+MOST_KNOTS = 64  # a judgement
+# Networks are off by about 1 % of the contrast of an image (docs/experiments.md#kept, "Why a smooth
+# ramp got bands"). That matters only if the range is at least this many sigmas of the noise wide.
 WEAK = 64.0
-_ALIKE = 50.0  # pixels: neighbouring corrections are alike, as if so many pixels said so
-_ZERO = 10.0  # pixels: corrections are zero, as if so many pixels said so
+# Strength of two priors, in pixels of evidence: that neighbouring corrections are equal, and that
+# corrections are zero. Measured in docs/experiments.md#kept ("prior as strong as 50 and 10").
+_ALIKE, _ZERO = 50.0, 10.0
 
 
 class Curve(NamedTuple):
-    """Corrections that are added at some brightnesses; straight lines between, constant beyond."""
+    """Corrections at some brightnesses, interpolated linearly between and constant beyond."""
 
     at: tuple[float, ...]
     add: tuple[float, ...]
@@ -37,7 +38,7 @@ NO_CURVE = Curve((), ())
 
 
 def knots_of(output: Array, step: float) -> Array:
-    """Brightnesses from end to end of an output, about a step apart."""
+    """Brightnesses over the range of an output, about a step apart."""
     low, high = np.percentile(output, [0.1, 99.9])
     count = int(np.clip((high - low) / step, 1, MOST_KNOTS)) + 1 if high > low and step > 0 else 1
     return np.linspace(low, high, count)
@@ -46,9 +47,9 @@ def knots_of(output: Array, step: float) -> Array:
 def residual_at(knots: Array, noisy: Array, output: Array, blind: Array) -> Array:
     """Mean of noisy minus output at each knot.
 
-    Where the output is brighter than the truth by chance, so is the noisy image. The blind-spot
-    output does not hold the noise of its pixel: as instrumental variable (see `Calibration`) it
-    tells how the signal differs from the output, not how the noise does.
+    Where noise makes the output too bright, it makes the noisy image too bright as well, which
+    hides the error. The blind-spot output does not contain the noise of its pixel: used as an
+    instrumental variable (see `Calibration`), it isolates the error of the signal.
     """
     count = len(knots)
     matrix, right = np.zeros((count, count)), np.zeros(count)
@@ -66,7 +67,7 @@ def residual_at(knots: Array, noisy: Array, output: Array, blind: Array) -> Arra
 
 
 def _hats(knots: Array, values: Array) -> list[tuple[NDArray[np.int_], Array]]:
-    """The two knots around each value, and how much of the value belongs to each."""
+    """The two knots around each value, and the weight of the value at each."""
     position = np.interp(values, knots, np.arange(len(knots)))
     lower = np.minimum(position.astype(int), len(knots) - 2)
     share = position - lower

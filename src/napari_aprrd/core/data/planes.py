@@ -1,4 +1,4 @@
-"""Planes: what all images are to the engine."""
+"""Planes: the form in which the engine reads all images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Place = tuple[int, slice, slice]  # plane, rows, columns
 
 
 class Planes(Protocol):
-    """Planes of one or several images, read lazily. All have the same channels."""
+    """Planes of one or several images with the same channels, read lazily."""
 
     @property
     def channels(self) -> int:
@@ -33,7 +33,7 @@ class Planes(Protocol):
 
     @property
     def in_memory(self) -> bool:
-        """Whether reading takes no time to speak of."""
+        """Whether reading takes negligible time."""
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32, in the units of the source.
@@ -47,7 +47,7 @@ class Planes(Protocol):
 
 @dataclass(frozen=True)
 class MemoryPlanes:
-    """Planes that are arrays in memory, each (C, H, W)."""
+    """Planes from arrays in memory, each (C, H, W)."""
 
     images: Sequence[Image]
     colours: bool = False
@@ -69,14 +69,14 @@ class MemoryPlanes:
 
 
 class Places:
-    """Random windows of planes of some sizes; every pixel of the source is equally likely."""
+    """Random windows of planes of given sizes; every pixel counts alike."""
 
     def __init__(self, sizes: Sequence[tuple[int, int]]) -> None:
         self._sizes = sizes
         self._ends = np.cumsum([h * w for h, w in sizes])
 
     def draw(self, rng: np.random.Generator, side: int) -> Place:
-        """Plane, rows, columns of a window, smaller than `side` where the plane is."""
+        """Draw plane, rows and columns of a window; it is smaller than `side` if the plane is."""
         pixel = rng.integers(self._ends[-1])
         plane = int(np.searchsorted(self._ends, pixel, side="right"))
         h, w = self._sizes[plane]
@@ -86,7 +86,7 @@ class Places:
 
 
 def some_windows(planes: Planes, side: int, count: int, *, seed: int = 0) -> list[Place]:
-    """All tiles of the planes where they are few, else windows at random places.
+    """All tiles of the planes if they are at most `count`, else windows at random places.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def some_windows(planes: Planes, side: int, count: int, *, seed: int = 0) -> lis
 
 
 def in_random_order(windows: list[Place]) -> list[Place]:
-    """The windows so that the first ones can stand for all; always the same."""
+    """Shuffle windows so that the first ones represent all; the order is always the same."""
     return random.Random(0).sample(windows, len(windows))
 
 

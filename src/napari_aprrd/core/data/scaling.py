@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .curve import Curve
-from .planes import Image, Planes
-
-if TYPE_CHECKING:
-    pass
-
-
 from ..errors import UserError
-from .planes import Places
+from .curve import Curve
+from .planes import Image, Places, Planes
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Per channel: calibrated value = curve(gain * value + offset), in the units of the source.
 
-    L1 losses learn medians, so that skewed noise offsets and compresses the output. Noise has
-    zero mean given the signal: comparing the noisy image with the output finds the correction
+    L1 losses learn medians, so that skewed noise shifts and compresses the output. Because noise
+    has zero mean given the signal, comparing the noisy image with the output yields the correction
     without a reference. Most images need no curve; see `calibrate`.
     """
 
@@ -48,12 +42,12 @@ class Calibration:
         return facts | points if self.curve else facts
 
     def in_other_units(self, old: Normalisation, new: Normalisation) -> Calibration:
-        """The same calibration where both its values and its results are in other units.
+        """Convert the calibration to images whose values are in other units.
 
         Parameters
         ----------
         old, new : Normalisation
-            What is 0 and 1 to the network, in the units of now and in the others.
+            Normalisation in the present and in the other units.
         """
         ratio = np.array(new.scale) / old.scale
         gain, offset = np.array(self.gain), np.array(self.offset)
@@ -71,14 +65,14 @@ class Calibration:
     def measure(cls, noisy: Image, output: Image, blind: Image | None = None) -> Calibration:
         """Regress the noisy pixels on the output, channel by channel.
 
-        An output that holds a rest of its input's noise looks steeper to plain least squares
-        than it is. A blind-spot output does not hold the noise of its pixel: as instrumental
+        An output that still contains some noise of its input biases the slope of plain least
+        squares. A blind-spot output does not contain the noise of its pixel: as an instrumental
         variable it gives the slope of the signal, cov(noisy, blind) / cov(output, blind).
 
         Parameters
         ----------
         noisy, output : ndarray, shape (C, N)
-            Pixels that are not finite have no say.
+            Pixels that are not finite are ignored.
         blind : ndarray, shape (C, N), optional
             The instrument; default the output itself, which is plain least squares.
         """
@@ -100,14 +94,14 @@ def _fit(
     y, x, z = noisy[valid], output[valid], blind[valid]
     common = z - z.mean()
     shared = (common * (x - x.mean())).mean()
-    # The two move together, or there is nothing to learn from.
+    # Without a positive covariance, output and instrument share no signal to fit.
     gain = float((common * (y - y.mean())).mean() / shared) if shared > 0 else 1.0
     return gain, float(y.mean() - gain * x.mean())
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Per channel: network value = (value - offset) / scale. It is kept with the model."""
+    """Per channel: network value = (value - offset) / scale. It is saved with the model."""
 
     offset: tuple[float, ...]
     scale: tuple[float, ...]
@@ -127,9 +121,10 @@ class Normalisation:
 
     @classmethod
     def of(cls, pixels: Image) -> Normalisation:
-        """Mean and standard deviation of pixels, (C, N).
+        """Compute the mean and standard deviation of pixels, (C, N).
 
-        Those beyond the 1st and 99th percentile count as these: a few hot ones have no say.
+        Pixels beyond the 1st and 99th percentile are clipped to these, so that a few hot ones
+        do not matter. Why mean and deviation: docs/experiments.md#kept.
 
         Raises
         ------
@@ -160,7 +155,7 @@ class Normalisation:
         return np.asarray((image - offset) / scale, np.float32)
 
     def undo(self, image: Image) -> Image:
-        """Back to the units of the source, (C, h, w)."""
+        """Convert (C, h, w) back to the units of the source."""
         offset, scale = self._columns()
         return np.asarray(image * scale + offset, np.float32)
 

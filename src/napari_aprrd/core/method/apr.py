@@ -41,7 +41,7 @@ def replacer_maps(
     size, reach = window * window, window // 2
     shape = (batch, height, width)
     first = torch.randint(size, shape, generator=generator)
-    # A draw from the other size - 1 offsets: skip over the first one.
+    # Draw from the other size - 1 offsets by skipping over the first one.
     second = torch.randint(size - 1, shape, generator=generator)
     second += second >= first
     offsets = torch.stack((first, second))  # (2, B, H, W)
@@ -91,9 +91,9 @@ def apr_loss(
     noisy : Tensor, shape (B, C, H, W)
         y, normalised.
     maps : Tensor, shape (2, B, H * W), int64
-        The replacer's maps, see `replace.replacer_maps`.
+        The replacer's maps, see `replacer_maps`.
     regularization : float
-        lambda. At 0 the second pass through the network is saved.
+        lambda. At 0 the second pass through the network is skipped.
     norm : {"l1", "l2"}
         L1 as in the paper, or mean squared error.
     mask : Tensor, shape (B, 1 or C, H, W), bool, optional
@@ -107,7 +107,7 @@ def apr_loss(
     h1, h2 = replace_pixels(noisy, maps)
     difference_target = torch.zeros_like(noisy)
     if regularization > 0:
-        with torch.no_grad():  # f^: without gradient
+        with torch.no_grad():  # f^ is a constant in equation [6]: no gradient
             f1, f2 = replace_pixels(network(noisy), maps)
         difference_target = f1 - f2
     predicted = network(h1)

@@ -8,21 +8,20 @@ those of the published checkpoints, so that these load as they are.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .upconv import conv_upsampled, pays
-from .upward import activate, join_upsampled, turn_back, with_zeros_on_top
+from .upconv import conv_upsampled, is_faster_for
+from .upward import join_upsampled, shifted_leaky_relu, unrotate, with_zeros_on_top
 
-SLOPE = 0.1  # of every LeakyReLU
-StudentKind = Literal["1.00M", "1.02M"]
+SLOPE = 0.1  # negative slope of every LeakyReLU, as published
 
 
 class BlindSpot(Protocol):
-    """All that APR and RD ask of a blind-spot network, a module with these two methods.
+    """Interface that APR and RD need from a blind-spot network: a module with these two methods.
 
     At shift s a pixel of the output must not depend on the (2s - 1) x (2s - 1) pixels around it;
     at shift 0 it may depend on all. See examples/custom_bsn.py for one that is not AT-BSN.
@@ -36,37 +35,37 @@ class BlindSpot(Protocol):
 
 
 class Conv(nn.Module):
-    """3x3 convolution and LeakyReLU; with `looks_up`, no output row sees a row below it."""
+    """3x3 convolution and LeakyReLU; with `upward`, no output row depends on a row below it."""
 
-    def __init__(self, inputs: int, outputs: int, *, looks_up: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, *, upward: bool = False) -> None:
         super().__init__()
-        self.looks_up = looks_up
+        self.upward = upward
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W); looking up, maps as in `looking_up`."""
+        """(B, inputs, H, W) -> (B, outputs, H, W), or with a row of zeros on top if `upward`."""
         return self._activated(self.conv(x))
 
     def upsampled(self, x: Tensor, skip: Tensor) -> Tensor:
-        """The same of x with its sides doubled, joined by the skip."""
-        if pays(x):
+        """Apply the layer to x with its sides doubled, joined by the skip."""
+        if is_faster_for(x):
             weight, bias = self.conv.weight, cast(Tensor, self.conv.bias)
-            return self._activated(conv_upsampled(x, skip, weight, bias, looks_up=self.looks_up))
-        if self.looks_up:
+            return self._activated(conv_upsampled(x, skip, weight, bias, upward=self.upward))
+        if self.upward:
             return self(join_upsampled(x, skip))  # type: ignore[no-any-return]
         return self(torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1))  # type: ignore[no-any-return]
 
     def _activated(self, x: Tensor) -> Tensor:
-        return activate(x, SLOPE) if self.looks_up else F.leaky_relu_(x, SLOPE)
+        return shifted_leaky_relu(x, SLOPE) if self.upward else F.leaky_relu_(x, SLOPE)
 
 
 class Encoder(nn.Module):
     """One convolution w -> w and, except at the bottleneck, the 2x2 max pool."""
 
-    def __init__(self, width: int, *, looks_up: bool, pool: bool) -> None:
+    def __init__(self, width: int, *, upward: bool, pool: bool) -> None:
         super().__init__()
         self.pool = pool
-        self.conv1 = Conv(width, width, looks_up=looks_up)
+        self.conv1 = Conv(width, width, upward=upward)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, w, H, W) -> (B, w, H / 2, W / 2), at the bottleneck (B, w, H, W)."""
@@ -74,16 +73,16 @@ class Encoder(nn.Module):
         if not self.pool:
             return x
         x = F.max_pool2d(x, 2)
-        return with_zeros_on_top(x) if self.conv1.looks_up else x
+        return with_zeros_on_top(x) if self.conv1.upward else x
 
 
 class Decoder(nn.Module):
     """Upsample, join with the skip, then two convolutions."""
 
-    def __init__(self, inputs: int, middle: int, outputs: int, *, looks_up: bool) -> None:
+    def __init__(self, inputs: int, middle: int, outputs: int, *, upward: bool) -> None:
         super().__init__()
-        self.conv1 = Conv(inputs, middle, looks_up=looks_up)
-        self.conv2 = Conv(middle, outputs, looks_up=looks_up)
+        self.conv1 = Conv(inputs, middle, upward=upward)
+        self.conv2 = Conv(middle, outputs, upward=upward)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """(B, ., H / 2, W / 2) and (B, ., H, W) -> (B, outputs, H, W)."""
@@ -104,37 +103,38 @@ class UNet(nn.Module):
         Feature channels w; the decoders have 2 w.
     depth : int
         Number of pools, at least 2. The sides of the input are multiples of 2 ** depth.
-    looks_up : bool
+    upward : bool
         Keep the receptive field in the rows at and above each pixel.
     """
 
     def __init__(
-        self, channels: int, outputs: int, width: int = 48, depth: int = 5, looks_up: bool = False
+        self, channels: int, outputs: int, width: int = 48, depth: int = 5, upward: bool = False
     ) -> None:
         super().__init__()
-        self.depth, self.looks_up = depth, looks_up
+        self.depth, self.upward = depth, upward
         w = width
-        self.intro = Conv(channels, w, looks_up=looks_up)
+        self.intro = Conv(channels, w, upward=upward)
         for level in range(1, depth + 2):
-            encoder = Encoder(w, looks_up=looks_up, pool=level <= depth)
+            encoder = Encoder(w, upward=upward, pool=level <= depth)
             self.add_module(f"enc{level}", encoder)
         for level in range(depth, 0, -1):
             inputs = 2 * w if level == depth else 3 * w if level > 1 else 2 * w + channels
             last = outputs if level == 1 else 2 * w
-            self.add_module(f"dec{level}", Decoder(inputs, 2 * w, last, looks_up=looks_up))
+            self.add_module(f"dec{level}", Decoder(inputs, 2 * w, last, upward=upward))
 
     def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, outputs, H, W); looking up, with one row of zeros on top."""
-        if torch.is_autocast_enabled(image.device.type):  # else the last join is float32
+        """(B, C, H, W) -> (B, outputs, H, W); with `upward`, with one row of zeros on top."""
+        if torch.is_autocast_enabled(image.device.type):
+            # The input is also the last skip; in float32 it would make the last join float32.
             image = image.to(torch.get_autocast_dtype(image.device.type))
-        if self.looks_up:
+        if self.upward:
             image = with_zeros_on_top(image)
         skips = [image]
         x = self.intro(image)
         for level in range(1, self.depth + 1):
             x = self.get_submodule(f"enc{level}")(x)
             skips.append(x)  # after the pool
-        skips.pop()  # the deepest goes on to the bottleneck
+        skips.pop()  # the deepest map is x itself, the input of the bottleneck
         x = self.get_submodule(f"enc{self.depth + 1}")(x)
         for level in range(self.depth, 0, -1):
             x = self.get_submodule(f"dec{level}")(x, skips.pop())
@@ -145,22 +145,23 @@ class UNet(nn.Module):
 class BlindSpotNetwork(nn.Module):
     """AT-BSN: at shift s a pixel's output is blind to the (2s - 1) x (2s - 1) window around it.
 
-    The U-Net sees the image in four rotations and looks up in each; its features are shifted
-    down by s rows, turned back, and joined by 1x1 convolutions. Shift 1 hides just the pixel
-    itself, shift 0 hides nothing. Only the shift and the 1x1 convolutions depend on s.
+    The U-Net sees the image in four rotations, in each of them only the rows at and above a
+    pixel. Its features are shifted down by s rows, rotated back, and joined by 1x1 convolutions.
+    Shift 1 hides just the pixel itself, shift 0 hides nothing. Only the shift and the 1x1
+    convolutions depend on s.
 
     Parameters
     ----------
     channels : int
         Image channels C.
     width, depth : int
-        Of the U-Net. The published network has 48 and 5: 1,268,547 parameters for C = 3.
+        Size of the U-Net. The published network has 48 and 5: 1,268,547 parameters for C = 3.
     """
 
     def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
         super().__init__()
         w = width
-        self.unet = UNet(channels, 2 * w, w, depth, looks_up=True)
+        self.unet = UNet(channels, 2 * w, w, depth, upward=True)
         self.nin_A = nn.Conv2d(8 * w, 8 * w, 1)
         self.nin_B = nn.Conv2d(8 * w, 2 * w, 1)
         self.nin_C = nn.Conv2d(2 * w, channels, 1)
@@ -171,32 +172,32 @@ class BlindSpotNetwork(nn.Module):
         return self._at(self._features(image, shift), image, shift)
 
     def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
-        """Targets T = {f_s(y)} of one U-Net pass: (B, C, H, W) -> (B, j, C, H, W)."""
+        """Targets T = {f_s(y)} from one U-Net pass: (B, C, H, W) -> (B, j, C, H, W)."""
         shifts = tuple(shifts)
         features = self._features(image, min(shifts))
         return torch.stack([self._at(features, image, shift) for shift in shifts], dim=1)
 
     def _features(self, image: Tensor, shift: int) -> list[Tensor]:
-        """U-Net features of the image turned clockwise by 0, 90, 180, 270 degrees.
+        """U-Net features of the image rotated clockwise by 0, 90, 180, 270 degrees.
 
-        The last rows of each, which the shift moves out of the image, are left out: since the
-        U-Net looks up, no other row sees them.
+        The last rows of each, which the shift moves out of the image, are left out: no other row
+        depends on them, since the U-Net only sees rows at and above a pixel.
         """
-        turned = [torch.rot90(image, -r, (2, 3)) for r in range(4)]
-        turned = [t[:, :, : max(t.shape[2] - shift, 1)] for t in turned]
+        rotated = [torch.rot90(image, -r, (2, 3)) for r in range(4)]
+        rotated = [t[:, :, : max(t.shape[2] - shift, 1)] for t in rotated]
         if image.shape[2] == image.shape[3]:
-            return [self._unet(turned)]
-        upright, sideways = (self._unet(turned[start::2]).chunk(2) for start in (0, 1))
+            return [self._unet(rotated)]
+        upright, sideways = (self._unet(rotated[start::2]).chunk(2) for start in (0, 1))
         return [upright[0], sideways[0], upright[1], sideways[1]]
 
-    def _unet(self, turned: list[Tensor]) -> Tensor:
-        output: Tensor = self.unet(torch.cat(turned).contiguous(memory_format=torch.channels_last))
+    def _unet(self, rotated: list[Tensor]) -> Tensor:
+        output: Tensor = self.unet(torch.cat(rotated).contiguous(memory_format=torch.channels_last))
         return output
 
     def _at(self, features: list[Tensor], image: Tensor, shift: int) -> Tensor:
         """Join the features at one shift."""
         size = (image.shape[2], image.shape[3])
-        x = F.leaky_relu_(self.nin_A(turn_back(features, size, shift)), SLOPE)
+        x = F.leaky_relu_(self.nin_A(unrotate(features, size, shift)), SLOPE)
         output: Tensor = self.nin_C(F.leaky_relu_(self.nin_B(x), SLOPE))
         return output
 
@@ -247,7 +248,7 @@ class StudentSkipsBeforePools(nn.Module):
 
 
 class PerChannel(nn.Module):
-    """A network of its own for each channel.
+    """A separate network for each channel.
 
     Parameters
     ----------
@@ -265,7 +266,7 @@ class PerChannel(nn.Module):
         return torch.cat([network(channel, *shift) for network, channel in channels], dim=1)
 
     def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
-        """Targets T as of `BlindSpotNetwork`: (B, C, H, W) -> (B, j, C, H, W)."""
+        """Targets T as in `BlindSpotNetwork`: (B, C, H, W) -> (B, j, C, H, W)."""
         channels = zip(self.networks, torch.split(image, 1, dim=1), strict=True)
         shifts = tuple(shifts)
         targets = [network.all_shifts(channel, shifts) for network, channel in channels]  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""Distances of images, as the losses take them."""
+"""Distances between images, used by the losses."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def recharge_masks(
     Parameters
     ----------
     batch : int
-        Number of images; each gets a partition of its own.
+        Number of images; each gets its own partition.
     classes : int
         Number j of targets.
     height, width : int
@@ -28,10 +28,10 @@ def recharge_masks(
     -------
     Tensor, shape (B, j, 1, H, W), bool
         Exactly one mask is true at each pixel. The sizes of the classes differ by at most
-        one; where j does not divide H * W, chance says which classes are the larger.
+        one; where j does not divide H * W, the larger classes are drawn at random.
     """
     pixels = height * width
-    # Ranks 0, 1, 2, ... in random order, modulo j: classes as equal as they can be.
+    # Ranks 0, 1, 2, ... in random order, modulo j, give classes that are as equal as possible.
     order = torch.rand(batch, pixels, generator=generator).argsort(dim=1)
     start = torch.randint(classes, (batch, 1), generator=generator)
     labels = ((order + start) % classes).view(batch, 1, height, width)
@@ -66,7 +66,7 @@ def distillation_loss(
     """Sum over the targets of the student's distance to each, equations [3] and [9].
 
     Plain distillation (D) passes the teacher's outputs T, recharged distillation (RD) passes
-    T_RD from `recharge.recharge`. With L1 the optimum at a pixel is near the median of its
+    T_RD from `recharge`. With L1 the optimum at a pixel is near the median of its
     targets, of which recharging makes exactly one noisy.
 
     Parameters

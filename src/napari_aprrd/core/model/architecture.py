@@ -1,10 +1,14 @@
-"""Which network a model has, and how large it is."""
+"""The networks that a model can have, and their sizes.
+
+A new student is one more class in `method.networks` and one more entry of `NETWORKS` here; its name
+goes into `Kind` and into `config.StudentKind`, from which forms and options take their choices.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -16,23 +20,43 @@ from ..method.networks import BlindSpotNetwork, PerChannel, Student, StudentSkip
 Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
 
 
+class NetworkFacts(NamedTuple):
+    """Everything that the rest of the package needs to know about one network."""
+
+    make: Callable[[int, int, int], nn.Module]  # from channels, width, depth
+    is_teacher: bool  # blind-spot networks take a shift, students do not
+    # Peak memory of denoising, in float32 numbers for each pixel and feature. It only plans the
+    # size of tiles, which are divided further where memory runs out all the same.
+    floats: int
+    mark: str  # name of a weight that published checkpoints of this network have, earlier ones not
+    first: str  # name of the weight of the first convolution
+
+
+NETWORKS: dict[Kind, NetworkFacts] = {  # in the order in which checkpoints are recognised
+    "blind-spot": NetworkFacts(
+        BlindSpotNetwork, True, 40, mark="nin_A.weight", first="unet.intro.conv.weight"
+    ),
+    "student-1.00M": NetworkFacts(
+        Student, False, 8, mark="unet.intro.conv.weight", first="unet.intro.conv.weight"
+    ),
+    "student-1.02M": NetworkFacts(
+        StudentSkipsBeforePools, False, 8, mark="enc1.conv.weight", first="enc1.conv.weight"
+    ),
+}
+
+
 class Architecture(Config):
-    """Which network, and its size."""
+    """The kind of network, and its size."""
 
     kind: Kind
     channels: Annotated[int, Field(ge=1, le=1024)]
     width: Annotated[int, Field(ge=1, le=512)]
     depth: Annotated[int, Field(ge=2, le=8)]
-    separate: bool = False  # a network for each channel, not one for all
+    separate: bool = False  # one network for each channel instead of one for all
 
     def build(self) -> nn.Module:
         """Make the network with fresh weights from torch's current random state."""
-        networks: dict[Kind, Callable[[int, int, int], nn.Module]] = {
-            "blind-spot": BlindSpotNetwork,
-            "student-1.00M": Student,
-            "student-1.02M": StudentSkipsBeforePools,
-        }
-        make = networks[self.kind]
+        make = NETWORKS[self.kind].make
         if self.separate:
             network: nn.Module = PerChannel(
                 make(1, self.width, self.depth) for _ in range(self.channels)
@@ -48,27 +72,28 @@ class Architecture(Config):
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Memory at the peak of denoising for each pixel of the input; measured, float32."""
-        floats = 40 if self.kind == "blind-spot" else 8
-        return 4 * floats * (self.width + self.channels)
+        """Peak memory of denoising for each pixel of the input, in float32."""
+        return 4 * NETWORKS[self.kind].floats * (self.width + self.channels)
 
     def halo(self, shifts: Sequence[int] = ()) -> int:
-        """Bound of the receptive field's reach to any side at these shifts, in pixels."""
-        # 3x3 convolutions reach stride pixels far: at strides 1, 2, 4 .. 2 ** depth one on
-        # the way down (two at stride 1), two at each stride below 2 ** depth on the way up.
-        # 2 ** depth more for the grid of the pools.
+        """Upper bound of the receptive field's reach to any side at these shifts, in pixels."""
+        # A 3x3 convolution reaches as many pixels as its stride: at strides 1, 2, 4 .. 2 ** depth
+        # there is one on the way down (two at stride 1), and at each stride below 2 ** depth there
+        # are two on the way up. The grid of the pools adds up to 2 ** depth.
         reach = 5 * self.multiple - 2
-        # Looking up, a convolution reaches twice as far, and each pool adds a row.
-        return 2 * reach + max(shifts, default=0) if self.kind == "blind-spot" else reach
+        if not NETWORKS[self.kind].is_teacher:
+            return reach
+        # An upward convolution reaches twice as far, and each pool adds a row.
+        return 2 * reach + max(shifts, default=0)
 
 
 @dataclass(frozen=True)
 class OwnArchitecture:
-    """How to make a blind-spot network that is not one of this package's.
+    """A blind-spot network that is defined outside this package.
 
     The network is a `torch.nn.Module` with the two methods of `networks.BlindSpot`. Its teacher
-    trains, distils and denoises like any other, but is not saved: opening a model file never runs
-    foreign code. Its student is, as always.
+    trains, distils and denoises like any other. It cannot be saved, because opening a model file
+    never runs foreign code; its student can.
 
     Parameters
     ----------
@@ -77,11 +102,11 @@ class OwnArchitecture:
     channels : int
         Image channels C that it takes and gives.
     reach : callable
-        How far it looks to any side at a shift, in pixels: tiles get that much context.
+        Reach of its receptive field at a shift, in pixels; tiles get that much context.
     multiple : int
         The sides of its input are multiples of this, in pixels.
     bytes_per_pixel : int
-        Memory at the peak of denoising for each pixel of the input, for the size of the tiles.
+        Peak memory of denoising for each pixel of the input, for planning the size of tiles.
     """
 
     make: Callable[[], nn.Module]
@@ -97,5 +122,5 @@ class OwnArchitecture:
         return self.make().to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def halo(self, shifts: Sequence[int] = ()) -> int:
-        """How far the outputs at these shifts look to any side, in pixels."""
+        """Reach of the receptive field at these shifts to any side, in pixels."""
         return max(map(self.reach, shifts), default=self.reach(1))

@@ -1,4 +1,4 @@
-"""Denoising all planes of a source: a generator that streams tiles to their place."""
+"""Denoising of all planes of a source, as a generator that passes on each tile."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def denoise(
     ----------
     denoiser : Denoiser
     planes : Planes
-        With the denoiser's channels.
+        The source, with the denoiser's channels.
     write : callable
         Takes (plane, (rows, columns), tile) with a tile of shape (C, h, w), float32.
     config : DenoiseConfig, optional
@@ -29,12 +29,12 @@ def denoise(
     Yields
     ------
     Progress
-        Steps are planes, at least one report for each.
+        Steps count planes; there is at least one report for each.
 
     Returns
     -------
     bool
-        True when all planes are done, False when stopped before.
+        True if all planes were denoised, False if it was stopped earlier.
     """
     config = config or DenoiseConfig()
     denoiser.check_channels(planes.channels)

@@ -1,4 +1,4 @@
-"""A trained network with all that it needs to denoise: normalisation and calibration."""
+"""A trained network together with its normalisation and calibration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..data.scaling import Calibration, Normalisation
 from ..errors import UserError
 from ..method.networks import BlindSpot
 from . import model_file
-from .architecture import Architecture, OwnArchitecture
+from .architecture import NETWORKS, Architecture, OwnArchitecture
 from .hardware import (
     SMALLEST,
     Precision,
@@ -35,19 +35,19 @@ from .tiling import Read, Tile, in_all_orientations, predict_tile, quarters, til
 
 @dataclass
 class Denoiser:
-    """A teacher (blind-spot network) or a student, ready to denoise.
+    """Model that denoises: a teacher (blind-spot network) or a student.
 
     Parameters
     ----------
     network : Module
-        As built by `architecture`.
+        The network, as built by `architecture`.
     architecture : Architecture or OwnArchitecture
     normalisation : Normalisation
-        Of the network's input and output.
+        Normalisation of the network's input and output.
     calibration : Calibration or None
-        Of the output's intensities.
+        Correction of the output's intensities.
     record : dict
-        How it was made: settings, seed, steps, versions, data. JSON types only.
+        Record of how it was made: settings, seed, steps, versions, data. JSON types only.
     """
 
     network: nn.Module
@@ -63,7 +63,7 @@ class Denoiser:
         normalisation: Normalisation,
         seed: int,
     ) -> Denoiser:
-        """An untrained denoiser; the caller's random state is left alone."""
+        """Make an untrained denoiser without changing the caller's random state."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             return cls(architecture.build(), architecture, normalisation)
@@ -76,11 +76,11 @@ class Denoiser:
     @property
     def is_teacher(self) -> bool:
         """True for a blind-spot network, False for a student."""
-        return self.architecture.kind == "blind-spot"
+        return NETWORKS[self.architecture.kind].is_teacher
 
     @property
     def shifts(self) -> tuple[int, ...]:
-        """Shifts at which a teacher's outputs suit the noise that it was trained on."""
+        """Shifts at which a teacher's outputs are best for the noise it was trained on."""
         return tuple(self.record.get("target_shifts", ALL_SHIFTS))
 
     def check_channels(self, channels: int) -> None:
@@ -108,10 +108,10 @@ class Denoiser:
             )
 
     def matched(self, planes: Planes, config: DenoiseConfig) -> Denoiser:
-        """Return the model for the intensities of some images, if the settings want it.
+        """Adapt the model to the intensities of some images, if the settings ask for it.
 
-        The images' mean and contrast take the place of those of the training's images; the
-        calibration follows. The weights are shared.
+        The images' mean and contrast replace those of the training images, and the calibration
+        is converted accordingly. The weights are shared.
 
         Raises
         ------
@@ -131,32 +131,31 @@ class Denoiser:
         return replace(self, normalisation=found, calibration=calibration)
 
     def copy(self) -> Denoiser:
-        """An independent copy, for a look at a network in training."""
+        """Make an independent copy, for example of a network during training."""
         return copy.deepcopy(self)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write a model file `*.aprrd`; the file is complete or not there at all.
+        """Write a model file `*.aprrd`; an interrupted call leaves no incomplete file.
 
         Raises
         ------
         UserError
-            If the folder is missing or may not be written to, or the network is of an
-            `OwnArchitecture`.
+            If the folder is missing or not writable, or the network has an `OwnArchitecture`.
         """
         content = self.to_bytes()
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
 
     def to_bytes(self) -> bytes:
-        """The content of the model's file; the same model gives the same bytes."""
+        """Content of the model's file; the same model gives the same bytes."""
         return model_file.content(self.header(), self.network.state_dict())
 
     def header(self) -> dict[str, Any]:
-        """All but the weights, as JSON types."""
+        """Everything but the weights, as JSON types."""
         parts = (self.architecture, self.normalisation, self.calibration, self.record)
         return model_file.header_of(*parts)
 
     def fingerprint(self) -> str:
-        """The SHA-256 of the model's file, wherever it is and whether or not it was saved."""
+        """SHA-256 of the model's file, whether or not it has been saved."""
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def predict(self, image: Image, config: DenoiseConfig | None = None) -> Image:
@@ -173,8 +172,8 @@ class Denoiser:
     ) -> Iterator[tuple[slice, slice, Image]]:
         """Denoise one plane tile by tile.
 
-        Invalid pixels (NaN, infinite) stay as they are. Intensities are measured against the
-        model's: where the image's own count, this is called on `matched`.
+        Invalid pixels (NaN, infinite) stay as they are. The normalisation is the model's; to
+        use the image's own, call this on the result of `matched`.
 
         Parameters
         ----------
@@ -195,11 +194,11 @@ class Denoiser:
             yield tile[0].kept, tile[1].kept, self.predict_tile(read, size, tile, config)
 
     def tiles(self, size: Sequence[int], config: DenoiseConfig) -> list[Tile]:
-        """The tiles in which a plane of some height and width is denoised."""
+        """Tiles in which a plane of the given height and width is denoised."""
         return self._tiles(size, config.tile, config.shifts or self.shifts)
 
     def fitted(self, config: DenoiseConfig) -> DenoiseConfig:
-        """The same settings with tiles that the free memory allows."""
+        """Reduce the tile size in the settings to what the free memory allows."""
         halo = self.architecture.halo(config.shifts or self.shifts)
         free = free_bytes(pick_device(config.device))
         tile = plan_tile(config.tile, halo, self.architecture.bytes_per_pixel, free)
@@ -227,23 +226,23 @@ class Denoiser:
         config: DenoiseConfig,
         precision: Precision = "float32",
     ) -> Image:
-        """Targets T of distillation, all of one U-Net pass.
+        """Compute the targets T of distillation, all from one U-Net pass.
 
         Parameters
         ----------
         image : ndarray, shape (C, H, W), float32
             Units of the source.
         shifts : sequence of int
-            Of T.
+            Shifts of T.
         config : DenoiseConfig
             Its tile and device are used.
         precision : {"float32", "bfloat16", "float16"}
-            Of the network's computations.
+            Precision of the network's computations.
 
         Returns
         -------
         ndarray, shape (j, C, H, W), float32
-            Normalised: what a student learns.
+            The targets, normalised as a student learns them.
         """
         if not self.is_teacher:
             raise UserError("Targets come from a teacher (blind-spot network), not a student.")
@@ -285,9 +284,9 @@ class Denoiser:
         tile: Tile,
         shifts: Sequence[int],
     ) -> Image:
-        """The network's output for a tile, normalised: (K, h, w).
+        """Compute the network's normalised output for a tile: (K, h, w).
 
-        A tile for which memory runs out is computed in four parts.
+        If memory runs out, the tile is computed in four parts.
         """
         device = next(self.network.parameters()).device
 

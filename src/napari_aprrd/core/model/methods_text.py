@@ -16,7 +16,6 @@ _AT_BSN = (
     'Self-Supervised Denoising in Real-World Scenarios", CVPR 2024.'
 )
 PRETRAINING = "supervised, on public photographs and simulated scenes, both with simulated noise"
-PRETRAINING = "supervised, on public photographs and simulated scenes, both with simulated noise"
 _NAPARI = (
     "napari contributors, napari: a multi-dimensional image viewer for Python, "
     "doi:10.5281/zenodo.3555620."
@@ -29,21 +28,21 @@ def methods(record: Record) -> str:
     Parameters
     ----------
     record : dict
-        Of a model, or of an image that it denoised; what it does not say is not told.
+        Record of a model, or of an image that it denoised. Missing parts are left out.
 
     Returns
     -------
     str
-        The paragraph; after an empty line the references, one a line.
+        The paragraph, an empty line, and the references, one per line.
 
     Raises
     ------
     UserError
-        If it is no record of napari-aprrd's.
+        If the record was not written by napari-aprrd.
     """
     try:
         return _written(record)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:  # written by who knows whom
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # the record may be anything
         raise UserError(
             "The record is incomplete: it says too little for a methods section."
         ) from error
@@ -91,9 +90,9 @@ def _opening(record: Record, versions: dict[str, str]) -> str:
 
 
 def recharged(config: Record) -> str:
-    """How the targets of a distillation were recharged: "measured", "random" or "off".
+    """Return how the targets of a distillation were recharged: "measured", "random" or "off".
 
-    Records of older versions say it in two settings.
+    Records of older versions have two settings for it.
     """
     how = config["recharge"]
     if isinstance(how, str):
@@ -102,7 +101,7 @@ def recharged(config: Record) -> str:
 
 
 def _of_pretraining(record: Record) -> list[str]:
-    """On what the networks were trained before they saw the user's images, if anything."""
+    """Describe what the networks were trained on before the user's images, if anything."""
     names = {"train": "blind-spot network", "distill": "student"}
     stages = {names[n]: record[n] for n in names if "start" in record.get(n, {})}
     if not stages:

@@ -21,10 +21,10 @@ from ..data.scaling import Calibration, Normalisation
 from ..errors import UserError, cannot_read, cause
 from .architecture import Architecture, OwnArchitecture
 
-FORMAT = 2  # the newest that is read
-LINE, CURVE = 1, FORMAT  # format of models calibrated by a line, as ever, and by a curve
+FORMAT = 2  # the newest format that this version reads
+LINE, CURVE = 1, FORMAT  # formats of models that are calibrated by a line, and by a curve
 KEY = "napari-aprrd"
-LARGEST_HEADER = 2**22  # bytes of JSON
+LARGEST_HEADER = 2**22  # bytes of JSON; real headers have a few kB, so 4 MB only stops attacks
 Numbers = tuple[float, ...]
 _FLOATS = ("F16", "BF16", "F32", "F64")  # as safetensors names them
 
@@ -63,12 +63,12 @@ def header_of(
     calibration: Calibration | None,
     record: dict[str, Any],
 ) -> dict[str, Any]:
-    """All of a model but its weights, as JSON types.
+    """Everything of a model but its weights, as JSON types.
 
     Raises
     ------
     UserError
-        If the network is of an `OwnArchitecture`.
+        If the network has an `OwnArchitecture`.
     """
     if isinstance(architecture, OwnArchitecture):
         raise UserError(
@@ -89,7 +89,7 @@ def header_of(
 
 
 def content(header: dict[str, Any], weights: Mapping[str, torch.Tensor]) -> bytes:
-    """The content of a model file; the same model gives the same bytes."""
+    """Content of a model file; the same model gives the same bytes."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     return bytes(serialise(tensors, {KEY: json.dumps(header)}))
 
@@ -106,7 +106,7 @@ def read(path: str | PathLike[str]) -> tuple[Header, dict[str, torch.Tensor]]:
         If the file is missing, foreign, truncated, from a newer version or damaged.
     """
     path = Path(path)
-    if path.is_dir():  # which systems tell in different ways
+    if path.is_dir():  # operating systems report this in different ways
         raise UserError(f"{path} is a folder, not a napari-aprrd model.")
     try:
         _check_beginning(path)
@@ -124,7 +124,7 @@ def read(path: str | PathLike[str]) -> tuple[Header, dict[str, torch.Tensor]]:
     except UserError:
         raise
     except (SafetensorError, OSError, MemoryError, RuntimeError) as error:
-        # Its beginning was that of a model.
+        # `_check_beginning` has recognised it as a model, so the file is damaged, not foreign.
         raise cannot_read(path, "a napari-aprrd model", error, recognised=True) from error
     if not all(tensor.isfinite().all() for tensor in weights.values()):
         raise UserError(f"{path} is damaged: it holds weights that are not numbers.")
@@ -132,7 +132,7 @@ def read(path: str | PathLike[str]) -> tuple[Header, dict[str, torch.Tensor]]:
 
 
 def _check_beginning(path: Path) -> None:
-    """Refuse what does not begin as a safetensors file does, or ends within its header."""
+    """Refuse files that do not start like safetensors, or end within their header."""
     with path.open("rb") as file:
         beginning = file.read(9)
     if not is_safetensors(beginning):

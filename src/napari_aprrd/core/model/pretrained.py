@@ -1,4 +1,4 @@
-"""Weights to start from: networks that know images and noise, but not those of the user.
+"""Pre-trained weights to start from, made without any of the user's images.
 
 They were pre-trained, supervised: simulated noise on public pictures and simulated scenes, whose
 truth is known. `starter/make.py` in the repository names the pictures and makes the weights.
@@ -22,8 +22,10 @@ from .methods_text import PRETRAINING
 
 Name = Literal["teacher", "student"]
 
-LEARNING_RATE = 1e-3  # of a teacher: at a higher one it forgets what it knew. Measured.
-_SIZE = {"channels": 1, "width": 16, "depth": 3}  # of the networks in the files
+# Highest learning rate of a teacher that starts from these weights. With 3e-3 the result is 0.06 to
+# 0.17 dB worse: docs/experiments.md#kept.
+LEARNING_RATE = 1e-3
+_SIZE = {"channels": 1, "width": 16, "depth": 3}  # of the networks in the two files
 FITTING: dict[Name, Architecture] = {
     "teacher": Architecture(kind="blind-spot", **_SIZE),
     "student": Architecture(kind="student-1.00M", **_SIZE),
@@ -31,21 +33,21 @@ FITTING: dict[Name, Architecture] = {
 
 
 def sentence(pretrained: bool) -> str:
-    """What users hear about the weights that a network starts from."""
+    """Sentence for users on the weights that a network starts from."""
     if not pretrained:
         return "Starts from random weights: no pre-training."
     return "Starts from weights pre-trained on public photographs and simulated scenes."
 
 
 def record(pretrained: bool) -> dict[str, str]:
-    """What the record of a model says about the weights that its network started from."""
+    """Entries for a model's record on the weights that its network started from."""
     if not pretrained:
         return {"start": "scratch", "pretraining": "none"}
     return {"start": "starter", "pretraining": PRETRAINING}
 
 
 def path_of(name: Name) -> Path:
-    """The file of the weights, which comes with the package."""
+    """Path of the weights, which are part of the package."""
     return Path(__file__).parent / "weights" / f"{name}.safetensors"
 
 
@@ -57,15 +59,14 @@ def fits(config: TrainConfig) -> bool:
 
 
 def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
-    """Give a fresh denoiser the starting weights, if they are wanted and fit.
+    """Give a fresh denoiser the starting weights, if the settings ask for them and they fit.
 
-    They are for networks of one channel of the default size, or for several of these, one for
-    each channel.
+    They fit networks of the default size with one channel, and sets of these, one per channel.
 
     Returns
     -------
     bool
-        Whether it was done.
+        Whether the denoiser has them now.
     """
     name: Name = "teacher" if denoiser.is_teacher else "student"
     if config.start != "starter" or not _fits(denoiser, FITTING[name]):
@@ -77,7 +78,7 @@ def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
 
 
 def first_look(noisy: Image) -> Image:
-    """Denoise with the starting student as it is: seconds before training, and less good.
+    """Denoise with the untrained starting student: quick, but less good than after training.
 
     Parameters
     ----------
@@ -86,8 +87,8 @@ def first_look(noisy: Image) -> Image:
     Returns
     -------
     ndarray, shape (C, H, W), float32
-        Each channel by itself, with the mean and contrast of the noisy one. Pixels that are
-        not finite stay as they are.
+        The denoised image, each channel with the mean and contrast of the noisy one. Pixels
+        that are not finite stay as they are.
 
     Raises
     ------

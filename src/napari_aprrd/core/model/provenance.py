@@ -1,4 +1,4 @@
-"""How models and images were made: settings, data, device and versions, in JSON types only."""
+"""Records of how models and images were made, in JSON types only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from ..errors import UserError
 from .denoiser import Denoiser
 from .hardware import pick_device
 
-HASHED_WHOLE = 2**25  # pixels in memory: of more, and of lazy sources, a few windows are hashed
-TILE = 512  # pixels: side of what is read at once
-WINDOW, WINDOWS = 64, 8
+# Images in memory with more pixels, and lazy sources, are hashed in a few windows only, so that a
+# hash neither takes long nor reads a whole file.
+HASHED_WHOLE = 2**25
+TILE = 512  # pixels, side of the parts that are read at once
+WINDOW, WINDOWS = 64, 8  # pixels, and number, of the windows that stand for a large source
 _PACKAGES = ("napari-aprrd", "torch", "numpy")
 
 
@@ -25,7 +27,7 @@ def describe(
     config: TrainConfig | DistillConfig | DenoiseConfig,
     source: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Settings, data and versions; `source` identifies planes that shall not be read now."""
+    """Record settings, data and versions; `source` identifies planes that must not be read now."""
     sizes = planes.sizes
     return {
         "config": config.model_dump(mode="json"),
@@ -43,7 +45,7 @@ def of_output(
     config: DenoiseConfig,
     source: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The record of a denoised image: that of its model, and how it was used.
+    """Make the record of a denoised image: that of its model, and how the model was used.
 
     Parameters
     ----------
@@ -52,14 +54,14 @@ def of_output(
         The noisy source.
     config : DenoiseConfig
     source : dict, optional
-        Identifies planes that shall not be read now.
+        Identifies planes that must not be read now.
     """
     used = {"model": denoiser.fingerprint(), **describe(planes, config, source)}
     return {**denoiser.record, "denoise": used}
 
 
 def identify(planes: Planes) -> dict[str, str]:
-    """What tells these images from others: a hash, and of what.
+    """Identify images by a hash, and say which pixels it covers.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def identify(planes: Planes) -> dict[str, str]:
     for place in places:
         try:
             digest.update(planes.read(*place).astype("<f4").tobytes())
-        except UserError:  # the work itself says so, or goes on without
+        except UserError:  # the job itself reports this or continues without the window
             continue
         read += 1
     what = "all pixels" if whole else f"{read} windows of {WINDOW} x {WINDOW} pixels"
@@ -82,7 +84,7 @@ def identify(planes: Planes) -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that made the result; of napari where it was at work."""
+    """Versions of Python, of the packages behind the result, and of napari if it is loaded."""
     names = (*_PACKAGES, "napari") if "napari" in sys.modules else _PACKAGES
     return {"python": platform.python_version(), **{name: _version(name) for name in names}}
 

@@ -1,20 +1,19 @@
-"""Networks that were published as PyTorch checkpoints, read without running their code."""
+"""Reader of the networks that were published as PyTorch checkpoints; runs none of their code."""
 
 from __future__ import annotations
 
 import zipfile
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from ..data.scaling import Normalisation
 from ..errors import UserError, cannot_read
-from .architecture import Architecture, Kind
+from .architecture import NETWORKS, Architecture
 from .denoiser import Denoiser
 
-LARGEST_CHECKPOINT = 2**28  # bytes once unpacked; the published ones have 6 MB
+LARGEST_CHECKPOINT = 2**28  # bytes once unpacked; the published ones have 6 MB, so 256 MB is ample
 _PUBLISHED = "a published APR-RD checkpoint"
 
 
@@ -34,7 +33,7 @@ def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
             raise UserError(f"{path} is not {_PUBLISHED}: it is far too large.")
         stored = torch.load(path, map_location="cpu", weights_only=True)
         state = stored.get("model_state_dict", stored)
-        architecture = _published_architecture(state)
+        architecture = _published_architecture(path, state)
         with torch.device("meta"):  # nothing is allocated before the shapes are compared
             network = architecture.build()
         network.load_state_dict(state, assign=True)
@@ -51,7 +50,7 @@ def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
 
 
 def _is_cut_archive(path: Path) -> bool:
-    """Whether it begins as a zip archive, as PyTorch writes, and lacks its end."""
+    """Whether a file starts as a zip archive, as PyTorch writes it, but has no end."""
     try:
         with path.open("rb") as file:
             begins = file.read(4) == b"PK\x03\x04"
@@ -61,22 +60,18 @@ def _is_cut_archive(path: Path) -> bool:
 
 
 def _unpacked_size(path: Path) -> int:
-    """Bytes of a checkpoint; of a zip archive, what its directory says of them unpacked."""
+    """Size of a checkpoint in bytes; for a zip archive, the unpacked size in its directory."""
     if not zipfile.is_zipfile(path):
         return path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         return sum(entry.file_size for entry in archive.infolist())
 
 
-def _published_architecture(state: dict[str, torch.Tensor]) -> Architecture:
-    kind = _published_kind(state)
-    first = state["enc1.conv.weight" if kind == "student-1.02M" else "unet.intro.conv.weight"]
+def _published_architecture(path: Path, state: dict[str, torch.Tensor]) -> Architecture:
+    kind = next((kind for kind, facts in NETWORKS.items() if facts.mark in state), None)
+    if kind is None:
+        raise UserError(f"{path} is not {_PUBLISHED}: it holds another network.")
+    first = state[NETWORKS[kind].first]
     depth = sum(name.endswith("bias") and ".dec" in f".{name}" for name in state) // 2
     width, channels = first.shape[:2]
     return Architecture(kind=kind, channels=channels, width=width, depth=depth)
-
-
-def _published_kind(state: dict[str, Any]) -> Kind:
-    if "nin_A.weight" in state:
-        return "blind-spot"
-    return "student-1.00M" if "unet.intro.conv.weight" in state else "student-1.02M"

@@ -1,4 +1,4 @@
-"""Tiled prediction with a halo: seamless, and memory does not grow with the image."""
+"""Tiled prediction with a halo: without seams, and in memory that does not grow with the image."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from ..data.planes import Image, fill_invalid
 class Span:
     """One tile along one axis, in pixels of the image.
 
-    `start:stop` goes into the network and may reach off the image; `keep_start:keep_stop` comes
-    out of it.
+    `start:stop` is the input of the network and may extend beyond the image;
+    `keep_start:keep_stop` is the part of the output that is kept.
     """
 
     start: int
@@ -34,25 +34,25 @@ class Span:
 
 
 def spans(length: int, tile: int, halo: int, multiple: int, border: int) -> Iterator[Span]:
-    """Cut a length into tiles; what goes into the network ends on multiples of its stride.
+    """Cut a length into tiles whose inputs start and end on multiples of the network's stride.
 
-    With the halo at least the receptive field, and all tiles on the same grid of pools, the
-    tiled output equals the whole one.
+    If the halo is at least the receptive field and all tiles lie on the same grid of pools, the
+    tiled output equals that of the whole image.
 
     Parameters
     ----------
     length : int
         In pixels.
     tile, halo : int
-        Of the tile without its halo, and the least halo, in pixels.
+        Side of a tile without its halo, and smallest halo, in pixels.
     multiple : int
         2 ** depth of the network.
     border : int
-        Pixels that are added before the image; after it, as many and the rest to a multiple.
+        Pixels that are added before the image; after it, as many and the rest up to a multiple.
     """
     starts = list(range(0, length, tile))
     if len(starts) > 1 and length - starts[-1] <= halo + multiple:
-        starts.pop()  # so narrow a rest costs less as part of its neighbour
+        starts.pop()  # a narrow rest is cheaper as part of its neighbour
     for keep_start, keep_stop in pairwise([*starts, length]):
         yield span(keep_start, keep_stop, length, halo, multiple, border)
 
@@ -79,13 +79,13 @@ Tile = tuple[Span, Span]  # rows, columns
 
 
 def tiles_of(size: Sequence[int], *, tile: int, halo: int, multiple: int) -> list[Tile]:
-    """The tiles of a plane of some height and width, row by row; see `tiles.spans`."""
+    """Tiles of a plane of the given height and width, row by row; see `spans`."""
     rows, columns = (list(spans(n, tile, halo, multiple, BORDER)) for n in size)
     return [(row, column) for row in rows for column in columns]
 
 
 def quarters(tile: Tile, size: Sequence[int], *, halo: int, multiple: int) -> list[Tile]:
-    """A tile in four."""
+    """Divide a tile into four."""
     halves = []
     for whole, length in zip(tile, size, strict=True):
         middle = (whole.keep_start + whole.keep_stop) // 2
@@ -95,7 +95,7 @@ def quarters(tile: Tile, size: Sequence[int], *, halo: int, multiple: int) -> li
 
 
 def in_all_orientations(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Make a network the mean of itself over the eight flips and turns of its input."""
+    """Average a network over the eight flips and rotations of its input."""
 
     def mean(x: Tensor) -> Tensor:
         total = 0.0 * x
@@ -129,7 +129,7 @@ def predict_tile(
     Returns
     -------
     ndarray, shape (K, h, w), float32
-        What the tile keeps.
+        The part of the output that the tile keeps.
     """
     output = _run(forward, _read_padded(read, size, tile))
     top, left = (slice(s.keep_start - s.start, s.keep_stop - s.start) for s in tile)
@@ -137,13 +137,16 @@ def predict_tile(
 
 
 def _run(forward: Callable[[Tensor], Tensor], window: Image) -> Image:
-    """The only place where the network runs without gradient; never left suspended."""
+    """Run the network without gradients.
+
+    Inference happens only here, so that no generator is ever suspended inside `inference_mode`.
+    """
     with torch.inference_mode():
         return np.asarray(forward(torch.from_numpy(window)[None])[0].float().cpu().numpy())
 
 
 def _read_padded(read: Read, size: Sequence[int], tile: Tile) -> Image:
-    """Read what goes into the network; what is off the image is reflected."""
+    """Read the input of the network; beyond the image, pixels are reflected."""
     rows, columns = (
         slice(max(s.start, 0), min(s.stop, n)) for s, n in zip(tile, size, strict=True)
     )

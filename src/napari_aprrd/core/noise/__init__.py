@@ -1,1 +1,1 @@
-"""What the noise of images looks like, measured on them alone."""
+"""Measurements of the noise, made on the noisy images alone."""

@@ -1,4 +1,4 @@
-"""What no blind spot can remove: clipping, stripes, JPEG blocks, a pattern in every plane."""
+"""Artefacts that a blind spot cannot remove: clipping, stripes, JPEG blocks, fixed patterns."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from numpy.typing import NDArray
 from ..data.planes import Image
 from .autocorrelation import Array
 
-SIDE = 16  # pixels: of the blocks that are looked at
-_PILE = 0.002  # share of the pixels at the very end of the range that is no chance
-_STRIPED = 5.0  # how many times more the means of lines vary than the noise explains
-_JPEG_BLOCK = 8  # pixels
-_BLOCKY = 4.0  # standard errors by which steps at the edges of such blocks are larger
+SIDE = 16  # pixels, side of the blocks: several times the largest lag that is measured
+# These bounds are judgements; tests/core/noise/test_report.py says what they must distinguish.
+_CLIPPED = 0.002  # fraction of pixels at the minimum or maximum above which we report clipping
+_STRIPED = 5.0  # ratio of the variance of line means to what the noise explains
+_BLOCKY = 4.0  # standard errors by which steps at the edges of JPEG blocks are larger than inside
+_JPEG_BLOCK = 8  # pixels, fixed by the JPEG standard
 
 
-def pile(pixels: NDArray[np.floating], end: float) -> float:
-    """Share of the pixels at this end of their range, if that is no chance; else 0."""
+def clipped_share(pixels: NDArray[np.floating], end: float) -> float:
+    """Share of the pixels at this end of their range; 0 if it is too small to be clipping."""
     share = float((pixels == end).mean())
-    return share if share > _PILE else 0.0
+    return share if share > _CLIPPED else 0.0
 
 
 def between_planes(pairs: list[tuple[Image, Image]]) -> float | None:
     """Correlation of the fine grain of windows with that of the next plane at the same place.
 
-    The median of the blocks' correlations: structure, which is the same too, is in the minority.
+    It is the median over blocks. Blocks with structure, which is the same in both planes as well,
+    are a minority, so that the median ignores them.
     """
     found = []
     for pair in pairs:
@@ -38,12 +40,12 @@ def between_planes(pairs: list[tuple[Image, Image]]) -> float | None:
 
 
 def _grain(image: Image) -> Array:
-    """Second differences along both axes: hardly any structure is left."""
+    """Second differences along both axes, which remove nearly all structure."""
     return np.diff(np.diff(image.astype(np.float64), 2, axis=0), 2, axis=1)
 
 
 def _tiles(image: Array) -> Array:
-    """Tiles (N, t, t) of an image, less their means; t is nearly `SIDE`."""
+    """Tiles (N, t, t) of an image minus their means, with t = `SIDE` - 2."""
     side = SIDE - 2
     h, w = (n // side for n in image.shape)
     rows = image[: h * side, : w * side].reshape(h, side, w, side)
@@ -52,7 +54,7 @@ def _tiles(image: Array) -> Array:
 
 
 def stripes(windows: list[Image]) -> str:
-    """Whether lines, from edge to edge of a window, are lighter or darker than the next ones."""
+    """Direction of lines that are lighter or darker over the whole width of a window, or ""."""
     found: dict[str, list[float]] = {"horizontal": [], "vertical": []}
     for window in windows:
         if min(window.shape) < 4 * SIDE or not np.isfinite(window).all():
@@ -61,15 +63,15 @@ def stripes(windows: list[Image]) -> str:
             second = lines[:-2] - 2 * lines[1:-1] + lines[2:]  # (lines, pixels)
             halves = np.array_split(second, 2, axis=1)
             means = [half.mean(axis=1) for half in halves]
-            chance = float((second.var(axis=1) / second.shape[1]).mean())
-            found[name].append(float((means[0] * means[1]).mean()) / max(chance, 1e-12))
+            expected = float((second.var(axis=1) / second.shape[1]).mean())
+            found[name].append(float((means[0] * means[1]).mean()) / max(expected, 1e-12))
     scores = {name: float(np.median(values)) for name, values in found.items() if values}
     name = max(scores, key=lambda n: scores[n], default="")
     return name if name and scores[name] > _STRIPED else ""
 
 
 def is_jpeg(windows: list[Image]) -> bool:
-    """Whether neighbours differ more at every eighth row and column than between them."""
+    """Whether neighbouring pixels differ more at every eighth row and column than elsewhere."""
     scores = []
     for window in windows:
         if min(window.shape) < 4 * _JPEG_BLOCK or not np.isfinite(window).all():
@@ -79,7 +81,7 @@ def is_jpeg(windows: list[Image]) -> bool:
 
 
 def _blockiness(image: Image) -> float:
-    """By how many standard errors the steps at one phase of the columns stand out."""
+    """Number of standard errors by which the steps at one of eight column phases stand out."""
     steps = np.abs(np.diff(image.astype(np.float64), axis=1))
     excess = steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2
     whole = excess.shape[1] // _JPEG_BLOCK * _JPEG_BLOCK

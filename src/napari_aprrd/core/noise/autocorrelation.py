@@ -1,7 +1,7 @@
-"""Autocorrelation of the noise in small blocks, free of what detrending takes away.
+"""Autocorrelation of the noise in small blocks, corrected for detrending.
 
-A least-squares polynomial stands for the structure of a block. Taking it away takes some noise
-as well, which bends the autocorrelation; how much is known exactly, so it is undone.
+A least-squares polynomial models the structure of a block. Subtracting it removes some noise as
+well, which biases the autocorrelation. The bias is known exactly, so it is undone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-LAGS = 4
-_DEGREE = 3  # of the polynomial
+LAGS = 4  # pixels; at lag 4 the correlation is at most 0.11 in docs/benchmarks.md#noise-report
+_DEGREE = 3  # of the polynomial: 10 terms for the 256 pixels of a block, enough for a smooth slope
 Array = NDArray[np.float64]
 Lag = tuple[int, int]  # (y, x), pixels
 HALF_PLANE: tuple[Lag, ...] = tuple(
@@ -21,14 +21,14 @@ HALF_PLANE: tuple[Lag, ...] = tuple(
 
 
 def detrended(blocks: Array) -> Array:
-    """Blocks (N, b, b) less their least-squares polynomial."""
+    """Blocks (N, b, b) minus their least-squares polynomial."""
     basis = _basis(blocks.shape[-1])
     flat = blocks.reshape(len(blocks), len(basis))
     return np.asarray((flat - flat @ basis @ basis.T).reshape(blocks.shape))
 
 
 def autocovariance(noise: Array) -> dict[Lag, float]:
-    """Covariance of the noise at each lag, from detrended blocks; each has the same say.
+    """Covariance of the noise at each lag, from detrended blocks with equal weights.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def autocovariance(noise: Array) -> dict[Lag, float]:
     Returns
     -------
     dict
-        Of the lags of `HALF_PLANE`, in units of the variance that detrending has left.
+        Covariance by lag, for the lags of `HALF_PLANE`, in units of the variance after detrending.
     """
     side = noise.shape[-1]
     noise = noise / noise.std(axis=(1, 2), keepdims=True)
@@ -83,7 +83,7 @@ def _effect_of_detrending(side: int) -> Array:
 
 
 def _moved(images: Array, y: int, x: int) -> Array:
-    """Images moved by (-y, -x) pixels, zero beyond their edges."""
+    """Shift images by (-y, -x) pixels, with zeros beyond their edges."""
     side = images.shape[-1]
     padded = np.pad(images, ((0, 0), (LAGS, LAGS), (LAGS, LAGS)))
     return padded[:, LAGS + y : LAGS + y + side, LAGS + x : LAGS + x + side]
@@ -94,5 +94,5 @@ def _at_lags(circular: Array) -> Array:
 
 
 def _pairs(side: int) -> Array:
-    """How many pairs of pixels of a block lie that far apart."""
+    """Number of pairs of pixels in a block at each lag."""
     return np.array([(side - y) * (side - abs(x)) for y, x in HALF_PLANE], np.float64)

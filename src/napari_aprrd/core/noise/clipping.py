@@ -1,8 +1,8 @@
-"""Noise that is cut off at an end of the range: how strong it is, and what the cut does to means.
+"""Noise that is cut off at an end of the range: its strength, and its effect on means.
 
-At the darkest places of an image that ends at 0, noise can only make pixels brighter, so their
-mean is too bright; at the top of the range it is too dark. A network learns these means. They are
-undone with the strength of the noise, which is found from means and variances at all brightnesses.
+In the darkest areas of an image that ends at 0, noise can only make pixels brighter, so their mean
+is too bright; at the top of the range it is too dark. A network learns these means. The
+true means follow from the strength of the noise, fitted to means and variances at all brightnesses.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.special import ndtr
 
-from .artefacts import pile
+from .artefacts import clipped_share
 
 Array = NDArray[np.float64]
 
-_GROUPS, _FEWEST = 24, 100  # of brightness, and pixels that one needs
-_FLAT = 0.5  # share of a group's pixels, the flattest, at which the noise is measured
-_LEVELS = 512  # brightnesses at which the effect of the cut is tabulated
-_ERROR = 0.1  # of a measured variance, besides chance: structure is taken for noise
-_BETTER = 0.5  # of the misfit that is left without a cut: more is no evidence of one
-_ALIKE = 2.0  # times that there may be more or fewer pixels at an end than the noise explains
-_PARTLY = 0.98  # share of pixels at one end from which on a group says nothing about noise
-# Photon noise is never negative: nothing is cut off. Only noise that is well above one photon
-# (whose size is the rise of the variance) can reach below 0 where there are hardly any photons.
+# These values are judgements; docs/experiments.md#kept ("The mean of cut noise undone") measures
+# what they give together.
+_GROUPS, _FEWEST = 24, 100  # groups of brightness; fewest pixels for the variance of a group
+_FLAT = 0.5  # the flatter half of a group's pixels, in which the noise is measured
+_LEVELS = 512  # brightnesses at which the effect of the cut is tabulated; interpolated between
+_ERROR = 0.1  # relative error of a measured variance from structure, on top of its sampling error
+_BETTER = 0.5  # a cut must at least halve the misfit, else there is no evidence of one
+_ALIKE = 2.0  # largest factor between the pixels found at an end and those that the noise explains
+_PARTLY = 0.98  # groups with more of their pixels at one end carry no information about the noise
+# Photon noise is never negative, so none of it is cut off at 0. Only read noise that is well above
+# one photon (the slope of the variance is its size) can reach below 0 where there are few photons.
 _PHOTONS = 3.0
 
 
 class Groups(NamedTuple):
-    """Pixels of similar brightness at flat places: a number for each group."""
+    """Statistics of pixels of similar brightness in flat areas: one number for each group."""
 
     mean: Array
     variance: Array
@@ -44,14 +46,15 @@ class Groups(NamedTuple):
     def of(cls, noisy: Array, output: Array, blind: Array, steep: Array) -> Groups:
         """Group pixels by the brightness of the output.
 
-        An output that holds a share of the noise leaves too little of it, a blind-spot output,
-        being less exact, too much; the product of both residuals is close to the variance.
+        The residual of an output that contains some of the noise is too small, that of a
+        blind-spot output, which is less exact, too large. The product of both residuals is close
+        to the variance: docs/experiments.md#kept.
 
         Parameters
         ----------
         noisy, output, blind : ndarray, shape (N,)
         steep : ndarray, shape (N,)
-            Slope of the output: the variance of the noise is measured where it is small.
+            Gradient of the output. The variance of the noise is measured where it is small.
         """
         ends = noisy.min(), noisy.max()
         first, last = np.percentile(output, [0.1, 99.9])
@@ -95,7 +98,7 @@ class Clipping(NamedTuple):
         return truth + sigma * moved, sigma**2 * (square - moved**2)
 
     def undone(self, means: Array) -> Array:
-        """The truth whose noise, cut off, has these means; never beyond the ends of the range."""
+        """The true values whose cut noise has these means; never beyond the ends of the range."""
         spare = 3 * self.sigma(means).max()
         first = self.low if np.isfinite(self.low) else means.min() - spare
         last = self.high if np.isfinite(self.high) else means.max() + spare
@@ -118,11 +121,11 @@ class Clipping(NamedTuple):
 
 
 def find_clipping(noisy: Array, output: Array, blind: Array, steep: Array) -> Clipping | None:
-    """Find out whether noise was cut off.
+    """Find out whether noise was cut off, and how strong it is.
 
-    It was, if pixels pile up at an end of the range, if the variance falls towards that end as cut
-    noise does, and if the pile is as large as this noise makes it. A black background without
-    noise and saturated structures are piles too, but of another kind.
+    It was if three things hold: pixels accumulate at an end of the range, the variance falls
+    towards that end as that of cut noise does, and the number of pixels there is about what such
+    noise explains. A black background without noise and saturated structures fulfil only the first.
 
     Parameters
     ----------
@@ -130,8 +133,8 @@ def find_clipping(noisy: Array, output: Array, blind: Array, steep: Array) -> Cl
         See `Groups.of`; finite.
     """
     low, high = float(noisy.min()), float(noisy.max())
-    lows = [low] * (pile(noisy, low) > 0)
-    highs = [high] * (pile(noisy, high) > 0)
+    lows = [low] if clipped_share(noisy, low) > 0 else []
+    highs = [high] if clipped_share(noisy, high) > 0 else []
     groups = Groups.of(noisy, output, blind, steep) if lows or highs else None
     if groups is None or len(groups.mean) < 2:
         return None
@@ -147,7 +150,7 @@ def find_clipping(noisy: Array, output: Array, blind: Array, steep: Array) -> Cl
 def _fit(
     groups: Groups, ends: tuple[float, float], span: tuple[float, float]
 ) -> tuple[Clipping, float]:
-    """The noise that explains the variances, and how badly it does."""
+    """The noise that explains the variances best, and its misfit."""
     unit = float(np.sqrt(groups.variance.max()))
     error = np.sqrt(2 / groups.pixels + _ERROR**2)
     truth = np.linspace(*span, _LEVELS)
@@ -160,6 +163,6 @@ def _fit(
         expected = np.interp(groups.mean, np.maximum.accumulate(means), variances)
         return np.asarray(np.log((expected + 1e-6 * unit**2) / groups.variance) / error)
 
-    # A robust loss: structure makes some groups far more varied than noise does.
+    # The loss is robust, since structure makes the variance of some groups far too large.
     found = least_squares(misfit, [1, 0.01], bounds=([1e-3, 0], [5, 5]), loss="soft_l1")
     return noise(found.x), float(found.cost)

@@ -1,8 +1,8 @@
-"""How far outputs are from the clean image, estimated without it: Monte-Carlo SURE.
+"""Estimate of the error of outputs without the clean image: Monte-Carlo SURE.
 
 Stein's unbiased risk estimate (Ramani et al., IEEE Transactions on Image Processing 2008), for
-noise that may be correlated: |f(y) - y|^2 differs from |f(y) - x|^2 by a constant and by how much
-of the noise f lets through, which is seen in how f answers to a little more noise of the same kind.
+noise that may be correlated: |f(y) - y|^2 differs from |f(y) - x|^2 by a constant and by the share
+of the noise that f lets through. That share is measured by adding a little noise of the same kind.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from .report import NoiseReport
 
 Array = NDArray[np.float64]
 
-_MORE = 0.1  # standard deviations of noise that are added to see what passes
-_BRIGHTNESSES = 16  # groups of pixels of the same brightness, each with its variance
-_FLAT = 0.5  # share of a group's pixels at which the variance is measured
+# Standard deviations of the noise that is added: small, so that f is nearly linear in it, but
+# large against rounding in float32.
+_MORE = 0.1
+_BRIGHTNESSES = 16  # groups of brightness, each with its variance; a judgement
+_FLAT = 0.5  # the flatter half of a group's pixels, where hardly any structure is in the residual
 
 
 def squared_errors(
@@ -32,19 +34,19 @@ def squared_errors(
     Parameters
     ----------
     noisy : ndarray, shape (C, H, W)
-        In any units. NaN and infinite pixels have no say.
+        In any units. NaN and infinite pixels are ignored.
     outputs : callable
-        From an image (C, H, W) to (K, C, H, W). All but the first are blind to the noise of a
-        pixel at that pixel.
+        Maps an image (C, H, W) to K outputs (K, C, H, W). At each pixel, all but the first are
+        blind to the noise of that pixel.
     noise : NoiseReport
         Its correlation along x and y is used.
     seed : int
-        Of the noise that is added.
+        Seed of the noise that is added.
 
     Returns
     -------
     ndarray, shape (K,)
-        Of the mean over outputs 0..k, k = 0..K - 1. Units of the image, squared.
+        Error of the mean over outputs 0..k for k = 0..K - 1, in squared units of the image.
     """
     at_rest = outputs(noisy).astype(np.float64)
     valid = np.isfinite(noisy)
@@ -68,7 +70,7 @@ def _means(outputs: Array) -> Array:
 
 
 def noise_field(shape: tuple[int, ...], noise: NoiseReport, rng: np.random.Generator) -> Array:
-    """Noise (H, W) of variance 1, correlated along x and y as a report says."""
+    """Draw noise (H, W) of variance 1, correlated along x and y as in a noise report."""
     along = []
     for length, axis in zip(shape, "yx", strict=True):
         correlation = np.zeros(length)
@@ -85,15 +87,16 @@ def noise_field(shape: tuple[int, ...], noise: NoiseReport, rng: np.random.Gener
 def noise_variance(noisy: Image, output: NDArray[Any]) -> NDArray[Any]:
     """Variance of the noise at each pixel, by brightness, measured where the output is flat.
 
-    It is a mean: the median deviation of `residual.NoiseCurve` is too small for skewed noise, of
-    few photons for example, which would then be taken for lost detail.
+    It is a mean of squares. The median deviation that `residual.NoiseCurve` takes is too small for
+    skewed noise, for example of few photons; the difference would be mistaken for lost detail.
+    Measured in docs/experiments.md#not-kept.
 
     Parameters
     ----------
     noisy : ndarray, shape (C, H, W)
-        NaN has no say.
+        NaN is ignored.
     output : ndarray, shape (C, H, W)
-        Denoised.
+        The denoised image.
 
     Returns
     -------

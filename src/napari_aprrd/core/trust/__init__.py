@@ -1,1 +1,1 @@
-"""Whether a result, or a model on other images, can be trusted."""
+"""Reports on whether a result, or a model on other images, can be trusted."""

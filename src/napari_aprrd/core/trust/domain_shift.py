@@ -1,4 +1,4 @@
-"""Whether images are like those that a model learnt from."""
+"""Comparison of images with those that a model was trained on."""
 
 from __future__ import annotations
 
@@ -16,26 +16,29 @@ if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
 
 
-SIDE, WINDOWS = 256, 8  # pixels and number of what is looked at: half of what `inspect` takes
+SIDE, WINDOWS = 256, 8  # pixels, and number of windows: half of what `inspect` reads
 
-# What it costs is measured in docs/questions.md#can-i-use-a-model-on-other-images. The bound lies
-# between the changes that are common and harmless, such as half or double the exposure, and the
-# smallest change of the number type, 10 for 12 bits (4 times; 8 for 12 bits are 16 times).
+# Factor in intensity or noise above which images count as different. The loss of quality is
+# measured in docs/questions.md#can-i-use-a-model-on-other-images. The bound lies between changes
+# that are common and harmless, such as half or double the exposure, and the smallest change of
+# number type: from 12 to 10 bits, a factor of 4 (from 12 to 8 bits it is 16).
 FACTOR = 3.0
-_ALIKE = 2.0  # factor by which mean, contrast and noise may differ for a mere change of scale
-# At most 1 / 16 of the training's pixels are further from their mean (Chebyshev's inequality),
-# so that images with their own mean out there were hardly seen.
+# Largest factor between the changes of mean, contrast and noise if only the scale has changed; a
+# judgement.
+_ALIKE = 2.0
+# At most 1 / 16 of the training pixels are further from their mean (Chebyshev's inequality), so
+# that training has hardly seen the intensities of images whose mean is further away.
 _DEVIATIONS = 4.0
-_PUBLISHED_TOP = 255.0  # the published networks take 0 to 255
-_TWO_LEVELS = 2.0  # no 8-bit picture is darker everywhere
+_PUBLISHED_TOP = 255.0  # the published networks expect intensities of 0 to 255
+_TWO_LEVELS = 2.0  # images that are darker than this everywhere are not on that scale
 _ADVICE = (
     "the result may be wrong. Train on such images, or set normalise to 'image' "
     "if they differ in gain and offset alone."
 )
 
 
-class _Look(NamedTuple):
-    """Of one channel: mean and contrast (standard deviation); of all channels: the noise."""
+class _Statistics(NamedTuple):
+    """Mean and contrast (standard deviation) of one channel, and the noise of all channels."""
 
     mean: float
     spread: float
@@ -43,41 +46,41 @@ class _Look(NamedTuple):
 
 
 def misfit(denoiser: Denoiser, planes: Planes) -> str:
-    """Say how images differ from those that a model learnt from.
+    """Say how images differ from those that a model was trained on.
 
     Parameters
     ----------
     denoiser : Denoiser
-        Its normalisation and its record say what it learnt from.
+        Its normalisation and its record describe its training images.
     planes : Planes
         A few windows of them are read.
 
     Returns
     -------
     str
-        A sentence with figures; empty where the images fit, or nothing can be said.
+        A sentence with figures; empty if the images fit, or if they cannot be compared.
     """
     record = denoiser.record
     known = "imported" in record or "train" in record
-    if not known or planes.channels != denoiser.channels:  # the work itself refuses the latter
+    if not known or planes.channels != denoiser.channels:  # the job itself refuses other channels
         return ""
     try:
-        found = _look_at(planes)
-    except UserError:  # constant, or it cannot be read: the work itself says so
+        found = _statistics_of(planes)
+    except UserError:  # constant or unreadable images are reported by the job itself
         return ""
     if "imported" in record:
-        told = (_of_published(now) for now in found)
+        sentences = (_of_published(now) for now in found)
     else:
         noise = NoiseReport.model_validate(record["noise"]) if "noise" in record else None
         normal = denoiser.normalisation
-        learnt = (_Look(*of, noise) for of in zip(normal.offset, normal.scale, strict=True))
+        learnt = (_Statistics(*of, noise) for of in zip(normal.offset, normal.scale, strict=True))
         alone = planes.channels == 1
-        told = (_compared(*pair, alone) for pair in zip(found, learnt, strict=True))
-    return next(filter(None, told), "")
+        sentences = (_compared(*pair, alone) for pair in zip(found, learnt, strict=True))
+    return next(filter(None, sentences), "")
 
 
-def _look_at(planes: Planes) -> list[_Look]:
-    """What a few windows show, channel by channel."""
+def _statistics_of(planes: Planes) -> list[_Statistics]:
+    """Measure statistics on a few windows, channel by channel."""
     windows = MemoryPlanes([planes.read(*w) for w in some_windows(planes, SIDE, WINDOWS)])
     pixels = np.concatenate([w.reshape(planes.channels, -1) for w in windows.images], axis=1)
     normal = Normalisation.of(pixels)
@@ -85,10 +88,10 @@ def _look_at(planes: Planes) -> list[_Look]:
         noise = inspect(windows)
     except UserError:  # too small to measure its noise
         noise = None
-    return [_Look(*of, noise) for of in zip(normal.offset, normal.scale, strict=True)]
+    return [_Statistics(*of, noise) for of in zip(normal.offset, normal.scale, strict=True)]
 
 
-def _compared(now: _Look, learnt: _Look, alone: bool) -> str:
+def _compared(now: _Statistics, learnt: _Statistics, alone: bool) -> str:
     figures = f"mean {now.mean:.3g} against {learnt.mean:.3g}"
     those = "those this model learnt from"
     scale = _change_of_scale(now, learnt, alone)
@@ -111,10 +114,10 @@ def _compared(now: _Look, learnt: _Look, alone: bool) -> str:
     return ""
 
 
-def _change_of_scale(now: _Look, learnt: _Look, alone: bool) -> float:
-    """The factor by which all intensities differ, if it is one and large, else 0.
+def _change_of_scale(now: _Statistics, learnt: _Statistics, alone: bool) -> float:
+    """The factor by which all intensities differ, if it is a common and large one, else 0.
 
-    The noise is that of all channels together: it counts for one that is `alone`.
+    The noise report covers all channels together, so it is only used for a channel that is `alone`.
     """
     if now.mean * learnt.mean <= 0:
         return 0.0
@@ -127,8 +130,8 @@ def _change_of_scale(now: _Look, learnt: _Look, alone: bool) -> float:
 
 
 def _change_of_noise(now: NoiseReport, learnt: NoiseReport) -> float:
-    """The factor by which the noise is out of the range that was learnt from, else 0."""
-    # From the darkest to the brightest places of the training's images.
+    """The factor by which the noise is outside the range of the training images, else 0."""
+    # The noise ranges from that in the darkest to that in the brightest areas of those images.
     brightness = learnt.sigma / learnt.relative if learnt.relative > 0 else 0.0
     least = min(learnt.read, learnt.sigma)
     most = max(math.sqrt(learnt.read**2 + learnt.shot * brightness), learnt.sigma)
@@ -136,7 +139,7 @@ def _change_of_noise(now: NoiseReport, learnt: NoiseReport) -> float:
     return now.sigma / learnt.sigma if outside and now.sigma > 0 < learnt.sigma else 0.0
 
 
-def _of_published(now: _Look) -> str:
+def _of_published(now: _Statistics) -> str:
     if now.mean <= _PUBLISHED_TOP and now.mean + _DEVIATIONS * now.spread >= _TWO_LEVELS:
         return ""
     return (
@@ -147,8 +150,6 @@ def _of_published(now: _Look) -> str:
 
 def _times(ratio: float, more: str, less: str) -> str:
     factor, word = (ratio, more) if ratio > 1 else (1 / ratio, less)
-    return (
-        f"{factor:.0f} times {word}"
-        if factor < 1000
-        else f"{float(f'{factor:.2g}'):.0f} times {word}"
-    )
+    if factor >= 1000:
+        factor = float(f"{factor:.2g}")  # 12,345 becomes 12,000: more digits would mean nothing
+    return f"{factor:.0f} times {word}"

@@ -1,4 +1,4 @@
-"""The trust report: what a denoised image has lost, kept and left, from it and its source alone."""
+"""The trust report: lost signal and remaining noise, from a denoised image and its source alone."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from .residual import (
 from .ring_correlation import resolution
 from .verdicts import Measured, Verdict, verdicts
 
-_SPREAD_WINDOWS = 4  # of a teacher's outputs at its shifts
+_SPREAD_WINDOWS = 4  # each costs a pass of the teacher: enough for a mean, and still quick
 
 
 class TrustReport(Config):
-    """What can be said without a clean reference. Intensities in the units of the source."""
+    """Results without a clean reference. Intensities are in the units of the source."""
 
-    verdicts: tuple[Verdict, ...] = Field(description="In plain words, what matters most first.")
-    noise: NoiseReport = Field(description="Of the source.")
+    verdicts: tuple[Verdict, ...] = Field(description="In plain words, the worst first.")
+    noise: NoiseReport = Field(description="Noise report of the source.")
     sigma_ratio: float = Field(description="Noise that was removed / noise of the source.")
     correlation: dict[str, tuple[float, ...]] = Field(
-        description="Of the residual, at lags 1 to 4 along 'x' and 'y'."
+        description="Correlation of the residual, at lags 1 to 4 along 'x' and 'y'."
     )
     scales: tuple[Scale, ...] = Field(description="Detail of 2, 4 and 8 pixels.")
-    biases: tuple[Bias, ...] = Field(description="Of each channel.")
+    biases: tuple[Bias, ...] = Field(description="Mean residual over brightness, for each channel.")
     frames: tuple[float, float] | None = Field(
         None, description="Smallest detail on which frames agree: noisy, denoised; pixels."
     )
@@ -51,7 +51,7 @@ class TrustReport(Config):
 
     @property
     def status(self) -> str:
-        """That of the worst verdict: "good", "look" or "bad"."""
+        """Status of the worst verdict: "good", "warn" or "bad"."""
         return self.verdicts[0].status
 
 
@@ -62,22 +62,19 @@ def examine(
     *,
     noise: NoiseReport | None = None,
     frames: Sequence[int] = (),
-    seed: int = 0,
 ) -> TrustReport:
     """Compare a denoised image with its source, on a few windows of them.
 
     Parameters
     ----------
     noisy, clean : Planes
-        Of the same sizes and channels.
+        The noisy source and the denoised image, of equal sizes and channels.
     denoiser : Denoiser, optional
-        A teacher tells how far its outputs at different shifts agree.
+        If it is a teacher, the agreement of its outputs at different shifts is reported.
     noise : NoiseReport, optional
-        Of the source; measured if not given.
+        Noise report of the source; measured if not given.
     frames : sequence of int
-        Numbers of planes that show the same scene one after the other.
-    seed : int
-        Of the windows' places.
+        Numbers of the planes that show the same scene over time.
 
     Raises
     ------
@@ -87,7 +84,7 @@ def examine(
     if list(noisy.sizes) != list(clean.sizes) or noisy.channels != clean.channels:
         raise UserError("The denoised image must have the size and the channels of its source.")
     noise = noise or inspect(noisy)
-    channels = read_pairs(noisy, clean, seed=seed)
+    channels = read_pairs(noisy, clean)
     curves = [NoiseCurve.measure(pairs) for pairs in channels]
     every = [_scaled(p, c) for pairs, c in zip(channels, curves, strict=True) for p in pairs]
     one = NoiseCurve.measure(every)
@@ -104,8 +101,8 @@ def examine(
     return TrustReport(verdicts=verdicts(measured), **measured._asdict())
 
 
-def read_pairs(noisy: Planes, clean: Planes, *, seed: int = 0) -> list[list[Pair]]:
-    """The same windows of both, for each channel.
+def read_pairs(noisy: Planes, clean: Planes) -> list[list[Pair]]:
+    """Read the same windows of both images, for each channel.
 
     Raises
     ------
@@ -113,7 +110,7 @@ def read_pairs(noisy: Planes, clean: Planes, *, seed: int = 0) -> list[list[Pair
         If no window holds finite pixels.
     """
     channels: list[list[Pair]] = [[] for _ in range(noisy.channels)]
-    for place in some_windows(noisy, WINDOW, WINDOWS, seed=seed):
+    for place in some_windows(noisy, WINDOW, WINDOWS):
         both = noisy.read(*place), clean.read(*place)
         for pairs, before, after in zip(channels, *both, strict=True):
             if np.isfinite(before).any() and np.isfinite(after).any():
@@ -124,14 +121,14 @@ def read_pairs(noisy: Planes, clean: Planes, *, seed: int = 0) -> list[list[Pair
 
 
 def pair_of(noisy: Image, clean: Image) -> Pair:
-    """A window (h, w) of both; where either is invalid, there is no residual."""
+    """Pair a window (h, w) of both images; the residual is 0 where either is invalid."""
     valid = np.isfinite(noisy) & np.isfinite(clean)
     after = fill_invalid(np.where(valid, clean, np.nan)[None])[0].astype(np.float64)
     return Pair(np.where(valid, noisy, after), after)
 
 
 def _scaled(pair: Pair, curve: NoiseCurve) -> Pair:
-    """In units of the channel's noise, so that channels can be taken together."""
+    """Express a pair in units of the channel's noise, so that channels can be pooled."""
     unit = float(np.median(curve.sigma))
     return Pair(pair.noisy / unit, pair.clean / unit)
 
@@ -142,7 +139,7 @@ def _frames(noisy: Planes, clean: Planes, frames: Sequence[int]) -> tuple[float,
 
 
 def _spread(noisy: Planes, denoiser: Denoiser | None, noise: NoiseReport) -> float | None:
-    """Root mean square over a few windows."""
+    """Root mean square of a teacher's spread over a few windows, in units of the noise."""
     if denoiser is None or not denoiser.is_teacher or len(denoiser.shifts) < 2:
         return None
     places = some_windows(noisy, WINDOW, _SPREAD_WINDOWS)
@@ -158,8 +155,8 @@ def spread_map(image: Image, teacher: Denoiser) -> Image:
     return np.asarray(outputs.std(0) * scale, np.float32)
 
 
-class Look(NamedTuple):
-    """One plane of one channel, to be looked at: each (h, w), float32."""
+class PlaneMaps(NamedTuple):
+    """Images and maps of one plane of one channel, each (h, w), float32."""
 
     noisy: Image
     clean: Image
@@ -168,9 +165,9 @@ class Look(NamedTuple):
     left: Image  # share of the noise that is in the output, 0 to 1
 
 
-def look(noisy: Image, clean: Image) -> Look:
+def plane_maps(noisy: Image, clean: Image) -> PlaneMaps:
     """The residual of a plane (h, w), and where structure was removed and noise was left."""
     pair = pair_of(noisy, clean)
     curve = NoiseCurve.measure([pair])
     residual = pair.residual.astype(np.float32)
-    return Look(noisy, clean, residual, removed_map(pair, curve), left_map(pair, curve))
+    return PlaneMaps(noisy, clean, residual, removed_map(pair, curve), left_map(pair, curve))

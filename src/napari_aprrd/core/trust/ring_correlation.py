@@ -1,4 +1,4 @@
-"""Fourier ring correlation: the detail on which independent halves of a film agree."""
+"""Fourier ring correlation: the finest detail on which independent halves of a film agree."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from ..data.planes import Planes, fill_invalid
 
 Array = NDArray[np.float64]
-SIDE, MOST = 512, 16  # pixels of the window; frames that are read
-_THRESHOLD = 1 / 7  # of the correlation, as usual
-_SMALLEST = 32  # pixels
+SIDE, MOST = 512, 16  # pixels of the window, and most frames that are read, to keep it quick
+_THRESHOLD = 1 / 7  # correlation at the resolution limit, the convention of microscopy
+_SMALLEST = 32  # pixels; smaller windows have too few frequencies in each ring
 
 
 def resolution(planes: Planes, frames: Sequence[int]) -> float | None:
-    """The smallest detail on which the even and the odd frames agree.
+    """Smallest detail on which the even and the odd frames agree.
 
     Parameters
     ----------
     planes : Planes
     frames : sequence of int
-        Numbers of planes that show the same scene one after the other.
+        Numbers of the planes that show the same scene over time.
 
     Returns
     -------
@@ -45,7 +45,8 @@ def resolution(planes: Planes, frames: Sequence[int]) -> float | None:
 def ring_correlation(first: Array, second: Array) -> Array:
     """Correlation of two square images at 0, 1, 2 .. n / 2 periods per image; 1 at 0."""
     n = len(first)
-    window = np.outer(np.hanning(n), np.hanning(n))  # edges do not match
+    # Without a window, the jump between opposite edges would add correlation at all frequencies.
+    window = np.outer(np.hanning(n), np.hanning(n))
     a, b = (np.fft.rfft2((image - image.mean()) * window) for image in (first, second))
     ring = np.hypot(np.fft.fftfreq(n)[:, None], np.fft.rfftfreq(n)[None]) * n
     ring = np.rint(ring).astype(int).ravel()

@@ -1,4 +1,4 @@
-"""From measurements to plain sentences. The bounds were chosen on images with known truth."""
+"""Verdicts in plain sentences, from measurements and bounds."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from ..config import Config
 from ..noise.report import NoiseReport
 from .residual import Bias, Scale
 
-Status = Literal["good", "look", "bad"]
-_WORST_FIRST: tuple[Status, ...] = ("bad", "look", "good")
-# From these on it is worth a look, from those on it is bad.
-_EXCESS = (1.28, 1.45)  # variance of the residual at structure / in flat places
+Status = Literal["good", "warn", "bad"]
+_WORST_FIRST: tuple[Status, ...] = ("bad", "warn", "good")
+# Two bounds each: a value at or above the first gives a warning, at or above the second it is bad.
+# They were chosen on results of known quality, see docs/trust.md and benchmarks/trust.py.
+_EXCESS = (1.28, 1.45)  # variance of the residual at structure / in flat areas
 _OUTLIERS = (1.7, 2.5)  # strongest local variance of the residual / that of equal noise
-_LEFT = (0.14, 0.25)  # share of the noise that is in the output
-_UNTOUCHED = (0.35, 0.5)  # share of the noise's standard deviation that the residual lacks
-_CORRELATION = (0.2, 0.4)  # by which the residual's is lower than the noise's
+_LEFT = (0.14, 0.25)  # share of the noise that remains in the output
+_UNTOUCHED = (0.35, 0.5)  # share of the noise's standard deviation that is missing in the residual
+_CORRELATION = (0.2, 0.4)  # correlation of the noise minus that of the residual
 _SHIFTED = (0.2, 0.3)  # mean bias / standard deviation of the residual
 _BENT = (0.5, 1.0)  # bias at some brightness / standard deviation of the residual
-_COARSER = (1.25, 2.0)  # detail on which denoised frames agree / that of the noisy ones
-_SPREAD = (0.75, 1.5)  # of a teacher over its shifts / noise of the source
+_COARSER = (1.25, 2.0)  # finest detail on which denoised frames agree / that of noisy frames
+_SPREAD = (0.75, 1.5)  # spread of a teacher's outputs over its shifts / noise of the source
 
 
 class Verdict(Config):
-    """One question, answered."""
+    """The answer to one question."""
 
     check: str
     status: Status
@@ -33,7 +34,7 @@ class Verdict(Config):
 
 
 class Measured(NamedTuple):
-    """What the verdicts are given on; see `TrustReport`."""
+    """Measurements that the verdicts are based on; see `TrustReport`."""
 
     noise: NoiseReport
     sigma_ratio: float
@@ -45,7 +46,7 @@ class Measured(NamedTuple):
 
 
 def verdicts(measured: Measured) -> tuple[Verdict, ...]:
-    """Answer every question that can be answered, the worst news first."""
+    """Answer every question that can be answered, the worst verdict first."""
     found = [_signal(measured), _noise(measured), _intensities(measured.biases)]
     if measured.frames is not None:
         found.append(_frames(*measured.frames))
@@ -55,7 +56,7 @@ def verdicts(measured: Measured) -> tuple[Verdict, ...]:
 
 
 def _status(*judged: tuple[float, tuple[float, float]]) -> Status:
-    """The worst of values against their bounds."""
+    """Status of the worst of several values against their bounds."""
     worst = max(sum(value >= bound for bound in bounds) for value, bounds in judged)
     return _WORST_FIRST[2 - worst]
 
@@ -66,7 +67,7 @@ def _signal(measured: Measured) -> Verdict:
     status = _status((strongest.excess, _EXCESS), (sparse.outliers, _OUTLIERS))
     many = _status((strongest.excess, _EXCESS))
     if status == "good":
-        sentence = "No signal lost that can be seen."
+        sentence = "No visible signal loss."
     elif many == "good":
         sentence = (
             f"Single structures of about {sparse.size} px may have been removed: look for them in "
@@ -90,9 +91,9 @@ def _noise(measured: Measured) -> Verdict:
     status = _status((left, _LEFT), (untouched, _UNTOUCHED), (lower, _CORRELATION))
     share = f"{100 * (left if left >= _LEFT[0] else untouched):.0f} %"
     if status == "good":
-        sentence = "No noise left that can be seen."
+        sentence = "No visible residual noise."
     elif amount == "good":
-        sentence = "Noise that neighbouring pixels share is left: train longer, or a larger shift."
+        sentence = "Correlated noise remains: train longer or use a larger shift."
     else:
         sentence = f"The output still has noise, about {share} of it: train longer."
     return Verdict(check="Noise", status=status, sentence=sentence)
@@ -106,7 +107,7 @@ def _intensities(biases: tuple[Bias, ...]) -> Verdict:
     status = _status((mean, _SHIFTED), (abs(float(worst[place])), _BENT))
     dark, bright = "too dark", "too bright"
     if status == "good":
-        sentence = "Intensities are kept."
+        sentence = "Intensities are preserved."
     elif _status((mean, _SHIFTED)) != "good":
         way = dark if float(worst.mean()) > 0 else bright
         sentence = f"The output is {way} by {100 * mean:.0f} % of the noise: do not measure in it."
@@ -118,7 +119,7 @@ def _intensities(biases: tuple[Bias, ...]) -> Verdict:
 
 def _frames(noisy: float, clean: float) -> Verdict:
     status = _status((clean / noisy, _COARSER))
-    sentence = f"Frames agree on detail down to {clean:.1f} px, the noisy ones to {noisy:.1f} px"
+    sentence = f"Frames agree on detail down to {clean:.1f} px, noisy frames to {noisy:.1f} px"
     sentence += "." if status == "good" else ": fine detail was lost."
     return Verdict(check="Frames", status=status, sentence=sentence)
 
