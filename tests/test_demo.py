@@ -23,8 +23,8 @@ TINY: dict[str, Any] = {"batch": 1, "patch": 32, "width": 4, "depth": 2}
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "SHAPE", SHAPE)
-    monkeypatch.setattr(demo, "TEACHER_MINUTES", 0.005)
-    monkeypatch.setattr(demo, "STUDENT_MINUTES", 0.005)
+    monkeypatch.setattr(demo.budget, "DEMO_TEACHER", 0.005)
+    monkeypatch.setattr(demo.budget, "DEMO_STUDENT", 0.005)
     monkeypatch.setattr(demo, "train_apr", functools.partial(demo.train_apr, **TINY))
     monkeypatch.setattr(demo, "distill_rd", functools.partial(demo.distill_rd, **TINY))
 
