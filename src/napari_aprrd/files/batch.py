@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..axes import ArrayPlanes
-from ..core.atomic_files import check_not_input, check_writable, write_atomically
+from ..core.atomic_files import check_not_input, write_atomically
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..core.jobs import run
@@ -22,9 +22,8 @@ from ..core.model.denoiser import Denoiser
 from ..core.trust.domain_shift import misfit
 from ..lazy import output_dtype
 from ..progress_bar import listener
-from . import ome_zarr
 from .denoise_file import denoise_file
-from .formats import IN_MEMORY, READABLE, check_format, read_picture
+from .formats import IN_MEMORY, check_format, format_of, is_folder_of_images, read_picture
 from .picture import Picture, file_stamp, select_planes
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ class Files:
         UserError
             If an output would overwrite an input or another output.
         """
-        single = len(inputs) == 1 and (not out.is_dir() or out.suffix == ".zarr")
-        if not single and out.suffix.lower() in READABLE:
+        single = len(inputs) == 1 and not is_folder_of_images(out)
+        if not single and format_of(out) is not None:
             raise UserError(f"{out} is the name of a file, for several inputs name a folder.")
         targets = {path: out if single else out / path.name for path in inputs}
         for path, target in targets.items():
@@ -97,12 +96,8 @@ class Files:
     def check(self, path: Path, picture: Picture, config: DenoiseConfig) -> None:
         """Make sure, before hours of work, that the output can be written."""
         target = self.targets[path]
-        check_format(target, output_dtype(picture.data.dtype, config), picture.axes)
-        # An OME-Zarr is a folder, and so may be there.
-        zarr = target.suffix.lower() == ".zarr"
-        if zarr:
-            ome_zarr.check_replaceable(target)
-        check_writable(target.with_name(f".{target.name}") if zarr else target)
+        dtype = output_dtype(picture.data.dtype, config)
+        check_format(target, dtype, picture.axes).check_target(target)
 
     def usable(self, config: DenoiseConfig) -> Files:
         """Those that can be read, and whose outputs can be written.

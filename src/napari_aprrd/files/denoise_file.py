@@ -23,7 +23,7 @@ from ..core.model.denoiser import Denoiser
 from ..core.model.provenance import of_output
 from ..lazy import output_dtype
 from . import ome_zarr
-from .formats import write_picture
+from .formats import check_format
 from .picture import Picture
 from .tile_writer import PlaneTile, TileWriter
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 _MOST_FAILURES = 10  # tiles; after which something else is wrong
+_IMAGE = "image.zarr"  # in the folder of an output that grows
 
 
 def denoise_file(
@@ -133,14 +134,9 @@ def _one_by_one(
 
 def _finish(clean: Picture, target: Path, folder: Path) -> None:
     remove_leftovers(target)
-    if target.suffix.lower() != ".zarr":
-        write_picture(target, clean)
-        shutil.rmtree(folder)
-        return
-    image = folder / "image.zarr"
-    ome_zarr.finish(image, clean.axes, clean.scale, clean.unit, clean.record)
+    file_format = check_format(target, clean.data.dtype, clean.axes)
+    file_format.save_grown(folder / _IMAGE, clean, target)
     try:
-        ome_zarr.move(image, target)
         shutil.rmtree(folder)
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -191,7 +187,7 @@ class Journal:
         """The output so far."""
         import zarr
 
-        image = self.folder / "image.zarr"
+        image = self.folder / _IMAGE
         if self.done:
             return zarr.open_array(image / "0", mode="r+")
         shutil.rmtree(image, ignore_errors=True)
