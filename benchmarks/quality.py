@@ -4,8 +4,10 @@
 
 DATA is a folder with pairs NAME_noisy.tif and NAME_reference.tif, at any depth. Each method runs
 as a user would run it: this package through its command line with automatic settings, the peers
-through `peers.py`, in their own environment. What was measured is kept in RESULTS.json, so that
-an interrupted benchmark goes on where it was; delete it to measure anew.
+through `peers.py`, in their own environment. The peers start from random weights; this package
+starts from those that come with it, and with `--start scratch` from random ones, too. What was
+measured is kept in results.json, so that an interrupted benchmark goes on where it was; delete it
+to measure anew.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ from napari_aprrd.cli.demo import side_by_side
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.metrics import evaluate
 
-OURS = "APR-RD"
+OURS = "napari-aprrd"  # automatic settings decide which steps of APR-RD run
+STARTS = {"starter": "from the starting weights", "scratch": "from scratch"}
 METHODS = (OURS, "nlm", "bm3d", "n2v", "structn2v", "n2v2")
 STACKS = ("confocal_bpae_b_50frames",)  # of these, all planes are denoised; of all others the first
 SYNTHETIC = ("white", "blobby", "line-x", "line-y")
@@ -51,7 +54,8 @@ def main() -> None:
     for method in () if options.table else options.methods:
         for pair in pairs:
             for seed in range(options.seeds if method == OURS else 1):
-                key = f"{pair.name}/{method}/{options.minutes:g} min/seed {seed}"
+                name = _ours(options.start) if method == OURS else method
+                key = f"{pair.name}/{name}/{options.minutes:g} min/seed {seed}"
                 if key not in results:
                     results[key] = _measure(pair, method, seed, options)
                     store.write_text(json.dumps(results, indent=1))
@@ -70,6 +74,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="Names of images.")
     parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--start", choices=STARTS, default="starter", help="Of this package.")
     parser.add_argument("--table", action="store_true", help="Only write the table anew.")
     parser.add_argument("--work", type=Path, default=Path("quality"), help="Folder for results.")
     return parser.parse_args()
@@ -94,13 +99,14 @@ def find_pairs(data: Path, only: Sequence[str] | None = None) -> list[Pair]:
 
 
 def _measure(pair: Pair, method: str, seed: int, options: argparse.Namespace) -> dict[str, float]:
-    noisy, clean = (options.work / f"{pair.name}_{n}.tif" for n in ("noisy", method))
+    made_by = _ours(options.start) if method == OURS else method
+    noisy, clean = (_file(pair, name, options) for name in ("noisy", made_by))
     rgb = pair.axes.endswith("S")
     tifffile.imwrite(noisy, pair.noisy, photometric="rgb" if rgb else "minisblack")
     if method == OURS:
         command = [Path(sys.executable).with_name("napari-aprrd"), "denoise", noisy, "-o", clean]
         command += ["--minutes", options.minutes, "--seed", seed]
-        command += ["--axes", pair.axes]
+        command += ["--axes", pair.axes, "--start", options.start]
     else:
         script = Path(__file__).with_name("peers.py")
         command = [options.peers, script, method, noisy, clean, options.minutes]
@@ -115,12 +121,13 @@ def _measure(pair: Pair, method: str, seed: int, options: argparse.Namespace) ->
 
 def _table(pairs: list[Pair], results: dict[str, Any], options: argparse.Namespace) -> str:
     """Per image and per group: PSNR after an affine fit / as it is, SSIM, seconds."""
-    head = ["", "noisy", *options.methods]
+    methods = _columns(results, options)
+    head = ["", "noisy", *methods]
     lines = [head, ["---"] * len(head)]
     for group in dict.fromkeys(pair.group for pair in pairs):
         members = [pair for pair in pairs if pair.group == group]
         rows = [
-            [_noisy(pair), *(_median(pair, m, results, options) for m in options.methods)]
+            [_noisy(pair), *(_median(pair, m, results, options) for m in methods)]
             for pair in members
         ]
         lines += [[f"{p.name}", *map(_cell, row)] for p, row in zip(members, rows, strict=True)]
@@ -128,6 +135,20 @@ def _table(pairs: list[Pair], results: dict[str, Any], options: argparse.Namespa
             means = np.array(rows, dtype=np.float64).mean(axis=0)
             lines.append([f"**{group}, mean**", *map(_cell, means)])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _columns(results: dict[str, Any], options: argparse.Namespace) -> list[str]:
+    """The methods, and for this package each start that was measured."""
+    ours = [name for name in map(_ours, STARTS) if any(f"/{name}/" in key for key in results)]
+    return [n for m in options.methods for n in (ours if m == OURS else [m])]
+
+
+def _ours(start: str) -> str:
+    return f"{OURS}, {STARTS[start]}"
+
+
+def _file(pair: Pair, name: str, options: argparse.Namespace) -> Path:
+    return Path(options.work / f"{pair.name}_{name.replace(',', '').replace(' ', '-')}.tif")
 
 
 def _noisy(pair: Pair) -> list[float]:
@@ -153,7 +174,9 @@ def _cell(values: Any) -> str:
 
 def _crops(pair: Pair, options: argparse.Namespace, side: int = 160) -> None:
     """A picture of the middle of the image, all methods side by side, reference last."""
-    files = {m: options.work / f"{pair.name}_{m}.tif" for m in ("noisy", *options.methods)}
+    ours = list(map(_ours, STARTS)) if OURS in options.methods else []
+    names = ("noisy", *ours, *(m for m in options.methods if m != OURS))
+    files = {name: _file(pair, name, options) for name in names}
     images = {m: tifffile.imread(f) for m, f in files.items() if f.exists()}
     images["reference"] = pair.reference
     panels = [(name, _middle(image, side)) for name, image in images.items()]

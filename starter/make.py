@@ -1,12 +1,21 @@
 """Make the weights that training starts from: `src/napari_aprrd/core/model/weights/*.safetensors`.
 
-    python starter/make.py teacher
-    python starter/make.py student
+    python starter/make.py teacher PHOTOGRAPHS
+    python starter/make.py student PHOTOGRAPHS
 
-Both networks learn to remove noise of random strength and correlation from images whose truth is
-known: cells that this package draws, and photographs and micrographs that come with scikit-image.
-A teacher learns it with a blind spot of random size, so that training on a user's images goes on
-with what it knows; no image of a user, and none of the benchmarks, is used.
+Both networks learn, supervised, to remove simulated noise of random strength and correlation from
+images whose truth is known: the simulated scenes of `scenes.py`, pictures that come with
+scikit-image, and photographs by others, which are not part of this repository. PHOTOGRAPHS is a
+folder that holds these, at any depth; to fetch them:
+
+    apt-get download lomiri-wallpapers-16.04        # Debian; photographs of CC0 and CC BY 4.0
+    dpkg -x lomiri-wallpapers-16.04_*.deb PHOTOGRAPHS
+    pip download --no-deps scikit-learn             # china.jpg and flower.jpg, CC BY 2.0
+    unzip scikit_learn-*.whl 'sklearn/datasets/images/*' -d PHOTOGRAPHS
+
+No image of a user is used, and none that the README, the documentation, the samples, the demo or
+a benchmark shows or scores; a test compares the names. A teacher learns with a blind spot of
+random size, so that training on a user's images goes on with what it knows.
 """
 
 from __future__ import annotations
@@ -22,30 +31,39 @@ import skimage
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
+from scenes import scenes
 from scipy import ndimage
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_aprrd.core.data.scaling import Normalisation
-from napari_aprrd.core.data.synthetic import cells
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.hardware import autocast, pick_precision
 from napari_aprrd.core.model.pretrained import FITTING, path_of
 
 Image = NDArray[np.float32]
 
-PICTURES = (
-    *("astronaut", "brick", "camera", "cell", "chelsea", "coffee", "coins", "grass", "gravel"),
-    *("hubble_deep_field", "ihc", "microaneurysms", "moon", "motorcycle_left", "page", "retina"),
-    "rocket",
+PICTURES = (  # of scikit-image
+    *("brick", "camera", "cell", "coins", "grass", "gravel", "ihc", "microaneurysms", "moon"),
+    *("motorcycle_left", "page"),
 )
-CELLS, SIDE = 32, 384  # images drawn, and their side in pixels
+PHOTOGRAPHS = (  # of Lomiri (its copyright file says by whom), and of scikit-learn
+    *("aitzgorri_by_Aitzol_Berasategi", "friends_by_Aitzol_Berasategi"),
+    *("life_by_Aitzol_Berasategi", "picosdeeuropa_by_Aitzol_Berasategi"),
+    *("Picture_0B_by_freespace", "Picture_1A_by_freespace", "seeding_by_Clements_Engelhardt"),
+    *("sunset_by_Aitzol_Berasategi", "umang_by_Abhishek_Mudgal", "Wine_by_Jakkub_Mede"),
+    *("china", "flower"),
+)
+SCENES, SIDE = 180, 384  # simulated ones, and their side in pixels
+LONGEST = 1000  # pixels: about the longer side of a photograph once its own noise is averaged away
 WINDOW = 256  # pixels: side of what gets noise at once
+SAVED = 1000  # steps from one saving of the average to the next
 RATE, AVERAGE = 2e-3, 0.002  # highest learning rate; share of the newest weights in the average
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kind", choices=["teacher", "student"])
+    parser.add_argument("photographs", type=Path, help="Folder with the photographs.")
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch", type=int, default=64)
@@ -56,12 +74,13 @@ def main() -> None:
     optimizer = torch.optim.Adam(network.parameters())
     device, teaches = torch.device("cpu"), fresh[0].is_teacher
     mixed = autocast(device, pick_precision(device, "auto", blind_spot=teaches))
-    rng, scenes, recent = np.random.default_rng(0), drawn() + photographed(), []
+    rng, recent = np.random.default_rng(0), list[float]()
+    kinds = (scenes(SCENES, SIDE), photographed(options.photographs))
     for step in range(options.steps):
         fraction = step / options.steps
         rate = RATE * min(1, 50 * fraction) * (1 + math.cos(math.pi * fraction)) / 2
         optimizer.param_groups[0]["lr"] = rate
-        noisy, clean, shift = batch(rng, scenes, options.batch, options.patch)
+        noisy, clean, shift = batch(rng, kinds, options.batch, options.patch)
         with mixed:
             output = network(noisy, shift) if options.kind == "teacher" else network(noisy)
         loss = (output.float() - clean).square().mean().sqrt()  # weak and strong noise alike
@@ -72,45 +91,44 @@ def main() -> None:
         with torch.no_grad():
             for mean, newest in zip(average.parameters(), network.parameters(), strict=True):
                 mean.lerp_(newest, max(AVERAGE, 1 / (step + 1)))
-        if step % 500 == 499:
-            print(f"step {step + 1}: loss {np.mean(recent[-500:]):.4f}", flush=True)
-    path_of(options.kind).parent.mkdir(exist_ok=True)
-    save_file({k: v.contiguous() for k, v in average.state_dict().items()}, path_of(options.kind))
+        if (step + 1) % SAVED == 0 or step + 1 == options.steps:
+            print(f"step {step + 1}: loss {np.mean(recent[-SAVED:]):.4f}", flush=True)
+            save(average, path_of(options.kind))
 
 
-def drawn() -> list[Image]:
-    """Cells at two sizes; light from 0 to 1."""
-    scenes = []
-    for seed in range(CELLS):
-        image = cells((SIDE, SIDE), seed=1000 + seed)
-        image = ndimage.zoom(image, 0.7, order=1) if seed % 2 else image
-        scenes.append((image / image.max()).astype(np.float32))
-    return scenes
+def save(network: nn.Module, path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    save_file({k: v.contiguous() for k, v in network.state_dict().items()}, path)
 
 
-def photographed() -> list[Image]:
-    """Each colour of the pictures, at half the size, which takes their own noise; 0 to 1."""
-    scenes = []
-    folder = Path(skimage.__file__).parent / "data"
-    for name in PICTURES:
-        picture = np.atleast_3d(iio.imread(next(folder.glob(f"{name}.*")))).astype(np.float32)
-        for image in np.moveaxis(picture[..., :3], -1, 0):
-            half = ndimage.uniform_filter(image, 2)[::2, ::2] if min(image.shape) > 300 else image
-            low, high = np.percentile(half, [0.5, 99.5])
-            scenes.append(((half - low) / max(high - low, 1e-6)).clip(0, 1.2))
-    return scenes
+def photographed(folder: Path) -> list[Image]:
+    """Each colour of all pictures, at half the size or less, which takes their noise; 0 to 1."""
+    images, own = [], Path(skimage.__file__).parent / "data"
+    for place, names in ((own, PICTURES), (folder, PHOTOGRAPHS)):
+        for name in names:
+            picture = np.atleast_3d(iio.imread(next(place.rglob(f"{name}.*")))).astype(np.float32)
+            images += [stretched(colour) for colour in np.moveaxis(picture[..., :3], -1, 0)]
+    return images
+
+
+def stretched(image: Image) -> Image:
+    """Means of squares of pixels, and nearly all of them from 0 to 1."""
+    factor = max(2, round(max(image.shape) / LONGEST)) if min(image.shape) > 300 else 1
+    middle = slice(factor // 2, None, factor)
+    smaller = ndimage.uniform_filter(image, factor)[middle, middle]
+    low, high = np.percentile(smaller, [0.5, 99.5])
+    return np.asarray(((smaller - low) / max(high - low, 1e-6)).clip(0, 1.2), dtype=np.float32)
 
 
 def batch(
-    rng: np.random.Generator, scenes: list[Image], count: int, side: int
+    rng: np.random.Generator, kinds: tuple[list[Image], ...], count: int, side: int
 ) -> tuple[Tensor, Tensor, int]:
     """Noisy and clean crops (B, 1, side, side) of one image, and a shift that suits the noise."""
-    drawn_one = rng.random() < 0.5
-    scene = scenes[rng.integers(CELLS) if drawn_one else rng.integers(CELLS, len(scenes))]
-    (window,) = crops(rng, [scene], min(WINDOW, *scene.shape), 1)[0]
+    images = kinds[rng.integers(len(kinds))]
+    image = images[rng.integers(len(images))]
+    (window,) = crops(rng, [image], min(WINDOW, *image.shape), 1)[0]
     clean = window ** rng.uniform(0.6, 2.2)
-    noise, shift = noise_for(rng, clean)
-    noisy = clean + noise
+    noisy, shift = exposed(rng, clean)
     mean, deviation = noisy.mean(), noisy.std() + 1e-6
     pairs = crops(rng, [(noisy - mean) / deviation, (clean - mean) / deviation], side, count)
     noisy_crops, clean_crops = (torch.from_numpy(np.stack(part)[:, None]) for part in pairs)
@@ -141,10 +159,25 @@ def turned(image: Image, way: int) -> Image:
     return np.ascontiguousarray(image[::-1] if way >= 4 else image)
 
 
+def exposed(rng: np.random.Generator, clean: Image) -> tuple[Image, int]:
+    """A noisy image, and a shift of the blind spot that suits its noise.
+
+    The noise is of random strength, dependence on light and correlation. Some cameras count
+    single photons, some cut off what is below their black level.
+    """
+    if rng.random() < 0.12:
+        mean = max(float(clean.mean()), 0.02)
+        photons = math.exp(rng.uniform(math.log(0.3), math.log(100))) / mean  # of light 1
+        return (rng.poisson(clean * photons) / photons).astype(np.float32), int(rng.integers(1, 7))
+    noise, shift = noise_for(rng, clean)
+    noisy = clean + noise
+    return (np.maximum(noisy, 0) if rng.random() < 0.12 else noisy), shift
+
+
 def noise_for(rng: np.random.Generator, clean: Image) -> tuple[Image, int]:
     """Noise of random strength, dependence on light and correlation, and a shift that suits it."""
     photons = rng.uniform()
-    strength = math.exp(rng.uniform(math.log(0.02), math.log(0.5))) * 2 * (clean.std() + 0.05)
+    strength = math.exp(rng.uniform(math.log(0.007), math.log(0.6))) * 2 * (clean.std() + 0.03)
     light = clean / max(float(clean.mean()), 0.02)
     deviation = strength * np.sqrt(photons * light + 1 - photons)
     unit, shift = rng.normal(size=clean.shape), int(rng.integers(1, 7))

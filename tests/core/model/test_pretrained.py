@@ -45,7 +45,7 @@ def test_a_first_look_needs_no_training(kind: str) -> None:
     assert np.isfinite(look).sum() == look.size - 1
     look[7, 7] = truth[7, 7]
     gained = evaluate(look, truth).psnr - evaluate(noisy, truth).psnr  # not fitted: units are right
-    assert gained > 5
+    assert gained > 4.5
 
 
 def test_a_first_look_takes_each_channel_by_itself() -> None:

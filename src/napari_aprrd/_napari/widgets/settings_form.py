@@ -42,6 +42,8 @@ class SettingsForm(Generic[C]):
         self._widgets = {name: _field_widget(name, fields[name]) for name in names}
         self.container: Container[Any] = Container()
         self.container.extend(self._widgets.values())  # so, and not above, labels align
+        # Room for "automatic (now 0.001)" in a dock of 300 pixels.
+        self.container.native.layout().setContentsMargins(0, 0, 4, 0)
         self.show_preset(self._preset)
         self._widgets["device"].value = default_device()
         self.container.changed.connect(lambda *_: changed())

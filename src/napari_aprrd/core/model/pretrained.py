@@ -1,6 +1,7 @@
 """Weights to start from: networks that know images and noise, but not those of the user.
 
-How they were made: `starter/make.py` in the repository.
+They were pre-trained, supervised: simulated noise on public pictures and simulated scenes, whose
+truth is known. `starter/make.py` in the repository names the pictures and makes the weights.
 """
 
 from __future__ import annotations
