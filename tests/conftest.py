@@ -87,8 +87,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
             yield listen
 
-        for module in ("show", "batch"):
-            monkeypatch.setattr(f"napari_aprrd.{module}.listener", listener)
+        monkeypatch.setattr("napari_aprrd.progress_bar.listener", listener)
 
     return press
 

@@ -150,14 +150,14 @@ def test_a_full_disk_is_told_and_what_is_done_is_kept(
     tmp_path: Path, model: Denoiser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture, target = saved(tmp_path / "in.npy", 2, 150, 150), tmp_path / "out.npy"
-    do, count = stream.Work.do, iter(range(100))
+    write, count = stream.TileWriter.write, iter(range(100))
 
-    def full(self: stream.Work, *args: Any) -> None:
+    def full(self: stream.TileWriter, *args: Any) -> None:
         if next(count) == 2:
             raise OSError(28, "No space left on device")
-        do(self, *args)
+        write(self, *args)
 
-    monkeypatch.setattr(stream.Work, "do", full)
+    monkeypatch.setattr(stream.TileWriter, "write", full)
     with pytest.raises(UserError, match=r"Cannot write .*out\.npy: No space left on device"):
         run(stream.denoise_file(picture, target, model, SMALL))
     assert not target.exists()

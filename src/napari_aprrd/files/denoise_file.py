@@ -100,7 +100,7 @@ def denoise_file(
                 if len(failures) >= _MOST_FAILURES:
                     break
             else:
-                journal.note(number)
+                journal.mark_done(number)
             progress = Progress("Denoise", len(journal.done), len(units), clock.seconds, note=note)
             note = ""
             if (yield from report(progress, clock)) is STOP and len(journal.done) < len(units):
@@ -193,8 +193,8 @@ class Journal:
         shutil.rmtree(image, ignore_errors=True)
         return ome_zarr.create(image, planes.data.shape, dtype, planes.chunks(self.config.tile))
 
-    def note(self, number: int) -> None:
-        """Note a tile down that is written."""
+    def mark_done(self, number: int) -> None:
+        """Remember that a tile is written, also after the program was killed."""
         with (self.folder / "done.txt").open("a") as file:
             file.write(f"{number}\n")
         self.done.add(number)
