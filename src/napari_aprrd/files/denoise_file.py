@@ -21,11 +21,11 @@ from ..core.errors import UserError
 from ..core.jobs import STOP, Clock, Job, Progress, report
 from ..core.model.denoiser import Denoiser
 from ..core.model.provenance import of_output
-from ..lazy import output_dtype
+from ..denoise_arrays import PlaneTile, output_dtype
 from . import ome_zarr
 from .formats import check_format
 from .picture import Picture
-from .tile_writer import PlaneTile, TileWriter
+from .tile_writer import TileWriter
 
 if TYPE_CHECKING:
     from .dask_workers import Cluster

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.atomic_files import check_not_input
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
-from ..lazy import output_dtype
+from ..denoise_arrays import output_dtype
 from .formats import IN_MEMORY, check_format, format_of, is_folder_of_images, read_picture
 from .picture import Picture, file_stamp, select_planes
 
