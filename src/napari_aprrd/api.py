@@ -372,14 +372,15 @@ def denoise(
     """
     config = DenoiseConfig.of(config, **settings)
     model = model if isinstance(model, Denoiser) else load(model)
-    several = isinstance(image, (list, tuple))
+    images = image if isinstance(image, (list, tuple)) else [image]
     jobs = []
-    for one in image if several else [image]:
+    for one in images:
         planes = planes_of(one, axes)
         if config.normalise == "model" and (differing := misfit(model, planes)):
             warnings.warn(differing, DataWarning, stacklevel=2)
         jobs.append(_denoise_job(one, planes, model, config))
-    return _carry_out(_one_after_the_other(jobs) if several else jobs[0], progress, background)
+    job = jobs[0] if images is not image else _one_after_the_other(jobs)
+    return _carry_out(job, progress, background)
 
 
 def load(path: AnyPath) -> Denoiser:

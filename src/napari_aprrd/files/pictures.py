@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from .picture import Picture, without_names
 class Jpeg(FileFormat):
     """Pictures of 8 bits."""
 
-    suffixes = (".jpg", ".jpeg")
+    suffixes: ClassVar[tuple[str, ...]] = (".jpg", ".jpeg")
     name = "a JPEG"
     first_bytes = (b"\xff\xd8\xff",)
 
