@@ -87,8 +87,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
             yield listen
 
-        for module in ("progress_bar", "files.batch"):
-            monkeypatch.setattr(f"napari_aprrd.{module}.progress_bar", progress_bar)
+        monkeypatch.setattr("napari_aprrd.progress_bar.progress_bar", progress_bar)
 
     return press
 

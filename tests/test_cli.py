@@ -28,7 +28,10 @@ from napari_aprrd.core import config as core_config
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.model.denoiser import Denoiser, load
-from napari_aprrd.files.formats import read_picture, write_picture
+from napari_aprrd.files import learn_from_files
+from napari_aprrd.files.formats import BY_SUFFIX, read_picture, write_picture
+from napari_aprrd.files.inputs import Files
+from napari_aprrd.files.npy import Npy
 from napari_aprrd.files.picture import Picture
 from napari_aprrd.metrics import evaluate
 
@@ -269,11 +272,11 @@ def test_one_model_for_all_files_or_one_for_each(
     (tmp_path / "c.tif").write_bytes(b"no image")
     inputs, trained = [tmp_path / name for name in ("a.npy", "b.npy", "c.tif")], []
 
-    def train(pictures: Any, *_: Any) -> Denoiser:
-        trained.append([path.name for path in pictures])
+    def train(files: Files, *_: Any) -> Denoiser:
+        trained.append([path.name for path in files.targets])
         return random_denoiser("student-1.00M")
 
-    monkeypatch.setattr(cli.denoise, "_train_and_distill", train)
+    monkeypatch.setattr(learn_from_files, "train_and_distill", train)
     result = call("denoise", *inputs, "-o", tmp_path / "out", *(["--each"] if each else []))
     assert result.exit_code == 2
     assert "1 of 3 files failed" in result.stderr
@@ -295,7 +298,7 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     def kill(*_: Any, **__: Any) -> Any:
         raise SystemExit(9)
 
-    monkeypatch.setattr(cli.denoise, "_train_and_distill", train)
+    monkeypatch.setattr(learn_from_files, "train_and_distill", train)
     arguments = ("denoise", tmp_path / "a.npy", "-o", tmp_path / "out.npy")
     with monkeypatch.context() as patch:
         patch.setattr("napari_aprrd.files.batch.denoise_file", kill)
@@ -333,6 +336,45 @@ def test_ctrl_c_keeps_what_was_distilled(
     assert result.exit_code == 130
     assert_one_sentence(result.stderr, f"so far is in {out}; add --resume to continue")
     assert load(out).record["distill"]["stopped"]
+
+
+class Counted(Npy):
+    """A file format of its own, that counts."""
+
+    suffixes = (".counted",)
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def read(self, path: Path, in_memory: int) -> Picture:
+        self.names.append(path.name)
+        return super().read(path, in_memory)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """The names of the files that were read, of a format that is one entry in the table."""
+    file_format = Counted()
+    monkeypatch.setitem(BY_SUFFIX, ".counted", file_format)
+    return file_format
+
+
+@pytest.mark.usefixtures("few_steps")
+def test_each_source_is_opened_once(tmp_path: Path, counted: Counted) -> None:
+    source, out = tmp_path / "a.counted", tmp_path / "b.counted"
+    write_picture(source, Picture(noisy(72, 72), "YX"))
+    succeed("denoise", source, "-o", out, "--report")
+    assert counted.names == ["a.counted", "b.counted"]  # the result is read for the report
+
+
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.usefixtures("few_steps")
+def test_each_file_of_a_folder_is_opened_once(tmp_path: Path, counted: Counted, each: bool) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        write_picture(tmp_path / "in" / f"{name}.counted", Picture(noisy(72, 72), "YX"))
+    succeed("denoise", tmp_path / "in", "-o", tmp_path / "out", *(["--each"] if each else []))
+    assert sorted(counted.names) == ["a.counted", "b.counted"]
 
 
 def test_reports_are_written_of_what_was_denoised(tmp_path: Path, student: Path) -> None:

@@ -17,9 +17,10 @@ from napari_aprrd.cli import demo
 from napari_aprrd.core import config as core_config
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.denoiser import load
-from napari_aprrd.files import batch
-from napari_aprrd.files.batch import Files, write_summary
+from napari_aprrd.files import batch, learn_from_files
+from napari_aprrd.files.batch import write_summary
 from napari_aprrd.files.formats import write_picture
+from napari_aprrd.files.inputs import Files
 from napari_aprrd.files.picture import Picture
 
 TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
@@ -166,7 +167,7 @@ def test_a_model_is_kept_until_its_image_is_written(
     def fail(*_: Any, **__: Any) -> Any:
         raise UserError("Cannot write it: No space left on device.")
 
-    monkeypatch.setattr(cli.denoise, "_train_and_distill", train)
+    monkeypatch.setattr(learn_from_files, "train_and_distill", train)
     with monkeypatch.context() as patch:
         patch.setattr(batch, "denoise_file", fail)
         assert call("denoise", stack, "-o", tmp_path / "out.npy").exit_code == 2

@@ -24,8 +24,8 @@ from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.denoise_arrays import lazy_denoise
 from napari_aprrd.layers import denoised_layer
-from napari_aprrd.lazy import lazy_denoise
 
 
 def tiny(channels: int = 1, kind: Any = "student-1.00M") -> Denoiser:

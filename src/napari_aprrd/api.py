@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Unpack, overload
@@ -15,18 +15,16 @@ from .core.background import Background, CancelledError
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.errors import DataWarning, UserError
 from .core.jobs import Job, run
-from .core.model import denoise_planes
 from .core.model.architecture import OwnArchitecture
 from .core.model.denoiser import Denoiser
 from .core.model.denoiser import load as read_model
-from .core.model.provenance import of_output
 from .core.noise.report import NoiseReport, inspect
 from .core.training.checkpoint import Checkpoint
 from .core.training.distill import distill
 from .core.training.train import train
 from .core.trust.domain_shift import misfit
+from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy
 from .layers import KEY, denoised_layer, is_image_layer, layer_planes
-from .lazy import identify, is_lazy, lazy_denoise, output_dtype
 from .progress_bar import Listen, keep_window_live, progress_bar
 from .signatures import (
     AnyPath,
@@ -374,10 +372,15 @@ def denoise(
     """
     config = DenoiseConfig.of(config, **settings)
     model = model if isinstance(model, Denoiser) else load(model)
-    if isinstance(image, (list, tuple)):
-        jobs = [_denoise_job(i, model, config, axes) for i in image]
-        return _carry_out(_one_after_the_other(jobs), progress, background)
-    return _carry_out(_denoise_job(image, model, config, axes), progress, background)
+    images = image if isinstance(image, (list, tuple)) else [image]
+    jobs = []
+    for one in images:
+        planes = planes_of(one, axes)
+        if config.normalise == "model" and (differing := misfit(model, planes)):
+            warnings.warn(differing, DataWarning, stacklevel=2)
+        jobs.append(_denoise_job(one, planes, model, config))
+    job = jobs[0] if images is not image else _one_after_the_other(jobs)
+    return _carry_out(job, progress, background)
 
 
 def load(path: AnyPath) -> Denoiser:
@@ -412,37 +415,18 @@ def _carry_out(job: Job[R], progress: bool | Listen, background: bool) -> R | Ba
         raise KeyboardInterrupt from error
 
 
-def _denoise_job(image: Any, model: Denoiser, config: DenoiseConfig, axes: str | None) -> Job[Any]:
-    planes = planes_of(image, axes)
-    if config.normalise == "model" and (differing := misfit(model, planes)):
-        warnings.warn(differing, DataWarning, stacklevel=3)
+def _denoise_job(
+    image: Any, planes: ArrayPlanes, model: Denoiser, config: DenoiseConfig
+) -> Job[Any]:
+    """Denoise one image: a layer for a layer, an array for an array."""
+    made: Denoised | None
     if is_lazy(planes.data):
-        lazy = lazy_denoise(planes.data, planes.axes, model, config)
-        source = identify(planes.data)
-        return _nothing_to_do(
-            _like_input(image, lazy, lambda: of_output(model, planes, config, source))
-        )
-    out = planes.new_output(output_dtype(planes.data.dtype, config))
-
-    def job() -> Job[Any]:
-        done = yield from denoise_planes.denoise(
-            model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
-        )
-        if not done:
-            raise CancelledError("The job was stopped before its end: there is no result.")
-        return _like_input(image, out, lambda: of_output(model, planes, config))
-
-    return job()
-
-
-def _nothing_to_do(result: Any) -> Job[Any]:
-    yield from ()
-    return result
-
-
-def _like_input(image: Any, out: Any, record: Callable[[], dict[str, Any]]) -> Any:
-    """A layer for a layer, an array for an array."""
-    return denoised_layer(image, out, record()) if is_image_layer(image) else out
+        made = denoise_lazily(planes, model, config)
+    else:
+        made = yield from denoise_now(planes, model, config)
+    if made is None:
+        raise CancelledError("The job was stopped before its end: there is no result.")
+    return denoised_layer(image, made.data, made.record()) if is_image_layer(image) else made.data
 
 
 def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]:

@@ -203,15 +203,21 @@ class ArrayPlanes:
         lengths = zip(self.axes, self.data.shape, strict=True)
         return tuple(min(sides.get(letter, 1), int(length)) for letter, length in lengths)
 
-    def new_output(self, dtype: np.dtype[Any]) -> NDArray[Any]:
-        """An array like the data for `write` to fill; alpha is copied, as it is not denoised."""
-        out = np.empty(self.data.shape, dtype)
+    def new_output(
+        self, dtype: np.dtype[Any], place: tuple[slice, ...] | None = None
+    ) -> NDArray[Any]:
+        """An array like the data, or a `place` of it, for `write` to fill.
+
+        Alpha is copied, since it is not denoised; nothing else is read.
+        """
+        place = place or (slice(None),) * len(self.axes)
+        parts = zip(place, self.data.shape, strict=True)
+        out = np.empty([len(range(*part.indices(length))) for part, length in parts], dtype)
         if self._length(self.channel_axis) > self.channels:
-            alpha = [
-                slice(self.channels, None) if a == self.channel_axis else slice(None)
-                for a in self.axes
-            ]
-            out[tuple(alpha)] = convert(np.asarray(self.data[tuple(alpha)]), dtype)
+            channel, alpha = self.axes.index(self.channel_axis), slice(self.channels, None)
+            source = (*place[:channel], alpha, *place[channel + 1 :])
+            within = (*(slice(None),) * channel, alpha)
+            out[within] = convert(np.asarray(self.data[source]), dtype)
         return out
 
     def write(self, out: NDArray[Any], plane: int, place: tuple[slice, slice], tile: Image) -> None:

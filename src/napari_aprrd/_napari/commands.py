@@ -70,21 +70,19 @@ def _is_too_large(data: Any) -> bool:
     import torch
 
     from ..core.model.hardware import SHARE, free_bytes
-    from ..lazy import is_lazy
+    from ..denoise_arrays import is_lazy
 
     size = data.dtype.itemsize * math.prod(data.shape)
     return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))
 
 
 def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
-    from ..core.model.provenance import of_output
-    from ..lazy import identify, lazy_denoise
+    from ..denoise_arrays import denoise_lazily
 
-    planes, config = layer_planes(layer), DenoiseConfig()
-    lazy = lazy_denoise(planes.data, planes.axes, model, config)
-    record = of_output(model, planes, config, identify(planes.data))
+    planes = layer_planes(layer)
+    lazy = denoise_lazily(planes, model, DenoiseConfig())
     render_in_the_background()
-    add_above(viewer, denoised_layer(layer, lazy, record), layer)
+    add_above(viewer, denoised_layer(layer, lazy.data, lazy.record()), layer)
     Comparison(layer.name, model, planes)
 
 
@@ -139,34 +137,28 @@ class Denoising:
 
     def __init__(self, viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
         self._viewer, self._layer = viewer, layer
-        planes = layer_planes(layer)
-        self._out = planes.new_output(planes.data.dtype.newbyteorder("="))
         self.running.add(self)
         self._run = Run(
-            _denoise(model, planes, self._out),
+            _denoise(model, layer_planes(layer)),
             f"Denoise {layer.name}",
             on_report=_warn,
             on_result=self._on_result,
             on_end=lambda: self.running.discard(self),
         )
 
-    def _on_result(self, record: dict[str, Any] | None) -> None:
-        if record is not None:
-            out = denoised_layer(self._layer, self._out, record)
-            add_above(self._viewer, out, self._layer)
+    def _on_result(self, result: tuple[Any, dict[str, Any]] | None) -> None:
+        if result is not None:
+            add_above(self._viewer, denoised_layer(self._layer, *result), self._layer)
 
 
-def _denoise(model: Denoiser, planes: ArrayPlanes, out: Any) -> Job[dict[str, Any] | None]:
-    """Fill the output; return the record of how it was made, or None if it was stopped."""
-    from ..core.model.denoise_planes import denoise
-    from ..core.model.provenance import of_output
+def _denoise(model: Denoiser, planes: ArrayPlanes) -> Job[tuple[Any, dict[str, Any]] | None]:
+    """Denoise: the image and how it was made, or None when stopped before."""
+    from ..denoise_arrays import denoise_now
 
-    config = DenoiseConfig()
     yield from _compare(model, planes)
-    done = yield from denoise(
-        model, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
-    )
-    return of_output(model, planes, config) if done else None
+    made = yield from denoise_now(planes, model, DenoiseConfig())
+    # Made here, in the job's thread, since hashing takes a while.
+    return (made.data, made.record()) if made is not None else None
 
 
 def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:

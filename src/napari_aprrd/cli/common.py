@@ -69,7 +69,9 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
 
 def stopped(model: Denoiser) -> bool:
     """True when training or distilling was interrupted."""
-    return any(model.record.get(stage, {}).get("stopped") for stage in ("train", "distill"))
+    from ..core.model.provenance import was_stopped
+
+    return was_stopped(model.record)
 
 
 def save(model: Denoiser, out: Path) -> None:
@@ -96,9 +98,9 @@ def check_model_output(out: Path, *inputs: Path) -> None:
 
 def as_planes(pictures: dict[Path, Picture]) -> Any:
     """The planes of all pictures."""
-    from ..axes import ArrayPlanes, JoinedPlanes
+    from ..axes import JoinedPlanes
 
-    return JoinedPlanes([ArrayPlanes(p.data, p.axes) for p in pictures.values()])
+    return JoinedPlanes([picture.as_planes for picture in pictures.values()])
 
 
 def read_all(inputs: list[str], axes: str | None, planes: str | None) -> dict[Path, Picture]:

@@ -14,9 +14,10 @@ from ..axes import ArrayPlanes
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
+from ..denoise_arrays import PlaneTile
 from .formats import read_picture
 from .picture import Picture, select_planes
-from .tile_writer import PlaneTile, TileWriter
+from .tile_writer import TileWriter
 
 PATIENCE = 10  # seconds to wait for a scheduler
 AHEAD = 4  # tiles that wait at each worker's thread

@@ -21,17 +21,18 @@ from ..core.errors import UserError
 from ..core.jobs import STOP, Clock, Job, Progress, report
 from ..core.model.denoiser import Denoiser
 from ..core.model.provenance import of_output
-from ..lazy import output_dtype
+from ..denoise_arrays import PlaneTile, output_dtype
 from . import ome_zarr
-from .formats import write_picture
+from .formats import check_format
 from .picture import Picture
-from .tile_writer import PlaneTile, TileWriter
+from .tile_writer import TileWriter
 
 if TYPE_CHECKING:
     from .dask_workers import Cluster
 
 
 _MOST_FAILURES = 10  # tiles; after which something else is wrong
+_IMAGE = "image.zarr"  # in the folder of an output that grows
 
 
 def denoise_file(
@@ -99,7 +100,7 @@ def denoise_file(
                 if len(failures) >= _MOST_FAILURES:
                     break
             else:
-                journal.note(number)
+                journal.mark_done(number)
             progress = Progress("Denoise", len(journal.done), len(units), clock.seconds, note=note)
             note = ""
             if (yield from report(progress, clock)) is STOP and len(journal.done) < len(units):
@@ -133,14 +134,9 @@ def _one_by_one(
 
 def _finish(clean: Picture, target: Path, folder: Path) -> None:
     remove_leftovers(target)
-    if target.suffix.lower() != ".zarr":
-        write_picture(target, clean)
-        shutil.rmtree(folder)
-        return
-    image = folder / "image.zarr"
-    ome_zarr.finish(image, clean.axes, clean.scale, clean.unit, clean.record)
+    file_format = check_format(target, clean.data.dtype, clean.axes)
+    file_format.save_grown(folder / _IMAGE, clean, target)
     try:
-        ome_zarr.move(image, target)
         shutil.rmtree(folder)
     except OSError as error:
         raise cannot_write(target, error) from error
@@ -191,14 +187,14 @@ class Journal:
         """The output so far."""
         import zarr
 
-        image = self.folder / "image.zarr"
+        image = self.folder / _IMAGE
         if self.done:
             return zarr.open_array(image / "0", mode="r+")
         shutil.rmtree(image, ignore_errors=True)
         return ome_zarr.create(image, planes.data.shape, dtype, planes.chunks(self.config.tile))
 
-    def note(self, number: int) -> None:
-        """Note a tile down that is written."""
+    def mark_done(self, number: int) -> None:
+        """Remember that a tile is written, also after the program was killed."""
         with (self.folder / "done.txt").open("a") as file:
             file.write(f"{number}\n")
         self.done.add(number)

@@ -10,33 +10,74 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from ..axes import ArrayPlanes, convert, infer_axes
+from ..axes import convert, infer_axes
+from ..core.atomic_files import cannot_write, check_writable
 from ..core.errors import UserError
+from ..layers import KEY
+from .file_format import FileFormat
+from .picture import Picture
 
-KEY = "napari-aprrd"  # of the attribute that says how the image was made
-SMALLEST_LEVEL = 512  # pixels: sides of the last level of the pyramid are not above it
+# Pixels: no level is added once both sides are at most this long, which fits on any screen.
+SMALLEST_LEVEL = 512
 _KINDS = {"T": "time", "C": "channel", "S": "channel", "Z": "space", "Y": "space", "X": "space"}
 _NAMES = {"µm": "micrometer", "um": "micrometer", "nm": "nanometer", "mm": "millimeter"}
 
 
-def read(path: Path) -> tuple[Any, str, dict[str, float], str, dict[str, Any]]:
-    """Read an OME-Zarr image or a plain Zarr array.
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")  # one of them marks a Zarr folder
 
-    Returns
-    -------
-    data : zarr.Array
-        Of the full resolution; read when it is sliced.
-    axes : str
-    scale : dict of str to float
-    unit : str
-    record : dict
-        How it was made; empty where the file does not say.
-    """
+
+class OmeZarr(FileFormat):
+    """OME-Zarr images and plain Zarr arrays: folders, whose chunks are read when sliced."""
+
+    suffixes = (".zarr",)
+    name = "a Zarr"
+    is_folder = True
+
+    def read(self, path: Path, in_memory: int) -> Picture:
+        """Open the full resolution."""
+        return _read(path)
+
+    def write(self, path: Path, picture: Picture) -> None:
+        """Write an OME-Zarr image with its levels into a new folder."""
+        data, chunks = picture.data, picture.as_planes.chunks(SMALLEST_LEVEL)
+        target = create(path, data.shape, data.dtype, chunks)
+        da.store(da.from_array(data, chunks=chunks), target, lock=False, scheduler="synchronous")
+        finish(path, picture)
+
+    def save(self, path: Path, picture: Picture) -> None:
+        """Write beside the place, then move: a folder is not written in one step."""
+        try:
+            with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}") as name:
+                folder = Path(name) / "image.zarr"
+                self.write(folder, picture)
+                move(folder, path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def save_grown(self, grown: Path, picture: Picture, path: Path) -> None:
+        """Keep the array that the tiles are in: it only lacks its levels and its name."""
+        finish(grown, picture)
+        try:
+            move(grown, path)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+    def is_recognised(self, path: Path) -> bool:
+        """Whether a folder has the files of a Zarr array or group."""
+        return is_zarr(path)
+
+    def check_target(self, path: Path) -> None:
+        """Accept a Zarr image that is there already; it is replaced."""
+        check_replaceable(path)
+        check_writable(path.with_name(f".{path.name}"))
+
+
+def _read(path: Path) -> Picture:
     import zarr
 
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
-        return node, infer_axes(node.shape), {}, "", {}
+        return Picture(node, infer_axes(node.shape))
     attributes = dict(node.attrs)
     scales = attributes.get("ome", attributes).get("multiscales")
     if not scales:
@@ -47,14 +88,15 @@ def read(path: Path) -> tuple[Any, str, dict[str, float], str, dict[str, Any]]:
     axes = infer_axes(data.shape, "".join(names))
     space = (a for a in scales[0]["axes"] if isinstance(a, dict) and a["name"].lower() in "zyx")
     units = {a.get("unit", "") for a in space} - {""}
+    unit = units.pop() if len(units) == 1 else ""
     steps: list[float] = next(
         (t["scale"] for t in level.get("coordinateTransformations", []) if t["type"] == "scale"),
         [],
     )
     scale = dict(zip(axes, map(float, steps), strict=False))
     record = attributes.get(KEY)
-    unit = units.pop() if len(units) == 1 else ""
-    return data, axes, scale, unit, record if isinstance(record, dict) else {}
+    record = record if isinstance(record, dict) else {}
+    return Picture(data, axes, scale, unit, record=record)
 
 
 def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> Any:
@@ -69,22 +111,6 @@ def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ..
     return zarr.create_array(
         path / "0", shape=shape, dtype=dtype, chunks=chunks, config={"write_empty_chunks": True}
     )
-
-
-def write(
-    path: Path, data: Any, axes: str, scale: dict[str, float], unit: str, record: dict[str, Any]
-) -> None:
-    """Write an image; it is complete or not there at all."""
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}") as name:
-        folder = Path(name) / "image.zarr"
-        chunks = ArrayPlanes(data, axes).chunks(SMALLEST_LEVEL)
-        target = create(folder, data.shape, data.dtype, chunks)
-        da.store(da.from_array(data, chunks=chunks), target, lock=False, scheduler="synchronous")
-        finish(folder, axes, scale, unit, record)
-        move(folder, path)
-
-
-_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")  # one of them marks a Zarr folder
 
 
 def is_zarr(path: Path) -> bool:
@@ -115,25 +141,19 @@ def move(folder: Path, path: Path) -> None:
     old.unlink(missing_ok=True)
 
 
-def finish(
-    path: Path, axes: str, scale: dict[str, float], unit: str, record: dict[str, Any]
-) -> None:
+def finish(path: Path, picture: Picture) -> None:
     """Add the levels of lower resolution and say what the axes are.
 
     Parameters
     ----------
     path : Path
         Folder with the array "0".
-    axes : str
-    scale : dict of str to float
-        Size of a step along an axis; 1 where it is not known.
-    unit : str
-        Of the scale along X, Y and Z; empty where it is not known.
-    record : dict
-        How it was made.
+    picture : Picture
+        What to say about it; a step along an axis is 1 where its size is not known.
     """
     import zarr
 
+    axes = picture.axes
     level, names = zarr.open_array(path / "0"), ["0"]
     shrink = {axes.index("Y"): 2, axes.index("X"): 2}
     while max(level.shape[axis] for axis in shrink) > SMALLEST_LEVEL:
@@ -145,7 +165,7 @@ def finish(
         values = halved.rechunk(level.chunks).map_blocks(convert, level.dtype, dtype=level.dtype)
         da.store(values, target, lock=False, scheduler="synchronous")
         level = target
-    steps = [scale.get(letter, 1.0) for letter in axes]
+    steps = [picture.scale.get(letter, 1.0) for letter in axes]
     datasets = []
     for number, name in enumerate(names):
         factors = [2**number if axis in shrink else 1 for axis in range(len(axes))]
@@ -156,10 +176,14 @@ def finish(
         if any(moved):
             transformations.append({"type": "translation", "translation": moved})
         datasets.append({"path": name, "coordinateTransformations": transformations})
-    multiscales = {"axes": [_axis(a, unit) for a in axes], "datasets": datasets, "type": "mean"}
+    multiscales = {
+        "axes": [_axis(a, picture.unit) for a in axes],
+        "datasets": datasets,
+        "type": "mean",
+    }
     group = zarr.open_group(path, mode="a")
     group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscales]}
-    group.attrs[KEY] = record
+    group.attrs[KEY] = picture.record
 
 
 def _axis(letter: str, unit: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..axes import check_array
+from ..axes import ArrayPlanes, check_array, infer_axes
 from ..core.errors import UserError, cannot_read
 
 
@@ -44,6 +44,11 @@ class Picture:
     record: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def as_planes(self) -> ArrayPlanes:
+        """The image's planes, read when they are asked for."""
+        return ArrayPlanes(self.data, self.axes)
+
+    @property
     def stamp(self) -> str:
         """Tells whether the file is still the same.
 
@@ -53,6 +58,18 @@ class Picture:
             If it is there no more.
         """
         return file_stamp(self.path, self.planes) if self.path is not None else ""
+
+
+def without_names(data: Any) -> Picture:
+    """An image from a file that says nothing about its axes.
+
+    Raises
+    ------
+    UserError
+        If it is not an image.
+    """
+    check_array(data)
+    return Picture(data, infer_axes(data.shape))
 
 
 def file_stamp(path: Path, planes: str) -> str:

@@ -11,10 +11,28 @@ from typing import Any
 import numpy as np
 
 from ..axes import infer_axes
-from .ome_zarr import KEY
+from ..layers import KEY
+from .file_format import FileFormat
 from .picture import Picture
 
 _SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}  # names of units in TIFFs
+
+
+class Tiff(FileFormat):
+    """TIFF and BigTIFF, with what ImageJ and OME add to them."""
+
+    suffixes = (".tif", ".tiff")
+    name = "a TIFF"
+    # Of TIFF 6.0 and of BigTIFF, in either byte order.
+    first_bytes = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+    def read(self, path: Path, in_memory: int) -> Picture:
+        """Read the first series; window by window if it is large."""
+        return _read_tiff(path, in_memory)
+
+    def write(self, path: Path, picture: Picture) -> None:
+        """Write an image, compressed, in the flavour of the picture where that can hold it."""
+        _write_tiff(path, picture)
 
 
 def _read_tiff(path: Path, in_memory: int) -> Picture:

@@ -20,10 +20,10 @@ from ..core.data.planes import fill_invalid
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
 from ..core.trust.report import PlaneMaps, TrustReport, examine, plane_maps, spread_map
+from ..denoise_arrays import one_at_a_time
 from ..files.formats import read_picture
 from ..files.picture import Picture
 from ..layers import is_image_layer, map_layer
-from ..lazy import one_at_a_time
 from ..signatures import AnyImage, AnyPath, DaskArray, Layer, LazyArray
 from .page import page
 

@@ -60,6 +60,11 @@ def of_output(
     return {**denoiser.record, "denoise": used}
 
 
+def was_stopped(record: dict[str, Any]) -> bool:
+    """Whether the training or distilling of a model was interrupted before its end."""
+    return any(record.get(stage, {}).get("stopped") for stage in ("train", "distill"))
+
+
 def identify(planes: Planes) -> dict[str, str]:
     """Identify images by a hash, and say which pixels it covers.
 

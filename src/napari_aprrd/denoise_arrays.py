@@ -1,0 +1,259 @@
+"""Denoising arrays of any axes: at once, lazily as dask arrays, and single tiles for files."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import dask
+import dask.array as da
+import numpy as np
+from numpy.typing import NDArray
+
+from .axes import ArrayPlanes
+from .core.config import DenoiseConfig
+from .core.jobs import Job
+from .core.model.denoise_planes import denoise
+from .core.model.denoiser import Denoiser
+from .core.model.provenance import of_output
+from .core.model.tiling import Span, Tile
+
+# torch uses all cores for one block, so dask's threads wait for each other.
+one_at_a_time = threading.Lock()
+
+
+class Denoised(NamedTuple):
+    """A denoised array, and what tells how it was made.
+
+    The record is made when it is asked for: model and source are hashed for it.
+    """
+
+    data: Any
+    record: Callable[[], dict[str, Any]]
+
+
+def denoise_now(
+    planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig
+) -> Job[Denoised | None]:
+    """Denoise a whole array into memory.
+
+    Yields
+    ------
+    Progress
+        See `denoise`.
+
+    Returns
+    -------
+    Denoised or None
+        None when stopped before the end.
+    """
+    out = planes.new_output(output_dtype(planes.data.dtype, config))
+    done = yield from denoise(
+        denoiser, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
+    )
+    return Denoised(out, lambda: of_output(denoiser, planes, config)) if done else None
+
+
+def denoise_lazily(planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig) -> Denoised:
+    """Denoise an array when it is looked at, see `lazy_denoise`; its pixels are not read now."""
+    source = identify(planes.data)
+    lazy = lazy_denoise(planes.data, planes.axes, denoiser, config)
+    return Denoised(lazy, lambda: of_output(denoiser, planes, config, source))
+
+
+def is_lazy(data: Any) -> bool:
+    """True for dask and zarr arrays, False for arrays in memory."""
+    return not isinstance(data, np.ndarray) and hasattr(data, "chunks")
+
+
+def identify(data: Any) -> dict[str, str]:
+    """What tells a lazy source from others without reading it: see `core.record.identify`."""
+    name = getattr(data, "name", "") or str(getattr(data, "store", ""))
+    text = repr((name, tuple(map(int, data.shape)), str(data.dtype)))
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {"sha256": digest, "of": "name, shape and type of the lazy source, not its pixels"}
+
+
+def output_dtype(dtype: np.dtype[Any], config: DenoiseConfig) -> np.dtype[Any]:
+    """The type of the denoised image, in the byte order of this machine."""
+    return np.dtype(np.float32 if config.dtype == "float32" else dtype).newbyteorder("=")
+
+
+class PlaneTile(NamedTuple):
+    """One tile of one plane: what is computed, written and marked as done at once."""
+
+    plane: int
+    rows: Span
+    columns: Span
+
+
+def denoise_tile(
+    planes: ArrayPlanes,
+    tile: PlaneTile,
+    denoiser: Denoiser,
+    config: DenoiseConfig,
+    dtype: np.dtype[Any],
+    *,
+    size: tuple[int, int] | None = None,
+    corner: tuple[int, int] = (0, 0),
+) -> NDArray[Any]:
+    """Denoise one tile of one plane, with all its channels; alpha is kept as it is.
+
+    Parameters
+    ----------
+    planes : ArrayPlanes
+        Whole planes, or windows of them that hold the tile and what lies within the halo.
+    tile : PlaneTile
+        Its rows and columns are those of the whole plane.
+    denoiser : Denoiser
+    config : DenoiseConfig
+    dtype : dtype
+        Of the output.
+    size : tuple of int, optional
+        Height and width of the whole plane, if `planes` are windows.
+    corner : tuple of int
+        First row and column of such windows in the whole plane.
+
+    Returns
+    -------
+    ndarray
+        With all dimensions of the source.
+    """
+    top, left = corner
+
+    def read(rows: slice, columns: slice) -> Any:
+        return planes.read(tile.plane, _moved(rows, top), _moved(columns, left))
+
+    place = planes.place(tile.plane, _moved(tile.rows.kept, top), _moved(tile.columns.kept, left))
+    spans = (tile.rows, tile.columns)
+    clean = denoiser.predict_tile(read, size or planes.size, spans, config)
+    block = planes.new_output(dtype, place)
+    ArrayPlanes(block, planes.axes).write(block, 0, (slice(None), slice(None)), clean)
+    return block
+
+
+def _moved(part: slice, start: int) -> slice:
+    """The same pixels, counted from a start."""
+    return slice(part.start - start, part.stop - start)
+
+
+def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig) -> Any:
+    """A dask array of the denoised image that computes only the tiles that are looked at.
+
+    Parameters
+    ----------
+    data : array
+        NumPy, dask or zarr.
+    axes : str
+        Of the data.
+    denoiser : Denoiser
+    config : DenoiseConfig
+        Its tile is the chunk; a chunk is computed from what lies within the network's halo.
+
+    Returns
+    -------
+    dask.array.Array
+        Shape and dtype of the data; a chunk is a tile of one plane with all its channels.
+
+    Raises
+    ------
+    UserError
+        If the channels are not those of the denoiser.
+    """
+    source = ArrayPlanes(data, axes)
+    denoiser.check_channels(source.channels)  # now, not when napari draws
+    denoiser.check_settings(config)
+    denoiser = denoiser.matched(source, config)
+    # dask wants chunks no smaller than their overlap.
+    least = denoiser.architecture.halo(config.shifts or denoiser.shifts)
+    least += denoiser.architecture.multiple
+    config = denoiser.fitted(config)
+    config = DenoiseConfig.of(config, tile=max(config.tile, least))
+    dtype = output_dtype(data.dtype, config)
+    blocks = _Blocks.of(denoiser.tiles(source.size, config), least, axes, config, dtype)
+    chunks = {
+        axis: blocks.lengths(letter)
+        or (1 if letter in source.plane_axes else -1)  # single planes with all their channels
+        for axis, letter in enumerate(axes)
+    }
+    lazy = data if hasattr(data, "dask") else da.from_array(data, chunks=chunks, name=False)
+    lazy = lazy.rechunk(chunks)
+    # Names of their own: else dask hashes the network to find them. The network is one task,
+    # so that it travels to a worker once.
+    token = uuid.uuid4().hex
+    model = dask.delayed(denoiser, name=f"denoiser-{token}", traverse=False)
+    return da.overlap.overlap(lazy, blocks.depth, "none").map_blocks(
+        blocks.denoise,
+        model,
+        name=f"denoised-{token}",
+        dtype=dtype,
+        meta=np.empty(0, dtype),
+        chunks=lazy.chunks,
+    )
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """The blocks of a lazy array: tiles of single planes, with what lies around them.
+
+    Parameters
+    ----------
+    axes : str
+    rows, columns : tuple of Span
+        The tiles along Y and along X.
+    around : tuple of int
+        Pixels above and below a tile, left and right of it; 0 where there is only one tile.
+    config : DenoiseConfig
+    dtype : dtype
+        Of the output.
+    """
+
+    axes: str
+    rows: tuple[Span, ...]
+    columns: tuple[Span, ...]
+    around: tuple[int, int]
+    config: DenoiseConfig
+    dtype: np.dtype[Any]
+
+    @classmethod
+    def of(
+        cls, tiles: list[Tile], least: int, axes: str, config: DenoiseConfig, dtype: np.dtype[Any]
+    ) -> _Blocks:
+        """Blocks for the tiles of a plane, with at least so many pixels around each."""
+        first_row, first_column = tiles[0]
+        rows = tuple(row for row, column in tiles if column == first_column)
+        columns = tuple(column for row, column in tiles if row == first_row)
+        around = (least if len(rows) > 1 else 0, least if len(columns) > 1 else 0)
+        return cls(axes, rows, columns, around, config, dtype)
+
+    def lengths(self, letter: str) -> tuple[int, ...]:
+        """Length of each tile along Y or X; empty for other axes."""
+        spans = {"Y": self.rows, "X": self.columns}.get(letter, ())
+        return tuple(span.keep_stop - span.keep_start for span in spans)
+
+    @property
+    def depth(self) -> dict[int, int]:
+        """Pixels around a block along each dimension, as dask wants them."""
+        around = {"Y": self.around[0], "X": self.around[1]}
+        return {axis: around.get(letter, 0) for axis, letter in enumerate(self.axes)}
+
+    def denoise(self, block: Any, denoiser: Denoiser, block_info: Any = None) -> NDArray[Any]:
+        """Denoise the tile that a block holds; dask says where the block is."""
+        at = dict(zip(self.axes, block_info[0]["chunk-location"], strict=True))
+        tile = PlaneTile(0, self.rows[at["Y"]], self.columns[at["X"]])
+        # The block starts where its surroundings do, or at the edge of the image.
+        corner = (
+            max(tile.rows.keep_start - self.around[0], 0),
+            max(tile.columns.keep_start - self.around[1], 0),
+        )
+        size = (self.rows[-1].keep_stop, self.columns[-1].keep_stop)
+        with one_at_a_time:
+            denoiser.to(self.config.device)
+            planes, config = ArrayPlanes(block, self.axes), self.config
+            return denoise_tile(
+                planes, tile, denoiser, config, self.dtype, size=size, corner=corner
+            )

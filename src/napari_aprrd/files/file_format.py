@@ -1,0 +1,87 @@
+"""What every image file format can do; each format is a subclass in a file of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..core.atomic_files import check_writable, write_atomically
+from .picture import Picture
+
+
+class FileFormat(ABC):
+    """One image file format: how it is named, recognised, read and written.
+
+    The methods with a body suit formats that are single files. A format that is a folder, as
+    OME-Zarr is, overrides those in which that matters.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """Endings of the names, lower case with the dot."""
+    name: ClassVar[str]
+    """With its article, for sentences: "a TIFF"."""
+    first_bytes: ClassVar[tuple[bytes, ...]] = ()
+    """Every file of the format begins with one of them."""
+    is_folder: ClassVar[bool] = False
+
+    @abstractmethod
+    def read(self, path: Path, in_memory: int) -> Picture:
+        """Read an image; may raise anything where the bytes are not of this format.
+
+        Parameters
+        ----------
+        path : Path
+        in_memory : int
+            Bytes; larger images should be read window by window, where the format can do so.
+        """
+
+    @abstractmethod
+    def write(self, path: Path, picture: Picture) -> None:
+        """Write an image to a new file, see `save`."""
+
+    def save(self, path: Path, picture: Picture) -> None:
+        """Write an image; it is complete or not there at all.
+
+        Raises
+        ------
+        UserError
+            If the file cannot be written.
+        """
+        write_atomically(path, lambda temporary: self.write(temporary, picture))
+
+    def save_grown(self, grown: Path, picture: Picture, path: Path) -> None:
+        """Write an image that was denoised tile by tile.
+
+        Parameters
+        ----------
+        grown : Path
+            Zarr folder in which the tiles are, in its array "0"; may be moved.
+        picture : Picture
+            The image; its data is that array.
+        path : Path
+        """
+        self.save(path, picture)
+
+    def objection(self, dtype: np.dtype[Any], axes: str) -> str:
+        """Why this format cannot hold such an image; empty where it can."""
+        return ""
+
+    def is_recognised(self, path: Path) -> bool:
+        """Whether a file begins as files of this format do."""
+        try:
+            with path.open("rb") as file:
+                return file.read(8).startswith(self.first_bytes)
+        except OSError:
+            return False
+
+    def check_target(self, path: Path) -> None:
+        """Make sure that an output of this name can be written.
+
+        Raises
+        ------
+        UserError
+        """
+        check_writable(path)

@@ -1,0 +1,183 @@
+"""The input files of one command: where their outputs go, and the pictures that are open."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.atomic_files import check_not_input
+from ..core.config import DenoiseConfig
+from ..core.errors import UserError
+from ..denoise_arrays import output_dtype
+from .formats import IN_MEMORY, check_format, format_of, is_folder_of_images, read_picture
+from .picture import Picture, file_stamp, select_planes
+
+# Some pictures hold their file open, and macOS lets a program open 256 files.
+MOST_OPEN = 64
+
+
+class OpenPictures:
+    """The pictures that were used last; all in all no more than `IN_MEMORY` bytes of pixels.
+
+    The last one is kept whatever its size: it is in use.
+    """
+
+    def __init__(self) -> None:
+        self._pictures: OrderedDict[tuple[Path, str, str | None], Picture] = OrderedDict()
+
+    def read(self, path: Path, axes: str | None, planes: str, in_memory: int) -> Picture:
+        """Open a picture unless it is open; one whose file has changed since is read again.
+
+        Parameters
+        ----------
+        path : Path
+        axes : str or None
+            As for `read_picture`.
+        planes : str
+            Choice of planes; empty for all.
+        in_memory : int
+            As for `read_picture`.
+
+        Raises
+        ------
+        UserError
+            If it cannot be read.
+        """
+        key = (path, file_stamp(path, planes), axes)
+        picture = self._pictures.pop(key, None)
+        if picture is None:
+            picture = read_picture(path, axes, in_memory=in_memory)
+            if planes:
+                picture = select_planes(picture, planes)
+        self._pictures[key] = picture
+        self._close_the_oldest()
+        return picture
+
+    def _close_the_oldest(self) -> None:
+        taken = [_bytes_in_memory(picture) for picture in self._pictures.values()]
+        while len(taken) > 1 and (len(taken) > MOST_OPEN or sum(taken) > IN_MEMORY):
+            self._pictures.popitem(last=False)
+            del taken[0]
+
+
+def _bytes_in_memory(picture: Picture) -> int:
+    """What a picture takes of the memory: nothing where it is read window by window."""
+    data = picture.data
+    if not isinstance(data, np.ndarray) or isinstance(data, np.memmap):
+        return 0
+    return int(getattr(data.base, "nbytes", data.nbytes))  # a view keeps its whole array
+
+
+@dataclass(frozen=True)
+class Files:
+    """Input files with what was said about them, and where their outputs go.
+
+    Parameters
+    ----------
+    targets : dict of Path to Path
+        Output for each input.
+    axes : str, optional
+        Of all files, where they do not say.
+    planes : str, optional
+        Choice of planes.
+    each : bool
+        True: only one of them is needed at a time, so that it may take the memory of all.
+    opened : OpenPictures
+        Those that were read last, so that each source is read once.
+    """
+
+    targets: dict[Path, Path]
+    axes: str | None = None
+    planes: str | None = None
+    each: bool = False
+    opened: OpenPictures = field(default_factory=OpenPictures, compare=False, repr=False)
+
+    @classmethod
+    def to(
+        cls,
+        inputs: Sequence[Path],
+        out: Path,
+        axes: str | None,
+        planes: str | None,
+        each: bool = False,
+    ) -> Files:
+        """OUT is a file for one input, a folder for many.
+
+        Raises
+        ------
+        UserError
+            If an output would overwrite an input or another output.
+        """
+        single = len(inputs) == 1 and not is_folder_of_images(out)
+        if not single and format_of(out) is not None:
+            raise UserError(f"{out} is the name of a file, for several inputs name a folder.")
+        targets = {path: out if single else out / path.name for path in inputs}
+        for path, target in targets.items():
+            check_not_input(target, [path])
+        counts = Counter(target.resolve() for target in targets.values())
+        twice = [target for target in targets.values() if counts[target.resolve()] > 1]
+        if twice:
+            raise UserError(f"Several inputs would be written to {twice[0]}; denoise them in turn.")
+        if not single:
+            try:
+                out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+        return cls(targets, axes, planes, each)
+
+    def read(self, path: Path) -> Picture:
+        """Open one of the inputs, or get it where it is still open.
+
+        Large ones are read window by window.
+        """
+        in_memory = IN_MEMORY if self.each else IN_MEMORY // len(self.targets)
+        return self.opened.read(path, self.axes, self.planes or "", in_memory)
+
+    def only(self, path: Path) -> Files:
+        """One of the inputs, alone."""
+        return replace(self, targets={path: self.targets[path]})
+
+    def check(self, path: Path, picture: Picture, config: DenoiseConfig) -> None:
+        """Make sure, before hours of work, that the output can be written.
+
+        Raises
+        ------
+        UserError
+            If it cannot.
+        """
+        target = self.targets[path]
+        dtype = output_dtype(picture.data.dtype, config)
+        check_format(target, dtype, picture.axes).check_target(target)
+
+    def usable(self, config: DenoiseConfig) -> Files:
+        """Those that can be read, and whose outputs can be written.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        targets, first = {}, None
+        for path, target in self.targets.items():
+            try:
+                self.check(path, self.read(path), config)
+            except UserError as error:
+                first = first or error
+            else:
+                targets[path] = target
+        if first is not None and not targets:
+            raise first
+        return replace(self, targets=targets)
+
+    def key(self, settings: dict[str, Any]) -> str:
+        """The same for the same files and settings."""
+        stamps = [file_stamp(path, self.planes or "") for path in self.targets]
+        text = json.dumps([stamps, self.axes, settings], default=str, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]

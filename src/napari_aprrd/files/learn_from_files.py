@@ -1,0 +1,163 @@
+"""Models that are trained on the files to be denoised, and kept until that is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..axes import JoinedPlanes
+from ..core.config import DistillConfig, TrainConfig
+from ..core.jobs import Job, run
+from ..core.model.denoiser import Denoiser, load
+from ..core.model.provenance import was_stopped
+from ..core.training import budget
+from ..core.training.checkpoint import Checkpoint, beside
+from ..core.training.distill import distill
+from ..core.training.train import train
+from .batch import Listening, nobody_listens
+from .inputs import Files
+
+
+class LearningStoppedError(Exception):
+    """Training or distilling was interrupted; the same call continues it.
+
+    Parameters
+    ----------
+    checkpoint : Path
+        Where what was learnt so far is kept.
+    """
+
+    def __init__(self, checkpoint: Path) -> None:
+        super().__init__(f"What was learnt so far is kept in {checkpoint}.")
+        self.checkpoint = checkpoint
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Where the models of some files are kept until all is done, should the program be killed."""
+
+    teacher: Path
+    student: Path
+
+    @property
+    def models(self) -> tuple[Path, Path]:
+        """Both model files."""
+        return self.teacher, self.student
+
+
+@dataclass
+class Learner:
+    """Trains models on files; one for all of them, or one for each.
+
+    Parameters
+    ----------
+    files : Files
+        Their `each` says which.
+    out : Path
+        The output as given: a file or a folder.
+    settings : dict
+        Of training and distilling.
+    listening : callable
+        Opens a progress bar for each job.
+    """
+
+    files: Files
+    out: Path
+    settings: dict[str, Any]
+    listening: Listening = nobody_listens
+    _kept: dict[Path, Kept] = field(default_factory=dict, init=False)
+
+    def model_for(self, path: Path) -> Denoiser:
+        """Train and distil, or load what an earlier run has trained.
+
+        Raises
+        ------
+        LearningStoppedError
+            If it was interrupted.
+        UserError
+            If nothing can be learnt from the files.
+        """
+        files = self.files.only(path) if self.files.each else self.files
+        self._kept[path] = kept = self._place(files)
+        if kept.student.exists():
+            return load(kept.student)
+        model = train_and_distill(files, self.settings, kept, self.listening)
+        model.save(kept.student)
+        return model
+
+    def clean_up(self, failed: set[Path]) -> None:
+        """Delete the models, except those of files that could not be written.
+
+        Parameters
+        ----------
+        failed : set of Path
+            Inputs for which the same command will be started again.
+        """
+        needed = {
+            model for path in failed if path in self._kept for model in self._kept[path].models
+        }
+        for model in {model for kept in self._kept.values() for model in kept.models}:
+            beside(model).unlink(missing_ok=True)
+            if model not in needed:
+                model.unlink(missing_ok=True)
+
+    def _place(self, files: Files) -> Kept:
+        """Hidden files beside the output; other files or settings have other names."""
+        target = next(iter(files.targets.values()))
+        name = target.name if len(files.targets) == 1 else self.out.name
+        start = f".{name}.{files.key(self.settings)}"
+        return Kept(target.with_name(f"{start}.teacher.aprrd"), target.with_name(f"{start}.aprrd"))
+
+
+def train_and_distill(
+    files: Files, settings: dict[str, Any], kept: Kept, listening: Listening = nobody_listens
+) -> Denoiser:
+    """Train a teacher on files and distil it; each continues where it was killed.
+
+    Parameters
+    ----------
+    files : Files
+    settings : dict
+        Of training and distilling; "minutes" is for both.
+    kept : Kept
+        Where the teacher is written, and the checkpoints beside.
+    listening : callable
+        Opens a progress bar for each job.
+
+    Returns
+    -------
+    Denoiser
+        The student.
+
+    Raises
+    ------
+    LearningStoppedError
+        If it was interrupted.
+    """
+    planes = JoinedPlanes([files.read(path).as_planes for path in files.targets])
+    minutes = settings.get("minutes")
+    both = {name: value for name, value in settings.items() if name != "minutes"}
+    first, second = TrainConfig.of(**both), DistillConfig.of(**both)
+
+    def carry_out(job: Job[Denoiser], checkpoint: Path) -> Denoiser:
+        with listening() as listen:
+            model = run(job, listen)
+        if was_stopped(model.record):
+            raise LearningStoppedError(checkpoint)
+        return model
+
+    if kept.teacher.exists():
+        teacher = load(kept.teacher)
+    else:
+        if minutes is not None:
+            first = TrainConfig.of(first, minutes=minutes * budget.TEACHER)
+        place = beside(kept.teacher)
+        teacher = carry_out(train(planes, first, checkpoint=Checkpoint(place)), place)
+        teacher.save(kept.teacher)
+    if minutes is not None:
+        # The teacher may have ended early, where it learnt nothing more.
+        left = minutes - teacher.record["train"]["seconds"] / 60
+        second = DistillConfig.of(second, minutes=max(left, minutes * budget.STUDENT_AT_LEAST))
+    place = beside(kept.student)
+    return carry_out(distill(teacher, planes, second, Checkpoint(place)), place)
