@@ -381,7 +381,7 @@ def test_the_learning_rate_warms_up_and_falls_as_a_cosine(
 
 
 def test_without_warm_up_the_learning_rate_starts_at_the_top() -> None:
-    config = TrainConfig(warmup=0)
+    config = TrainConfig(warmup=0, learning_rate=3e-3)
     assert learning_rate(config, 0) == config.learning_rate
 
 
