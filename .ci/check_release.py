@@ -16,7 +16,10 @@ ROOT = Path(__file__).parent.parent
 STARTER = {"core/model/weights/teacher.safetensors", "core/model/weights/student.safetensors"}
 PLUGIN = {"napari.yaml", "icon.svg", "py.typed", "__init__.py", "core/config.py", *STARTER}
 SOURCES = {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt", "mkdocs.yml"}
-OURS = {".py", ".md", ".yaml", ".yml", ".toml", ".svg", ".txt", ".typed", ".cff", ".js", ".png", ""}
+OURS = {
+    *(".py", ".md", ".yaml", ".yml", ".toml", ".svg", ".txt", ".typed", ".cff", ".js", ".png"),
+    *(".aprrd", ".checkpoint", ""),
+}
 LARGEST = 5e6  # bytes of a whole archive: no data of others has come in
 
 

@@ -11,7 +11,7 @@ import pytest
 CORE = """
 import importlib, pkgutil
 import napari_aprrd.core as core
-names = [f"{core.__name__}.{m.name}" for m in pkgutil.walk_packages(core.__path__)]
+names = [m.name for m in pkgutil.walk_packages(core.__path__, f"{core.__name__}.")]
 for name in names:
     importlib.import_module(name)
 assert "napari_aprrd.core.training.train" in names

@@ -55,7 +55,7 @@ class Picture:
         Raises
         ------
         UserError
-            If it is there no more.
+            If it is not there any more.
         """
         return file_stamp(self.path, self.planes) if self.path is not None else ""
 

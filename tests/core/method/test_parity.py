@@ -145,7 +145,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path: Path) -> Non
     torch.save({"model_state_dict": {"a": torch.zeros(3)}}, paths["other.pth"])
     missing = paths.pop("none.pth")
     for path in paths.values():
-        with pytest.raises(UserError, match=r"is not a published APR-RD checkpoint .*\.$"):
+        with pytest.raises(UserError, match=r"is not a published APR-RD checkpoint.*\.$"):
             import_checkpoint(path)
     with pytest.raises(UserError, match=r"^There is no file .*none\.pth\.$"):
         import_checkpoint(missing)
