@@ -14,8 +14,7 @@ from typing import Any
 import napari
 from qtpy.QtWidgets import QApplication
 
-from napari_aprrd._napari import commands as _commands
-from napari_aprrd._napari import unfinished as _interrupted
+from napari_aprrd._napari import commands, unfinished
 from napari_aprrd._napari.widgets import DistillWidget, TrustWidget
 
 IMAGES = Path(__file__).parent / "images"
@@ -24,7 +23,7 @@ SAMPLE = "cells, correlated noise"
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    _interrupted.FOLDER = Path(tempfile.mkdtemp())  # no offer to resume what is there already
+    unfinished.FOLDER = Path(tempfile.mkdtemp())  # no offer to resume what is there already
     viewer = napari.Viewer()
     viewer.window._qt_window.resize(1280, 900)
     viewer.open_sample("napari-aprrd", "correlated_noise")
@@ -54,7 +53,7 @@ def main() -> None:
     wait(lambda: False, 1)
     shoot(viewer, "denoised")
     viewer.layers.selection = {viewer.layers[f"{SAMPLE} denoised"]}
-    _commands.check_result(viewer)
+    commands.check_result(viewer)
     trust = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, TrustWidget))
     wait(lambda: trust.report is not None, 60)
     trust.maps["residual"].click()

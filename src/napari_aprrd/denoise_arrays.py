@@ -71,7 +71,7 @@ def is_lazy(data: Any) -> bool:
 
 
 def identify(data: Any) -> dict[str, str]:
-    """What tells a lazy source from others without reading it: see `core.record.identify`."""
+    """What tells a lazy source from others unread: see `core.model.provenance.identify`."""
     name = getattr(data, "name", "") or str(getattr(data, "store", ""))
     text = repr((name, tuple(map(int, data.shape)), str(data.dtype)))
     digest = hashlib.sha256(text.encode()).hexdigest()

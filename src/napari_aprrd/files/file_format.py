@@ -11,6 +11,8 @@ import numpy as np
 from ..core.atomic_files import check_writable, write_atomically
 from .picture import Picture
 
+_LONGEST_BEGINNING = 16  # bytes; longer than the first bytes that any format is known by
+
 
 class FileFormat(ABC):
     """One image file format: how it is named, recognised, read and written.
@@ -73,7 +75,7 @@ class FileFormat(ABC):
         """Whether a file begins as files of this format do."""
         try:
             with path.open("rb") as file:
-                return file.read(8).startswith(self.first_bytes)
+                return file.read(_LONGEST_BEGINNING).startswith(self.first_bytes)
         except OSError:
             return False
 

@@ -1,4 +1,8 @@
-"""Recharging: noisy pixels spread over the targets of distillation (equations [7] and [8])."""
+"""Recharged Distillation (RD): random masks [7], recharged targets [8], and the loss [3], [9].
+
+This is the paper's way. Automatic settings recharge by measurement instead, see
+`core.training.restore_detail`.
+"""
 
 from __future__ import annotations
 
