@@ -22,6 +22,7 @@ from napari_aprrd.metrics import to_uint8
 
 Method = Callable[[NDArray[Any]], NDArray[Any]]
 _STUDENTS_STEPS = 4  # for each step of the teacher
+OURS = "napari-aprrd, from the starting weights"
 OTHERS = ("astronaut", "chelsea", "coffee", "rocket")  # photographs that scikit-image has
 
 
@@ -34,8 +35,9 @@ def camera_methods(options: argparse.Namespace) -> dict[str, Callable[[], dict[s
         "noisy": lambda y: y,
         "non-local means": partial(_each, peers.nlm),
         "published student (SIDD)": partial(_published, options.published),
-        "APR-RD, automatic settings": partial(_learnt, options.camera_steps, ()),
-        "APR-RD, and from 4 of scikit-image": partial(_learnt, options.camera_steps, OTHERS),
+        OURS: partial(_learnt, options.camera_steps, ()),
+        "the same, and from 4 of scikit-image": partial(_learnt, options.camera_steps, OTHERS),
+        "napari-aprrd, from scratch": partial(_learnt, options.camera_steps, (), start="scratch"),
         "BM3D": partial(_each, peers.bm3d),
     }
     missing = {"BM3D"} if find_spec("bm3d") is None else set()
@@ -55,10 +57,10 @@ def _published(checkpoint: Path, noisy: NDArray[Any]) -> Any:
     return aprrd.denoise(noisy, import_checkpoint(checkpoint), axes="IYXS", progress=False)
 
 
-def _learnt(steps: int, others: tuple[str, ...], noisy: NDArray[Any]) -> Any:
+def _learnt(steps: int, others: tuple[str, ...], noisy: NDArray[Any], **start: Any) -> Any:
     """One model for all photographs, from their noisy pixels and those of others alone."""
     images = [*noisy, *(getattr(skimage.data, name)() for name in others)]
-    shared: dict[str, Any] = {"axes": "YXS", "progress": False}
+    shared: dict[str, Any] = {"axes": "YXS", "progress": False, **start}
     teacher = aprrd.train_apr(images, steps=steps, **shared)
     student = aprrd.distill_rd(teacher, images, steps=_STUDENTS_STEPS * steps, **shared)
     return aprrd.denoise(noisy, student, axes="IYXS", progress=False)

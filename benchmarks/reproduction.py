@@ -8,6 +8,7 @@ from pathlib import Path
 
 import figures
 import numpy as np
+from camera import OURS
 from verdicts import DATA, Results, T, claims, seeds, spread
 
 from napari_aprrd.core.atomic_files import write_atomically
@@ -112,7 +113,7 @@ def _camera(results: Results) -> str:
 
 
 def _against_noisy(results: Results) -> str:
-    ours, noisy = (results[f"camera/{name}"] for name in ("APR-RD, automatic settings", "noisy"))
+    ours, noisy = (results[f"camera/{name}"] for name in (OURS, "noisy"))
     changes = [a - b for a, b in zip(ours["each"], noisy["each"], strict=True)]
     return (
         f"Against the noisy photographs, our model changes the PSNR by "
