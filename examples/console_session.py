@@ -1,6 +1,6 @@
 """A session in napari's console: train on a layer, distil, denoise all layers, save the model.
 
-Open File > Open Sample > napari-aprrd > "Cells, correlated noise", then paste this into the
+Open File > Open Sample > APR-RD denoising > "Cells, correlated noise", then paste this into the
 console, or write there: %run -i console_session.py
 """
 

@@ -19,8 +19,8 @@ from napari_aprrd.files.formats import read_picture
 from napari_aprrd.files.picture import Picture
 from napari_aprrd.report.trust import write_report
 
-NAMED = {"starter": "pre-trained on public photographs", "scratch": "no pre-training"}
-DESCRIBED = {"starter": "supervised, on public photographs and simulated scenes", "scratch": "none"}
+NAMED = {"starter": "pre-trained on public pictures", "scratch": "no pre-training"}
+DESCRIBED = {"starter": "supervised, on public pictures (photographs", "scratch": "none"}
 
 
 class Made(NamedTuple):
@@ -98,6 +98,30 @@ def test_an_exported_package_says_it(made: Made, tmp_path: Path) -> None:
     assert expected[made.start] in description
     assert expected[made.start] in documentation
     assert "alone" not in description + documentation
+
+
+@pytest.mark.parametrize(("first", "second"), [("starter", "scratch"), ("imported", "scratch")])
+def test_a_student_from_scratch_does_not_hide_how_its_teacher_started(
+    first: str, second: str, noisy: np.ndarray[Any, Any], tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    given: dict[str, Any] = {"steps": 2, "patch": 32, "device": "cpu"}
+    given["progress"] = lambda progress: notes.append(progress.note)
+    if first == "imported":
+        teacher = aprrd.load(Path(__file__).parent / "made_before" / "teacher.aprrd")
+        teacher.record = {"imported": "bsn.pth"}
+    else:
+        teacher = aprrd.train_apr(noisy, start=first, **given)
+    notes.clear()
+    student = aprrd.distill_rd(teacher, noisy, start=second, **given)
+    said = " ".join([*notes, aprrd.methods(student)])
+    aprrd.export(student, tmp_path / "package.zip")
+    with zipfile.ZipFile(tmp_path / "package.zip") as package:
+        said += package.read("README.md").decode()
+    assert "no pre-training" not in said
+    assert "without pre-training" not in said
+    expected = {"starter": "its teacher was pre-trained", "imported": "trained elsewhere"}
+    assert said.count(expected[first]) >= 1
 
 
 def test_something_that_does_not_say_how_it_was_made_is_refused(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def train_apr(
     Parameters
     ----------
     images : array, napari Image layer, or list of these
-        Noisy images of any axes and size; no clean data is needed.
+        Noisy images of any axes and size; no clean images of the specimen are needed.
     config : TrainConfig, optional
         Settings; see there.
     axes : str, optional

@@ -44,7 +44,7 @@ def denoise(
     ] = True,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Write NAME.report.html and .json: can it be trusted?"),
+        typer.Option("--report", help="Write OUT.report.html and .json: can it be trusted?"),
     ] = False,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes of a local Dask cluster to compute with.")

@@ -112,7 +112,7 @@ def import_published(
 def export_package(
     student: Annotated[Path, typer.Argument(metavar="STUDENT.aprrd")],
     out: Output,
-    name: Annotated[str, typer.Option(help="Name of the model.")] = "APR-RD denoising",
+    name: Annotated[str, typer.Option(help="Name of the model.")] = "napari-aprrd student",
 ) -> None:
     """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
     from ..core.atomic_files import check_not_input

@@ -160,7 +160,7 @@ class _Schedule(Config):
     start: Literal["starter", "scratch"] = Field(
         "starter",
         description="Weights to start from: 'starter' ones, which were pre-trained on public "
-        "photographs and simulated scenes with simulated noise (for networks of the default size, "
+        "pictures and simulated scenes with simulated noise (for networks of the default size, "
         "one channel each); or random ones, from 'scratch': no pre-training.",
     )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
@@ -287,8 +287,9 @@ class DistillConfig(_Schedule):
         None,
         min_length=1,
         max_length=33,
-        description="Shifts of the targets T. Random recharging needs at least four. Automatic: "
-        "those at which the teacher was measured to be best.",
+        description="Shifts of the targets T. Random recharging should have at least four. "
+        "Automatic: all up to the best one by measurement for white noise, all up to the shift of "
+        "training for correlated noise.",
         json_schema_extra={"unit": "pixels"},
     )
     recharge: Recharge = Field(
@@ -345,8 +346,8 @@ class DenoiseConfig(Config):
     )
     calibrate: bool = Field(
         True,
-        description="Correct gain and offset, measured in training by regressing the noisy "
-        "images on the output.",
+        description="Correct gain and offset, and the curve of brightness where noise was cut off or "
+        "is weak, as found in training by comparing the noisy images with the output.",
     )
     self_ensemble: bool = Field(
         False,

@@ -79,7 +79,7 @@ class Sidd:
         content = {
             "DenoisedBlocksSrgb": cells,
             "TimeMPSrgb": (time.perf_counter() - start) / megapixels,
-            "OptionalData": {"MethodName": "APR-RD (napari-aprrd)"},
+            "OptionalData": {"MethodName": "napari-aprrd"},
         }
         return [write_mat(out / "SubmitSrgb.mat", content), _write_csv(out, cells)]
 

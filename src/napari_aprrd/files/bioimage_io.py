@@ -32,7 +32,9 @@ PAPER = (
 PAGE = "https://github.com/HYK2017/APRRD"  # the paper's
 
 
-def export(student: Denoiser, path: str | PathLike[str], name: str = "APR-RD denoising") -> None:
+def export(
+    student: Denoiser, path: str | PathLike[str], name: str = "napari-aprrd student"
+) -> None:
     """Write a student as a model package of bioimage.io.
 
     The package takes and gives images in the units of the source, float32, axes (batch, channel,
@@ -187,15 +189,20 @@ def _npy(array: NDArray[np.float32]) -> bytes:
 
 def _origin(student: Denoiser) -> str:
     """One sentence on what the student learnt from."""
-    stage = student.record.get("distill", {})
+    record = student.record
+    stages = [record[name] for name in ("train", "distill") if "start" in record.get(name, {})]
+    if not stages:
+        return "The record of this model does not say how its training started."
     noisy = "Trained with napari-aprrd on noisy images, without clean images of the specimen"
-    match stage.get("start"):
-        case "scratch":
-            return f"{noisy} and without pre-training."
-        case "starter":
-            how = stage.get("pretraining", PRETRAINING)
-            return f"{noisy}, from weights that were pre-trained ({how})."
-    return "The record of this model does not say how its training started."
+    if "imported" in record:
+        return (
+            f"{noisy}, distilled from a teacher that was trained elsewhere ({record['imported']})."
+        )
+    started = [stage for stage in stages if stage["start"] == "starter"]
+    if not started:
+        return f"{noisy} and without pre-training."
+    how = started[0].get("pretraining", PRETRAINING)
+    return f"{noisy}, from weights that were pre-trained ({how})."
 
 
 def _documentation(student: Denoiser, name: str) -> str:

@@ -68,7 +68,7 @@ def test_pre_training_is_named_where_it_was_used(record: dict[str, Any]) -> None
         f"and were pre-trained ({PRETRAINING}); the rest was learnt from the noisy images "
         "themselves, without clean images of the specimen."
     ) in text
-    assert all(w in PRETRAINING for w in ("supervised", "public photographs", "simulated scenes"))
+    assert all(w in PRETRAINING for w in ("supervised", "public pictures", "simulated scenes"))
     undescribed = [{k: v for k, v in record[n].items() if k != "pretraining"} for n in STAGES]
     older = {**record, **dict(zip(STAGES, undescribed, strict=True))}
     assert "pre-trained (supervised" in methods(older)  # records made before it was described

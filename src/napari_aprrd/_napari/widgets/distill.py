@@ -28,7 +28,7 @@ class DistillWidget(JobWidget[DistillConfig]):
     config_type = DistillConfig
     job = "distill"
     start_text = "Distill (RD)"
-    start_tip = "Recharged Distillation of the chosen teacher on the chosen layers."
+    start_tip = "Distil the chosen teacher on the chosen layers."
     suffix = "student"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:

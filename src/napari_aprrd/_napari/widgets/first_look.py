@@ -34,8 +34,8 @@ class FirstLook(QWidget):
         self._latest = Latest(self._on_done, self)
         self.picture = QLabel()
         self.text = QLabel(
-            "Left: your image. Right: a first look, from a network that has never seen your "
-            "images. Train on your own images before trusting the result."
+            "Left: your image. Right: a first look, from a network that was pre-trained on other "
+            "images. Train on your own before trusting the result."
         )
         self.text.setWordWrap(True)
         layout = QVBoxLayout(self)

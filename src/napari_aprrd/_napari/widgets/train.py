@@ -27,7 +27,7 @@ class TrainWidget(JobWidget[TrainConfig]):
     config_type = TrainConfig
     job = "train"
     start_text = "Train APR"
-    start_tip = "Train on the chosen layers; no clean data is needed."
+    start_tip = "Train on the chosen layers; no clean images of your specimen are needed."
     suffix = "teacher"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:

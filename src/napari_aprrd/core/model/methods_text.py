@@ -15,7 +15,10 @@ _AT_BSN = (
     'S. Chen, J. Zhang, Z. Yu and T. Huang, "Exploring Efficient Asymmetric Blind-Spots for '
     'Self-Supervised Denoising in Real-World Scenarios", CVPR 2024.'
 )
-PRETRAINING = "supervised, on public photographs and simulated scenes, both with simulated noise"
+PRETRAINING = (
+    "supervised, on public pictures (photographs and a few micrographs) and simulated scenes, all "
+    "with simulated noise"
+)
 _NAPARI = (
     "napari contributors, napari: a multi-dimensional image viewer for Python, "
     "doi:10.5281/zenodo.3555620."
@@ -86,7 +89,8 @@ def _opening(record: Record, versions: dict[str, str]) -> str:
     opening = f"{subject} with {name}{used}, which implements APR-RD [1]."
     if "imported" not in record:
         return opening
-    return f"{opening} The weights were imported from {record['imported']} and trained elsewhere."
+    whose = "The teacher's weights" if "distill" in record else "The weights"
+    return f"{opening} {whose} were imported from {record['imported']} and trained elsewhere."
 
 
 def recharged(config: Record) -> str:
@@ -106,6 +110,8 @@ def _of_pretraining(record: Record) -> list[str]:
     stages = {names[n]: record[n] for n in names if "start" in record.get(n, {})}
     if not stages:
         return []
+    if "imported" in record:  # what the teacher learnt from is not known here
+        return [_beside_imported(stages["student"])] if "student" in stages else []
     started = [name for name, stage in stages.items() if stage["start"] != "scratch"]
     if not started:
         every = "Both networks were" if len(stages) == 2 else f"The {next(iter(stages))} was"
@@ -123,6 +129,16 @@ def _of_pretraining(record: Record) -> list[str]:
         f"({how}); the rest was learnt from the noisy images themselves, without clean images of "
         f"the specimen.{rest}",
     ]
+
+
+def _beside_imported(student: Record) -> str:
+    """Describe how the student of an imported teacher started."""
+    if student["start"] == "scratch":
+        start = "was initialised at random"
+    else:
+        how = student.get("pretraining") or PRETRAINING
+        start = f"started from weights that come with napari-aprrd and were pre-trained ({how})"
+    return f"The student {start}, and learnt from this teacher's outputs for the noisy images."
 
 
 def _of_noise(noise: Record | None) -> list[str]:

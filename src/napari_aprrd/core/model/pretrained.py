@@ -7,7 +7,7 @@ truth is known. `starter/make.py` in the repository names the pictures and makes
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from safetensors.torch import load_file
 from torch import nn
@@ -32,11 +32,22 @@ FITTING: dict[Name, Architecture] = {
 }
 
 
-def sentence(pretrained: bool) -> str:
-    """Sentence for users on the weights that a network starts from."""
-    if not pretrained:
-        return "Starts from random weights: no pre-training."
-    return "Starts from weights pre-trained on public photographs and simulated scenes."
+def sentence(pretrained: bool, teacher: dict[str, Any] | None = None) -> str:
+    """Sentence for users on the weights that a network starts from.
+
+    Parameters
+    ----------
+    pretrained : bool
+    teacher : dict, optional
+        Record of the teacher whose student it is.
+    """
+    if pretrained:
+        return "Starts from weights pre-trained on public pictures and simulated scenes."
+    if teacher is not None and "imported" in teacher:
+        return "The student starts from random weights; its teacher was trained elsewhere."
+    if teacher is not None and teacher.get("train", {}).get("start") == "starter":
+        return "The student starts from random weights; its teacher was pre-trained."
+    return "Starts from random weights: no pre-training."
 
 
 def record(pretrained: bool) -> dict[str, str]:

@@ -197,8 +197,12 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
         way = ways[report.reach_x > 0, report.reach_y > 0]
         plural = "s" if reach > 1 else ""
         sentences = [
-            f"Noise spreads over about {reach} pixel{plural} in {way}. "
-            "A plain Noise2Void would keep it."
+            f"Noise spreads over about {reach} pixel{plural} in {way}"
+            + (
+                ", but so weakly that it is treated as white."
+                if report.hardly_correlated
+                else ". A plain Noise2Void would keep it."
+            )
         ]
     sentences.append(f"A {blind} x {blind} blind spot suits it (shift {report.shift}).")
     sentences.append(f"Its standard deviation is {report.sigma:.3g}.")

@@ -129,7 +129,7 @@ def _fresh_student(
     )
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
     started = pretrained.begin(student, config)
-    for said in (automatic.sentence, pretrained.sentence(started)):
+    for said in (automatic.sentence, pretrained.sentence(started, teacher.record)):
         yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said), clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=False)
     settled = SettledDistillation.of(automatic.config, precision=precision)
@@ -148,8 +148,10 @@ def _method(config: SettledDistillation, recharged: Share | None) -> dict[str, A
     """For the record: whether targets were recharged (RD) or not (D), and at how many pixels."""
     if recharged is None:
         return {"method": "RD, random masks" if config.recharge == "random" else "D"}
-    share = round(recharged.value, 4)
-    return {"method": "RD, measured" if share else "D", "recharged": share}
+    return {
+        "method": "RD, measured" if recharged.changed else "D",
+        "recharged": float(f"{recharged.value:.3g}"),
+    }
 
 
 class _Recharging(Objective):

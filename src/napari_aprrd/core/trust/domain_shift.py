@@ -32,8 +32,8 @@ _DEVIATIONS = 4.0
 _PUBLISHED_TOP = 255.0  # the published networks expect intensities of 0 to 255
 _TWO_LEVELS = 2.0  # images that are darker than this everywhere are not on that scale
 _ADVICE = (
-    "the result may be wrong. Train on such images, or set normalise to 'image' "
-    "if they differ in gain and offset alone."
+    "the result may be wrong. Train on such images; or, if they differ in gain and offset alone, "
+    "denoise them in Python or the shell with normalise='image'."
 )
 
 
