@@ -346,8 +346,8 @@ class DenoiseConfig(Config):
     )
     calibrate: bool = Field(
         True,
-        description="Correct gain and offset, and the curve of brightness where noise was cut off or "
-        "is weak, as found in training by comparing the noisy images with the output.",
+        description="Correct gain and offset, and the curve of brightness where noise was cut off "
+        "or is weak, as found in training by comparing the noisy images with the output.",
     )
     self_ensemble: bool = Field(
         False,
