@@ -61,7 +61,7 @@ def test_another_scale_is_told_with_figures(
     sentence = said(model, image)
     assert f"These images are {words} than those this model learnt from (mean " in sentence
     assert f"against {model.normalisation.offset[0]:.3g})" in sentence
-    assert "set normalise to 'image'" in sentence
+    assert "normalise='image'" in sentence
 
 
 def test_the_eight_bit_copy_of_a_scene_is_told() -> None:
