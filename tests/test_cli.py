@@ -309,7 +309,7 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npy", "out.npy"]
 
 
-@pytest.mark.parametrize("stage", ["Train teacher", "Distil student", "Denoise"])
+@pytest.mark.parametrize("stage", ["Train teacher", "Compute targets", "Distil student", "Denoise"])
 def test_the_same_command_goes_on_after_ctrl_c(
     tmp_path: Path, ctrl_c: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
@@ -325,6 +325,17 @@ def test_the_same_command_goes_on_after_ctrl_c(
     assert not (tmp_path / "out.npy").exists()
     succeed(*arguments)
     assert read_picture(tmp_path / "out.npy").data.shape == (3, 72, 72)
+
+
+def test_ctrl_c_before_the_first_step_of_distillation_is_no_wrong_input(
+    tmp_path: Path, stack: Path, teacher: Path, ctrl_c: Callable[[str], None]
+) -> None:
+    ctrl_c("Compute targets")
+    out = tmp_path / "out.aprrd"
+    result = call("distill", teacher, stack, "-o", out, *TINY, "--steps", "500")
+    assert result.exit_code == 130
+    assert_one_sentence(result.stderr, "nothing to keep yet")
+    assert not out.exists()
 
 
 def test_ctrl_c_keeps_what_was_distilled(
@@ -689,7 +700,7 @@ def test_an_interrupt_before_the_first_step_is_told(
     monkeypatch.setattr(cli.learn, "train_teacher", interrupt)
     result = call("train", stack, "-o", tmp_path / "out.aprrd")
     assert result.exit_code == 130
-    assert_one_sentence(result.stderr, "Interrupted; nothing was written")
+    assert_one_sentence(result.stderr, "Interrupted before the end; start the same command again")
 
 
 def test_the_program_runs_and_refuses(tmp_path: Path) -> None:

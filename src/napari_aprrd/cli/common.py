@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ..core.errors import UserError
+from ..core.errors import StoppedEarlyError, UserError
 
 if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
@@ -52,10 +52,12 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         def speaking(*args: Any, **kwargs: Any) -> None:
             try:
                 function(*args, **kwargs)
+            except StoppedEarlyError as error:
+                fail(str(error), 130)
             except UserError as error:
                 fail(str(error), 2)
             except KeyboardInterrupt:
-                fail("Interrupted; nothing was written.", 130)
+                fail("Interrupted before the end; start the same command again.", 130)
             except Exception as error:
                 if os.environ.get("NAPARI_APRRD_DEBUG"):
                     raise

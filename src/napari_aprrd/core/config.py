@@ -58,7 +58,7 @@ Patch = Annotated[
 ALL_SHIFTS = (0, 1, 2, 3, 4, 5)  # the paper's T
 
 # Values by which presets differ from the defaults of the fields. All but the paper's keep the
-# default network, see docs/benchmarks.md#which-network-in-which-time.
+# default network, see docs/benchmarks-diary.md#which-network-in-which-time.
 _PAPER: dict[str, Any] = {
     "batch": 8, "learning_rate": 3e-4, "warmup": 0.0, "width": 48, "depth": 5, "hold_out": 0.0,
     "average": 0.0, "adapt": False, "start": "scratch", "precision": "float32",
@@ -198,9 +198,7 @@ class _Schedule(Config):
     @classmethod
     def _without_preset(cls, base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         replaced: set[str] = set()
-        if (
-            changes.get("preset") is not None
-        ):  # the new preset decides, also where it keeps a default
+        if changes.get("preset") is not None:  # it decides, also where it keeps a default
             replaced.update(*cls._presets().values())
         if changes.get("minutes") is not None:
             replaced.add("steps")

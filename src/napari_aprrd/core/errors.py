@@ -13,6 +13,10 @@ class UserError(ValueError):
     """Wrong input or usage. The message is shown to the user as it is."""
 
 
+class StoppedEarlyError(UserError):
+    """A job was stopped by its user before there was anything to keep."""
+
+
 class DataWarning(UserWarning):
     """Warning that images differ from those that a model was trained on."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..axes import JoinedPlanes
 from ..core.config import DistillConfig, TrainConfig
+from ..core.errors import StoppedEarlyError
 from ..core.jobs import Job, run
 from ..core.model.denoiser import Denoiser, load
 from ..core.model.provenance import was_stopped
@@ -141,8 +142,11 @@ def train_and_distill(
     first, second = TrainConfig.of(**both), DistillConfig.of(**both)
 
     def carry_out(job: Job[Denoiser], checkpoint: Path) -> Denoiser:
-        with listening() as listen:
-            model = run(job, listen)
+        try:
+            with listening() as listen:
+                model = run(job, listen)
+        except StoppedEarlyError as error:  # while targets were computed: there is the teacher
+            raise LearningStoppedError(kept.teacher) from error
         if was_stopped(model.record):
             raise LearningStoppedError(checkpoint)
         return model

@@ -12,7 +12,7 @@ from .artefacts import between_planes, clipped_share, is_jpeg, stripes
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
 
-# Bounds without another source are judgements; docs/benchmarks.md#noise-report has results.
+# Bounds without another source are judgements; docs/benchmarks-diary.md#noise-report has results.
 # Pixels, and number of windows: at most a megapixel is read, however large the image is.
 WINDOW, WINDOWS = 256, 16
 # Correlation at a lag below which the noise counts as uncorrelated there. Images with white noise
@@ -37,7 +37,9 @@ _PATTERN = 0.3  # correlation of consecutive planes' noise above which we report
 # Photon noise, at one sigma above the darkest areas, relative to the variance in the darkest areas,
 # above which the advice mentions it.
 _PHOTONS = 0.05
-_WHITE_SHIFT = 2  # smallest automatic shift; docs/benchmarks.md#chosen-settings-against-a-grid
+_WHITE_SHIFT = (
+    2  # smallest automatic shift; docs/benchmarks-diary.md#chosen-settings-against-a-grid
+)
 
 
 class NoiseReport(Config):

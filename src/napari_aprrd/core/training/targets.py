@@ -16,7 +16,7 @@ from ..config import DenoiseConfig, SettledDistillation
 from ..data.crops import Crops, CropSampler
 from ..data.planes import Image, MemoryPlanes, Planes
 from ..data.scaling import Normalisation
-from ..errors import UserError
+from ..errors import StoppedEarlyError
 from ..jobs import STOP, Clock, Progress, Signal, report
 from ..method.networks import BlindSpot
 from ..model.denoiser import Denoiser
@@ -200,7 +200,9 @@ def compute_targets(
             note = f"In this time, targets of {done} of the {total} planes have to do."
         progress = Progress("Compute targets", done, total, clock.seconds, note=note)
         if (yield from report(progress, clock)) is STOP:
-            raise UserError("Stopped before the first step of distillation: nothing to keep yet.")
+            raise StoppedEarlyError(
+                "Stopped before the first step of distillation: nothing to keep yet."
+            )
         if ended_early:
             break
     return MemoryPlanes(joined)
