@@ -220,14 +220,14 @@ def test_a_chunk_is_a_window_of_a_plane_with_its_channels(
 @pytest.mark.parametrize(
     ("shape", "axes", "sentence"),
     [
-        ((7, 5), "YX", "Read as YX: 7 x 5 pixels."),
-        ((5, 7), "XY", "Read as XY: 7 x 5 pixels."),
-        ((3, 7, 5), "TYX", "Read as TYX: 3 time points, 7 x 5 pixels."),
-        ((7, 5, 3), "YXS", "Read as YXS: 3 colours, 7 x 5 pixels."),
+        ((7, 5), "YX", "Read as YX, one plane of 7 x 5 pixels."),
+        ((5, 7), "XY", "Read as XY, one plane of 7 x 5 pixels."),
+        ((3, 7, 5), "TYX", "Read as TYX, 3 time points of 7 x 5 pixels."),
+        ((7, 5, 3), "YXS", "Read as YXS, 3 colours of 7 x 5 pixels."),
         (
             (1, 2, 1, 1, 7, 5),
             "ITZCYX",
-            "Read as ITZCYX: 1 image, 2 time points, 1 slice, 1 channel, 7 x 5 pixels.",
+            "Read as ITZCYX, 1 image x 2 time points x 1 slice x 1 channel of 7 x 5 pixels.",
         ),
     ],
 )

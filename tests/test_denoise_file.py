@@ -64,7 +64,7 @@ def test_files_hold_what_the_array_function_gives(
     data, target = noisy(*shape, dtype=dtype), tmp_path / name
     channels = 3 if set(axes) & set("CS") else 1
     denoiser = random_denoiser("student-1.00M", channels=channels)
-    picture = Picture(data, axes, {"Y": 0.5, "X": 0.25, "T": 2.0}, "µm", "ome")
+    picture = Picture(data, axes, {"Y": 0.5, "X": 0.25, "T": 2.0}, {"X": "µm"}, "ome")
     assert run(stream.denoise_file(picture, target, denoiser, SMALL))
     expected = api.denoise(data, denoiser, SMALL, axes=axes, progress=False)
     written = read_picture(target)
@@ -75,7 +75,7 @@ def test_files_hold_what_the_array_function_gives(
         assert written.axes == axes
         wanted = {a: step for a, step in picture.scale.items() if a in axes}
         assert {a: written.scale[a] for a in wanted} == pytest.approx(wanted)
-        assert written.unit in ("µm", "micrometer")
+        assert written.units["X"] in ("µm", "micrometer")
 
 
 def test_stopped_and_started_again_it_goes_on_to_the_same_bytes(
@@ -212,7 +212,9 @@ def test_killed_in_the_middle_the_command_goes_on_to_the_same_bytes(
 
 def test_ome_zarr_has_levels_axes_sizes_and_its_history(tmp_path: Path, model: Denoiser) -> None:
     target = tmp_path / "out.zarr"
-    picture = Picture(noisy(2, 1100, 600), "TYX", {"T": 3.0, "Y": 0.5, "X": 0.25}, "µm")
+    picture = Picture(
+        noisy(2, 1100, 600), "TYX", {"T": 3.0, "Y": 0.5, "X": 0.25}, dict.fromkeys("YX", "µm")
+    )
     assert run(stream.denoise_file(picture, target, model, DenoiseConfig(device="cpu")))
     group = zarr.open_group(target, mode="r")
     about = json.loads(json.dumps(dict(group.attrs)))

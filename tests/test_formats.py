@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.files.formats import READABLE, find_files, read_picture, write_picture
-from napari_aprrd.files.picture import Picture, select_planes
+from napari_aprrd.files.picture import Choice, Picture, chosen
+from napari_aprrd.files.units import symbol
 
 LENGTHS = {"I": 2, "T": 3, "Z": 4, "C": 2, "Y": 17, "X": 15, "S": 3}
 
@@ -43,7 +44,19 @@ def assert_same(a: Picture, b: Picture) -> None:
     assert a.data.dtype == b.data.dtype
     np.testing.assert_array_equal(a.data, b.data)
     assert a.scale == pytest.approx(b.scale)
-    assert (a.unit, a.flavour) == (b.unit, b.flavour)
+    assert units_of(a) == units_of(b)
+    assert a.flavour == b.flavour
+
+
+def units_of(picture: Picture) -> dict[str, str]:
+    """The symbols of the units of what has a size."""
+    return {a: symbol(u) for a, u in picture.units.items() if a in picture.scale}
+
+
+def in_units(scale: dict[str, float], space: str) -> dict[str, str]:
+    """Units for the steps of a scale."""
+    units = {axis: "s" if axis == "T" else space for axis in scale}
+    return {axis: unit for axis, unit in units.items() if unit}
 
 
 @pytest.mark.parametrize("dtype", ["u1", "u2", "i2", "u4", "f2", "f4", "f8"])
@@ -66,9 +79,12 @@ def test_a_tiff_keeps_alpha_and_single_planes(tmp_path: Path) -> None:
     assert_same(round_trip(tmp_path, "a.tif", single), single)
 
 
+SIZES = {"Y": 0.25, "X": 0.125}
+
+
 @pytest.mark.parametrize("unit", ["inch", "cm", ""])
 def test_a_plain_tiff_keeps_its_resolution(tmp_path: Path, unit: str) -> None:
-    picture = Picture(of_axes("YX"), "YX", {"Y": 0.25, "X": 0.125}, unit)
+    picture = Picture(of_axes("YX"), "YX", SIZES, in_units(SIZES, unit))
     assert_same(round_trip(tmp_path, "a.tif", picture), picture)
 
 
@@ -91,7 +107,7 @@ def test_a_plain_tiff_without_resolution_has_no_scale(tmp_path: Path) -> None:
 def test_an_imagej_tiff_keeps_axes_pixel_size_and_unit(
     tmp_path: Path, axes: str, scale: dict[str, float], dtype: str
 ) -> None:
-    picture = Picture(of_axes(axes, dtype), axes, scale, "µm", "imagej")
+    picture = Picture(of_axes(axes, dtype), axes, scale, in_units(scale, "µm"), "imagej")
     assert_same(round_trip(tmp_path, "a.tif", picture), picture)
     with tifffile.TiffFile(tmp_path / "a.tif") as tiff:
         assert tiff.is_imagej
@@ -104,14 +120,14 @@ def test_an_imagej_tiff_that_imagej_wrote_is_kept_as_it_is(tmp_path: Path) -> No
     tifffile.imwrite(tmp_path / "a.tif", data, **options)
     picture = read_picture(tmp_path / "a.tif")
     assert picture.axes == "TYX"
-    assert (picture.unit, picture.flavour) == ("micron", "imagej")
+    assert (picture.units["X"], picture.flavour) == ("micron", "imagej")
     assert picture.scale == pytest.approx({"X": 0.25, "Y": 0.2, "T": 2.0, "Z": 0.5})
     write_picture(tmp_path / "b.tif", picture)
     assert_same(read_picture(tmp_path / "b.tif"), picture)
 
 
 def test_an_imagej_tiff_in_another_order_is_written_in_imagejs(tmp_path: Path) -> None:
-    picture = Picture(of_axes("CTYX"), "CTYX", {}, "", "imagej")
+    picture = Picture(of_axes("CTYX"), "CTYX", flavour="imagej")
     written = round_trip(tmp_path, "a.tif", picture)
     assert (written.axes, written.flavour) == ("TCYX", "imagej")
     np.testing.assert_array_equal(written.data, picture.data.swapaxes(0, 1))
@@ -123,7 +139,7 @@ def test_an_imagej_tiff_in_another_order_is_written_in_imagejs(tmp_path: Path) -
 )
 def test_what_imagej_cannot_hold_is_still_written(tmp_path: Path, axes: str, dtype: str) -> None:
     """As when the result of an ImageJ file is asked for in float32."""
-    picture = Picture(of_axes(axes, dtype), axes, {}, "", "imagej")
+    picture = Picture(of_axes(axes, dtype), axes, flavour="imagej")
     written = round_trip(tmp_path, "a.tif", picture)
     assert written.axes == axes
     assert written.data.dtype == dtype
@@ -144,7 +160,7 @@ def test_what_imagej_cannot_hold_is_still_written(tmp_path: Path, axes: str, dty
 def test_an_ome_tiff_keeps_axes_pixel_size_and_unit(
     tmp_path: Path, axes: str, scale: dict[str, float], unit: str, dtype: str
 ) -> None:
-    picture = Picture(of_axes(axes, dtype), axes, scale, unit, "ome")
+    picture = Picture(of_axes(axes, dtype), axes, scale, in_units(scale, unit), "ome")
     assert_same(round_trip(tmp_path, "a.ome.tif", picture), picture)
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tiff:
         assert tiff.is_ome
@@ -307,7 +323,8 @@ def test_a_zarr_array_is_read_lazily(tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "a.zarr", data=data, chunks=(1, 8, 8))
     picture = read_picture(tmp_path / "a.zarr")
     assert isinstance(picture.data, zarr.Array)
-    assert (picture.axes, picture.scale, picture.unit) == ("TYX", {}, "")
+    assert (picture.axes, picture.scale, picture.units) == ("TYX", {}, {})
+    assert not picture.named
     np.testing.assert_array_equal(picture.data[:], data)
     assert read_picture(tmp_path / "a.zarr", "ZYX").axes == "ZYX"
 
@@ -357,15 +374,15 @@ def test_ome_zarr_gives_full_resolution_axes_and_scale(
     np.testing.assert_array_equal(picture.data[:], data)
     assert picture.scale == pytest.approx(dict(zip(axes, scale, strict=True)))
     if unit is not None:
-        assert picture.unit == unit
+        assert picture.units.get("X", "") == unit
 
 
-def test_the_unit_of_ome_zarr_is_that_of_space(tmp_path: Path) -> None:
-    """`Picture.unit` is of X, Y and Z; that time has seconds does not matter."""
+def test_each_axis_of_ome_zarr_has_its_unit(tmp_path: Path) -> None:
     names = [{"name": "t", "type": "time", "unit": "second"}, *SPACE]
     multiscale = {"axes": names, "datasets": levels(3, 0.5, 0.2, 0.1)}
     make_ome_zarr(tmp_path / "a.zarr", "0.4", of_axes("TZYX"), multiscale)
-    assert read_picture(tmp_path / "a.zarr").unit == "micrometer"
+    units = {"T": "second", **dict.fromkeys("ZYX", "micrometer")}
+    assert read_picture(tmp_path / "a.zarr").units == units
 
 
 def test_a_zarr_group_without_images_is_refused(tmp_path: Path) -> None:
@@ -437,29 +454,30 @@ def test_inputs_that_name_nothing_are_refused(folder: Path, name: str) -> None:
 )
 def test_planes_are_selected_along_the_first_axis(choice: str, index: Any, axes: str) -> None:
     data = of_axes("TZYX")
-    picture = Picture(data, "TZYX", {"T": 2.0, "X": 0.1}, "µm", "ome")
-    chosen = select_planes(picture, choice)
-    assert chosen.axes == axes
-    np.testing.assert_array_equal(chosen.data, data[index])
-    assert (chosen.unit, chosen.flavour, chosen.scale["X"]) == ("µm", "ome", 0.1)
+    picture = Picture(data, "TZYX", {"T": 2.0, "X": 0.1}, {"X": "µm"}, "ome")
+    some = chosen(picture, Choice(planes=choice))
+    assert some.axes == axes
+    np.testing.assert_array_equal(some.data, data[index])
+    assert (some.units, some.flavour, some.scale["X"]) == ({"X": "µm"}, "ome", 0.1)
+    assert any("--planes" in note for note in some.notes)
 
 
 @pytest.mark.parametrize("choice", ["3", "-4", "a", "1.5", "1:2:3:4", "1:2:0", "", "0,1"])
 def test_planes_that_are_not_there_are_refused(choice: str) -> None:
     with pytest.raises(UserError, match=rf"no planes '{choice}'; the image has 0 to 2"):
-        select_planes(Picture(of_axes("TYX"), "TYX"), choice)
+        chosen(Picture(of_axes("TYX"), "TYX"), Choice(planes=choice))
 
 
 @pytest.mark.parametrize("choice", ["2:2", "3:9"])
 def test_no_plane_at_all_is_refused(choice: str) -> None:
     with pytest.raises(UserError):
-        select_planes(Picture(of_axes("TYX"), "TYX"), choice)
+        chosen(Picture(of_axes("TYX"), "TYX"), Choice(planes=choice))
 
 
 @pytest.mark.parametrize("axes", ["YX", "YXS", "CYX", "XYC"])
 def test_a_single_plane_leaves_no_choice(axes: str) -> None:
     with pytest.raises(UserError, match="no planes to choose from"):
-        select_planes(Picture(of_axes(axes), axes), "0")
+        chosen(Picture(of_axes(axes), axes), Choice(planes="0"))
 
 
 def test_opening_a_zarr_executes_nothing(tmp_path: Path) -> None:

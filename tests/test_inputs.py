@@ -9,7 +9,8 @@ import pytest
 import tifffile
 
 from napari_aprrd.files import inputs
-from napari_aprrd.files.inputs import Files, OpenPictures
+from napari_aprrd.files.inputs import Files, OpenPictures, say_nothing
+from napari_aprrd.files.picture import EVERYTHING
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def test_pictures_of_a_folder_do_not_pile_up(
     monkeypatch.setattr(inputs, limit, value)
     opened = OpenPictures()
     for path in (*paths[:2], paths[0], paths[2]):
-        opened.read(path, None, "", 2**20)
+        opened.read(path, EVERYTHING, 2**20, say_nothing)
     assert still_open(opened, paths) == [True, False, True, False]  # the last two that were used
 
 
@@ -41,8 +42,8 @@ def test_a_picture_larger_than_the_limit_stays_open_while_it_is_in_use(
 ) -> None:
     monkeypatch.setattr(inputs, "IN_MEMORY", 1000)
     opened = OpenPictures()
-    first = opened.read(paths[0], None, "", 2**20)
-    assert opened.read(paths[0], None, "", 2**20) is first
+    first = opened.read(paths[0], EVERYTHING, 2**20, say_nothing)
+    assert opened.read(paths[0], EVERYTHING, 2**20, say_nothing) is first
 
 
 def test_a_file_that_has_changed_is_read_again(paths: list[Path]) -> None:

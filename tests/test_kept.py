@@ -201,4 +201,4 @@ def test_a_benchmark_never_replaces_its_models(tmp_path: Path, stack: Path) -> N
 def test_an_input_is_recognised_under_another_name(tmp_path: Path, stack: Path) -> None:
     (tmp_path / "link.npy").symlink_to(stack)
     with pytest.raises(UserError, match="would overwrite the input"):
-        Files.to([tmp_path / "link.npy"], stack, None, None)
+        Files.to([tmp_path / "link.npy"], stack)

@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "progress_bar": BASE,
     "signatures": BASE | ENGINE | {"progress_bar"},
     "files": BASE | ENGINE | SHARED,
+    "io": {"files"},
     "api": BASE | ENGINE | SHARED | {"files"},
     "report": BASE | ENGINE | SHARED | {"files", "api"},
     "datasets": BASE | ENGINE | SHARED | {"files", "api"},

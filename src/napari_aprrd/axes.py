@@ -90,23 +90,38 @@ _NAMES = {
 }
 
 
-def describe_axes(shape: Sequence[int], axes: str) -> str:
-    """One sentence on how an array is read.
+def count_axes(shape: Sequence[int], axes: str, named: bool = True) -> str:
+    """What an array counts: "TYX, 5 time points of 128 x 128".
 
     Parameters
     ----------
     shape : sequence of int
     axes : str
         One letter for each dimension.
+    named : bool
+        False: the axes were guessed; what is stacked is then called planes, whatever it is.
     """
     lengths = dict(zip(axes, map(int, shape), strict=True))
-    parts = [
-        f"{length} {_NAMES[letter][length != 1]}"
-        for letter, length in lengths.items()
-        if letter in _NAMES
-    ]
-    parts.append(f"{lengths['Y']} x {lengths['X']} pixels")
-    return f"Read as {axes}: {', '.join(parts)}."
+    size = f"{lengths['Y']} x {lengths['X']}"
+    others = {letter: length for letter, length in lengths.items() if letter not in "YX"}
+    if not named:
+        stacked = [str(length) for letter, length in others.items() if letter not in "CS"]
+        planes = [f"{' x '.join(stacked)} planes"] if stacked else []
+        others = {letter: length for letter, length in others.items() if letter in "CS"}
+        return f"{' x '.join([*planes, *_counted(others)]) or 'one plane'} of {size}"
+    return f"{axes}, {' x '.join(_counted(others)) or 'one plane'} of {size}"
+
+
+def _counted(lengths: dict[str, int]) -> list[str]:
+    names = (
+        (n, _NAMES.get(a, (f"image along {a}", f"images along {a}"))) for a, n in lengths.items()
+    )
+    return [f"{length} {name[length != 1]}" for length, name in names]
+
+
+def describe_axes(shape: Sequence[int], axes: str, named: bool = True) -> str:
+    """One sentence on how an array is read; its parameters are those of `count_axes`."""
+    return f"Read as {count_axes(shape, axes, named)} pixels."
 
 
 @dataclass(frozen=True)

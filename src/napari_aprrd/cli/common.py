@@ -15,8 +15,10 @@ from ..core.errors import StoppedEarlyError, UserError
 
 if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
-    from ..files.picture import Picture
+    from ..files.picture import Choice, Picture
 
+
+Tell = Callable[[str], Any]
 
 # torch takes seconds to import: commands import what they need, so that --help is quick.
 
@@ -40,6 +42,14 @@ Axes = Annotated[
 PlaneChoice = Annotated[
     str | None,
     typer.Option("--planes", help="Only these planes along the first axis: '0' or '0:10'."),
+]
+Series = Annotated[
+    int | None,
+    typer.Option(min=1, help="Which image of a file of several, from 1; else the largest."),
+]
+ChannelChoice = Annotated[
+    str | None,
+    typer.Option("--channels", help="Only these channels: numbers from 0 or names, 'GFP,2'."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -105,15 +115,21 @@ def as_planes(pictures: dict[Path, Picture]) -> Any:
     return JoinedPlanes([picture.as_planes for picture in pictures.values()])
 
 
-def read_all(inputs: list[str], axes: str | None, planes: str | None) -> dict[Path, Picture]:
-    """Open the files and choose their planes."""
-    from ..files.formats import find_files, read_picture
-    from ..files.picture import select_planes
+def read_all(inputs: list[str], choice: Choice, tell: Tell = typer.echo) -> dict[Path, Picture]:
+    """Open the chosen part of all files, and say how each was read."""
+    from ..files.formats import find_files
 
-    pictures = {path: read_picture(path, axes) for path in find_files(inputs)}
-    if planes is not None:
-        pictures = {path: select_planes(p, planes) for path, p in pictures.items()}
-    return pictures
+    return {path: read_one(path, choice, tell) for path in find_files(inputs)}
+
+
+def read_one(path: Path, choice: Choice, tell: Tell = typer.echo) -> Picture:
+    """Open the chosen part of a file, and say how it was read."""
+    from ..files.description import describe
+    from ..files.formats import read_chosen
+
+    picture = read_chosen(path, choice)
+    tell(str(describe(picture)))
+    return picture
 
 
 def lines(facts: dict[str, Any], indent: str = "") -> list[str]:

@@ -10,7 +10,7 @@ import typer
 
 from ..core.config import DenoiseConfig, TrainConfig
 from ..core.errors import UserError
-from .common import Axes, Inputs, Output, PlaneChoice, command, fail
+from .common import Axes, ChannelChoice, Inputs, Output, PlaneChoice, Series, command, fail
 from .options import with_settings
 from .without_effect import refuse_without_effect
 
@@ -33,8 +33,10 @@ def denoise(
         Path | None,
         typer.Option(help="Model to use. Without: train and distil on the input first."),
     ] = None,
+    series: Series = None,
     axes: Axes = None,
     planes: PlaneChoice = None,
+    channels: ChannelChoice = None,
     each: Annotated[
         bool, typer.Option("--each", help="Train a model on each file, not one on all of them.")
     ] = False,
@@ -64,13 +66,15 @@ def denoise(
     from ..files.formats import find_files
     from ..files.inputs import Files
     from ..files.learn_from_files import Learner, LearningStoppedError
+    from ..files.picture import Choice
     from ..progress_bar import progress_bar
 
     options = {"model": model, "each": each or None, "workers": workers or None}
     refuse_without_effect("denoise", {**settings, **options, "scheduler": scheduler or None})
     own = {n: v for n, v in settings.items() if n in DenoiseConfig.model_fields}
     config = DenoiseConfig.of(**own)
-    files = Files.to(find_files(inputs), out, axes, planes, each)
+    choice = Choice(axes, series, planes, channels)
+    files = Files.to(find_files(inputs), out, choice, each, typer.echo)
     single = len(files.targets) == 1
     # Nothing is trained for outputs that cannot be written, nor on files that cannot be read.
     usable = files.usable(config) if single or model is None else files

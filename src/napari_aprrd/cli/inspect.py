@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .common import AsJson, Axes, Inputs, PlaneChoice, as_planes, command, lines, read_all
+from .common import (
+    AsJson,
+    Axes,
+    ChannelChoice,
+    Inputs,
+    PlaneChoice,
+    Series,
+    as_planes,
+    command,
+    lines,
+    read_all,
+    read_one,
+)
 from .without_effect import refuse_without_effect
 
 
@@ -29,15 +42,35 @@ def demo(
 
 @command("inspect")
 def inspect(
-    inputs: Inputs, axes: Axes = None, planes: PlaneChoice = None, as_json: AsJson = False
+    inputs: Inputs,
+    series: Series = None,
+    axes: Axes = None,
+    planes: PlaneChoice = None,
+    channels: ChannelChoice = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Describe the noise, and what it means for the settings."""
+    """List the images in the files, and describe their noise and what it means for the settings."""
     from ..core.noise.report import inspect as inspect_noise
+    from ..files.description import describe
+    from ..files.formats import images_in
+    from ..files.inputs import say_nothing
+    from ..files.picture import Choice
 
-    report = inspect_noise(as_planes(read_all(inputs, axes, planes)))
+    # What is read as JSON stands in the JSON, and nothing else is printed.
+    tell = say_nothing if as_json else typer.echo
+    pictures = read_all(inputs, Choice(axes, series, planes, channels), tell)
+    listed = {path: images_in(path) for path, p in pictures.items() if p.series_count > 1}
+    report = inspect_noise(as_planes(pictures))
     if as_json:
-        typer.echo(json.dumps(report.model_dump(mode="json")))
+        facts = report.model_dump(mode="json")
+        facts["read"] = [describe(picture).as_dict() for picture in pictures.values()]
+        facts["images"] = [image.as_dict() for images in listed.values() for image in images]
+        typer.echo(json.dumps(facts))
         return
+    for images in listed.values():
+        typer.echo("All images of the file:")
+        for image in images:
+            typer.echo(f"  {image}")
     for sentence in report.advice:
         typer.echo(sentence)
     for line in lines(report.model_dump(mode="json", exclude={"advice"})):
@@ -51,10 +84,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Print PSNR, scale-invariant PSNR and SSIM against a reference."""
-    from ..files.formats import read_picture
+    from ..files.picture import EVERYTHING
     from ..metrics import evaluate as score
 
-    image, truth = read_picture(denoised), read_picture(reference)
+    tell = partial(typer.echo, err=as_json)
+    image, truth = (read_one(path, EVERYTHING, tell) for path in (denoised, reference))
     scores = score(image.data, truth.data, rgb=truth.axes.endswith("S"))
     if as_json:
         typer.echo(json.dumps(scores.as_dict()))

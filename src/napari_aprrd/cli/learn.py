@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from ..core.config import DistillConfig, TrainConfig
+from ..core.config import Channels, DistillConfig, TrainConfig
 from ..core.errors import UserError
 from .common import (
     Axes,
+    ChannelChoice,
     Inputs,
     Output,
     PlaneChoice,
+    Series,
     as_planes,
     check_model_output,
     command,
@@ -38,12 +40,20 @@ Resume = Annotated[
 
 
 @command("train")
-@with_settings(TrainConfig)
+@with_settings(TrainConfig, leave_out=["channels"])
 def train(
     inputs: Inputs,
     out: Output,
+    series: Series = None,
     axes: Axes = None,
     planes: PlaneChoice = None,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            help="Only these channels: numbers from 0 or names, 'GFP,2'. Or, also beside them: "
+            f"{TrainConfig.model_fields['channels'].description} (default auto)"
+        ),
+    ] = None,
     devices: Annotated[
         int, typer.Option(min=1, help="Processes (GPUs) per machine that train together.")
     ] = 1,
@@ -53,13 +63,17 @@ def train(
 ) -> None:
     """Train a teacher: a blind-spot network with the Adjacent Pixel Replacer (APR)."""
     from ..core.training.processes import SINGLE, FabricProcesses
+    from ..files.picture import Choice
 
+    chosen, how = _channels(channels)
+    if how:
+        settings["channels"] = how
     options = {**settings, "devices": devices, "num_nodes": num_nodes}
     refuse_without_effect("train", options)
     config = TrainConfig.of(**settings)
-    pictures = read_all(inputs, axes, planes)
-    channels = as_planes(pictures).channels
-    refuse_without_effect("train", {**options, "image_channels": channels})
+    pictures = read_all(inputs, Choice(axes, series, planes, chosen))
+    image_channels = as_planes(pictures).channels
+    refuse_without_effect("train", {**options, "image_channels": image_channels})
     check_model_output(out, *pictures)
     checkpoint = _checkpoint_of(out, resume)
     processes = SINGLE
@@ -71,24 +85,36 @@ def train(
         _keep(teacher, out, checkpoint)
 
 
+def _channels(text: str | None) -> tuple[str | None, str]:
+    """Split the option into the channels to read and the setting of that name."""
+    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    settings = [part for part in parts if part in get_args(Channels)]
+    if len(settings) > 1:
+        raise UserError(f"--channels {text}: choose one of {' and '.join(settings)}.")
+    return ",".join(p for p in parts if p not in settings) or None, "".join(settings)
+
+
 @command("distill")
 @with_settings(DistillConfig)
 def distill(
     teacher: Annotated[Path, typer.Argument(metavar="TEACHER.aprrd", help="Result of train.")],
     inputs: Inputs,
     out: Output,
+    series: Series = None,
     axes: Axes = None,
     planes: PlaneChoice = None,
+    channels: ChannelChoice = None,
     resume: Resume = False,
     **settings: Any,
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
     from ..core.model.denoiser import load
     from ..core.trust.domain_shift import misfit
+    from ..files.picture import Choice
 
     refuse_without_effect("distill", settings)
     config = DistillConfig.of(**settings)
-    pictures = read_all(inputs, axes, planes)
+    pictures = read_all(inputs, Choice(axes, series, planes, channels))
     check_model_output(out, teacher, *pictures)
     checkpoint = _checkpoint_of(out, resume)
     model = load(teacher)

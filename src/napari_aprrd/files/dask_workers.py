@@ -15,8 +15,8 @@ from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
 from ..denoise_arrays import PlaneTile
-from .formats import read_picture
-from .picture import Picture, select_planes
+from .formats import read_chosen
+from .picture import Choice, Picture
 from .tile_writer import TileWriter
 
 PATIENCE = 10  # seconds to wait for a scheduler
@@ -83,7 +83,7 @@ class Cluster:
         """
         from distributed import as_completed
 
-        source = (str(Path(picture.path or "").resolve()), picture.axes, picture.planes)
+        source = (str(Path(picture.path or "").resolve()), picture.axes, picture.choice)
         image = str(folder.resolve() / "image.zarr" / "0")
         (model,) = self.client.scatter([denoiser], broadcast=True, hash=False)
         todo = iter(missing)
@@ -159,11 +159,8 @@ def _compute(task: tuple[Any, ...], denoiser: Denoiser) -> tuple[int, str]:
 
 
 @functools.lru_cache(maxsize=4)
-def _open(path: str, axes: str, choice: str) -> ArrayPlanes:
-    picture = read_picture(path, in_memory=0)
-    if choice:
-        picture = select_planes(picture, choice)
-    return ArrayPlanes(picture.data, axes)
+def _open(path: str, axes: str, choice: Choice) -> ArrayPlanes:
+    return ArrayPlanes(read_chosen(Path(path), choice, in_memory=0).data, axes)
 
 
 def _worker_name() -> Any:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..core.atomic_files import check_writable, write_atomically
+from ..core.errors import UserError
 from .picture import Picture
 
 _LONGEST_BEGINNING = 16  # bytes; longer than the first bytes that any format is known by
@@ -30,15 +31,29 @@ class FileFormat(ABC):
     is_folder: ClassVar[bool] = False
 
     @abstractmethod
-    def read(self, path: Path, in_memory: int) -> Picture:
+    def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
         """Read an image; may raise anything where the bytes are not of this format.
 
         Parameters
         ----------
         path : Path
+        series : int or None
+            Number of the image, from 1; None is the one with the most pixels. What a file has
+            besides is named in the notes of the picture.
         in_memory : int
             Bytes; larger images should be read window by window, where the format can do so.
+
+        Raises
+        ------
+        UserError
+            If there is no such image, see `check_series`.
         """
+
+    def images(self, path: Path) -> list[Picture]:
+        """All images of a file, to be described; pixels are read as late as possible."""
+        first = self.read(path, 1, 0)
+        others = (self.read(path, number, 0) for number in range(2, first.series_count + 1))
+        return [first, *others]
 
     @abstractmethod
     def write(self, path: Path, picture: Picture) -> None:
@@ -87,3 +102,15 @@ class FileFormat(ABC):
         UserError
         """
         check_writable(path)
+
+
+def check_series(series: int | None, count: int) -> None:
+    """Make sure that a file of `count` images has the one that was asked for.
+
+    Raises
+    ------
+    UserError
+    """
+    if series is not None and not 1 <= series <= count:
+        many = f"images 1 to {count}" if count > 1 else "one image"
+        raise UserError(f"There is no image {series}; the file has {many} (--series).")

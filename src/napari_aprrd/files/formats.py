@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Callable
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from ..axes import check_array, infer_axes
+from ..axes import check_array
 from ..core.errors import UserError, cannot_read
+from .description import ImageDescription, describe
 from .file_format import FileFormat
 from .npy import Npy
 from .ome_zarr import OmeZarr
-from .picture import Picture
+from .picture import Choice, Picture, chosen
 from .pictures import Jpeg, Png
 from .tiff import Tiff
 
@@ -25,6 +27,7 @@ BY_SUFFIX = {suffix: file_format for file_format in FORMATS for suffix in file_f
 READABLE = tuple(BY_SUFFIX)
 # Bytes; larger TIFFs are read window by window. A sixteenth of the memory of a machine of 4 GB.
 IN_MEMORY = 2**28
+T = TypeVar("T")
 
 
 def format_of(path: str | PathLike[str]) -> FileFormat | None:
@@ -39,7 +42,13 @@ def is_folder_of_images(path: Path) -> bool:
 
 
 def read_picture(
-    path: str | PathLike[str], axes: str | None = None, *, in_memory: int = IN_MEMORY
+    path: str | PathLike[str],
+    axes: str | None = None,
+    *,
+    series: int | None = None,
+    planes: str | None = None,
+    channels: str | None = None,
+    in_memory: int = IN_MEMORY,
 ) -> Picture:
     """Read an image file.
 
@@ -48,33 +57,66 @@ def read_picture(
     path : path
         TIFF, OME-TIFF, PNG, JPEG, NPY, Zarr or OME-Zarr.
     axes : str, optional
-        Overrides the axes that the file names.
+        One letter for each dimension, in place of what the file says.
+    series : int, optional
+        Number of the image in a file of several, from 1; else the one with the most pixels.
+    planes : str, optional
+        A plane ("3") or a range of planes ("0:10") of the first axis.
+    channels : str, optional
+        Numbers from 0 or names of channels, separated by commas.
     in_memory : int
         Bytes; TIFFs that need more are read window by window.
 
     Raises
     ------
     UserError
-        If the file is missing or cannot be read as an image.
+        If the file is missing or cannot be read as an image, or has no such part.
+    """
+    return read_chosen(Path(path), Choice(axes, series, planes, channels), in_memory)
+
+
+def read_chosen(path: Path, choice: Choice, in_memory: int = IN_MEMORY) -> Picture:
+    """Read what was chosen of an image file, see `read_picture`."""
+    file_format = _known_format(path)
+    picture = _reading(file_format, path, lambda: file_format.read(path, choice.series, in_memory))
+    check_array(picture.data)
+    return replace(chosen(picture, choice), path=path)
+
+
+def images_in(path: str | PathLike[str]) -> list[ImageDescription]:
+    """Describe all images of a file; no pixels are read where the format can do without.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or cannot be read.
     """
     path = Path(path)
+    file_format = _known_format(path)
+    pictures = _reading(file_format, path, lambda: file_format.images(path))
+    return [describe(replace(picture, path=path)) for picture in pictures]
+
+
+def _known_format(path: Path) -> FileFormat:
     file_format = format_of(path)
     if file_format is None:
         if not path.exists():
             raise UserError(f"There is no file {path}.")
         raise UserError(f"Cannot read {path}: use one of {', '.join(READABLE)}.")
+    return file_format
+
+
+def _reading(file_format: FileFormat, path: Path, read: Callable[[], T]) -> T:
+    """Read, with one sentence for whatever a reader raises on foreign bytes."""
     try:
         path.stat()  # so that what is missing is told as such, whatever the reader raises
-        picture = file_format.read(path, in_memory)
+        return read()
     except UserError as error:
         raise UserError(f"Cannot use {path}: {error}") from error
-    except Exception as error:  # readers raise what they like on foreign bytes
+    except Exception as error:
         recognised = file_format.is_recognised(path)
         what = f"{file_format.name} image"
         raise cannot_read(path, what, error, recognised=recognised) from error
-    check_array(picture.data)
-    axes = picture.axes if axes is None else infer_axes(picture.data.shape, axes)
-    return replace(picture, axes=axes, path=path)
 
 
 def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> FileFormat:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,18 @@ from ..core.atomic_files import check_not_input
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..denoise_arrays import output_dtype
-from .formats import IN_MEMORY, check_format, format_of, is_folder_of_images, read_picture
-from .picture import Picture, file_stamp, select_planes
+from .description import describe
+from .formats import IN_MEMORY, check_format, format_of, is_folder_of_images, read_chosen
+from .picture import EVERYTHING, Choice, Picture, file_stamp
 
 # Some pictures hold their file open, and macOS lets a program open 256 files.
 MOST_OPEN = 64
+
+Tell = Callable[[str], Any]
+
+
+def say_nothing(_: str) -> None:
+    """Keep sentences from a caller that has nobody to tell."""
 
 
 class OpenPictures:
@@ -30,33 +37,35 @@ class OpenPictures:
     """
 
     def __init__(self) -> None:
-        self._pictures: OrderedDict[tuple[Path, str, str | None], Picture] = OrderedDict()
+        self._pictures: OrderedDict[tuple[Path, str], Picture] = OrderedDict()
+        self._described: set[tuple[Path, str]] = set()
 
-    def read(self, path: Path, axes: str | None, planes: str, in_memory: int) -> Picture:
+    def read(self, path: Path, choice: Choice, in_memory: int, tell: Tell) -> Picture:
         """Open a picture unless it is open; one whose file has changed since is read again.
 
         Parameters
         ----------
         path : Path
-        axes : str or None
-            As for `read_picture`.
-        planes : str
-            Choice of planes; empty for all.
+        choice : Choice
+            Of the part to read.
         in_memory : int
             As for `read_picture`.
+        tell : callable
+            Gets the sentence on how it was read, the first time.
 
         Raises
         ------
         UserError
             If it cannot be read.
         """
-        key = (path, file_stamp(path, planes), axes)
+        key = (path, file_stamp(path, choice))
         picture = self._pictures.pop(key, None)
         if picture is None:
-            picture = read_picture(path, axes, in_memory=in_memory)
-            if planes:
-                picture = select_planes(picture, planes)
+            picture = read_chosen(path, choice, in_memory)
         self._pictures[key] = picture
+        if key not in self._described:
+            self._described.add(key)
+            tell(str(describe(picture)))
         self._close_the_oldest()
         return picture
 
@@ -83,20 +92,20 @@ class Files:
     ----------
     targets : dict of Path to Path
         Output for each input.
-    axes : str, optional
-        Of all files, where they do not say.
-    planes : str, optional
-        Choice of planes.
+    choice : Choice
+        Which part of each file to read.
     each : bool
         True: only one of them is needed at a time, so that it may take the memory of all.
+    tell : callable
+        Gets a sentence on how each file was read, once.
     opened : OpenPictures
         Those that were read last, so that each source is read once.
     """
 
     targets: dict[Path, Path]
-    axes: str | None = None
-    planes: str | None = None
+    choice: Choice = EVERYTHING
     each: bool = False
+    tell: Tell = field(default=say_nothing, compare=False, repr=False)
     opened: OpenPictures = field(default_factory=OpenPictures, compare=False, repr=False)
 
     @classmethod
@@ -104,9 +113,9 @@ class Files:
         cls,
         inputs: Sequence[Path],
         out: Path,
-        axes: str | None,
-        planes: str | None,
+        choice: Choice = EVERYTHING,
         each: bool = False,
+        tell: Tell = say_nothing,
     ) -> Files:
         """OUT is a file for one input, a folder for many.
 
@@ -130,7 +139,7 @@ class Files:
                 out.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
-        return cls(targets, axes, planes, each)
+        return cls(targets, choice, each, tell)
 
     def read(self, path: Path) -> Picture:
         """Open one of the inputs, or get it where it is still open.
@@ -138,7 +147,7 @@ class Files:
         Large ones are read window by window.
         """
         in_memory = IN_MEMORY if self.each else IN_MEMORY // len(self.targets)
-        return self.opened.read(path, self.axes, self.planes or "", in_memory)
+        return self.opened.read(path, self.choice, in_memory, self.tell)
 
     def only(self, path: Path) -> Files:
         """One of the inputs, alone."""
@@ -178,6 +187,6 @@ class Files:
 
     def key(self, settings: dict[str, Any]) -> str:
         """The same for the same files and settings."""
-        stamps = [file_stamp(path, self.planes or "") for path in self.targets]
-        text = json.dumps([stamps, self.axes, settings], default=str, sort_keys=True)
+        stamps = [file_stamp(path, self.choice) for path in self.targets]
+        text = json.dumps([stamps, settings], default=str, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..core.errors import UserError
-from .file_format import FileFormat
+from .file_format import FileFormat, check_series
 from .picture import Picture, without_names
 
 
@@ -18,8 +18,9 @@ class Npy(FileFormat):
     name = "an NPY"
     first_bytes = (b"\x93NUMPY",)
 
-    def read(self, path: Path, in_memory: int) -> Picture:
+    def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
         """Open an array as a memory map."""
+        check_series(series, 1)
         try:
             return without_names(np.load(path, mmap_mode="r", allow_pickle=False))
         except ValueError as error:

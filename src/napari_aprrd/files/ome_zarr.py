@@ -14,13 +14,13 @@ from ..axes import convert, infer_axes
 from ..core.atomic_files import cannot_write, check_writable
 from ..core.errors import UserError
 from ..layers import KEY
-from .file_format import FileFormat
-from .picture import Picture
+from .file_format import FileFormat, check_series
+from .picture import Picture, without_names
+from .units import long_name
 
 # Pixels: no level is added once both sides are at most this long, which fits on any screen.
 SMALLEST_LEVEL = 512
 _KINDS = {"T": "time", "C": "channel", "S": "channel", "Z": "space", "Y": "space", "X": "space"}
-_NAMES = {"µm": "micrometer", "um": "micrometer", "nm": "nanometer", "mm": "millimeter"}
 
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")  # one of them marks a Zarr folder
@@ -33,8 +33,9 @@ class OmeZarr(FileFormat):
     name = "a Zarr"
     is_folder = True
 
-    def read(self, path: Path, in_memory: int) -> Picture:
+    def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
         """Open the full resolution."""
+        check_series(series, 1)
         return _read(path)
 
     def write(self, path: Path, picture: Picture) -> None:
@@ -77,7 +78,7 @@ def _read(path: Path) -> Picture:
 
     node = zarr.open(path, mode="r")
     if isinstance(node, zarr.Array):
-        return Picture(node, infer_axes(node.shape))
+        return without_names(node)
     attributes = dict(node.attrs)
     scales = attributes.get("ome", attributes).get("multiscales")
     if not scales:
@@ -86,9 +87,8 @@ def _read(path: Path) -> Picture:
     data = node[level["path"]]
     names = [a if isinstance(a, str) else a["name"] for a in scales[0]["axes"]]
     axes = infer_axes(data.shape, "".join(names))
-    space = (a for a in scales[0]["axes"] if isinstance(a, dict) and a["name"].lower() in "zyx")
-    units = {a.get("unit", "") for a in space} - {""}
-    unit = units.pop() if len(units) == 1 else ""
+    named = (a for a in scales[0]["axes"] if isinstance(a, dict))
+    units = {a["name"].upper(): a["unit"] for a in named if a.get("unit")}
     steps: list[float] = next(
         (t["scale"] for t in level.get("coordinateTransformations", []) if t["type"] == "scale"),
         [],
@@ -96,7 +96,7 @@ def _read(path: Path) -> Picture:
     scale = dict(zip(axes, map(float, steps), strict=False))
     record = attributes.get(KEY)
     record = record if isinstance(record, dict) else {}
-    return Picture(data, axes, scale, unit, record=record)
+    return Picture(data, axes, scale, units, record=record)
 
 
 def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> Any:
@@ -177,7 +177,7 @@ def finish(path: Path, picture: Picture) -> None:
             transformations.append({"type": "translation", "translation": moved})
         datasets.append({"path": name, "coordinateTransformations": transformations})
     multiscales = {
-        "axes": [_axis(a, picture.unit) for a in axes],
+        "axes": [_axis(a, picture.units.get(a, "")) for a in axes],
         "datasets": datasets,
         "type": "mean",
     }
@@ -190,6 +190,6 @@ def _axis(letter: str, unit: str) -> dict[str, str]:
     axis = {"name": letter.lower()}
     if letter in _KINDS:
         axis["type"] = _KINDS[letter]
-    if unit and _KINDS.get(letter) == "space":
-        axis["unit"] = _NAMES.get(unit, unit)
+    if unit:
+        axis["unit"] = long_name(unit)
     return axis

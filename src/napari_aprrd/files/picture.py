@@ -1,4 +1,4 @@
-"""An image with what its file says about it."""
+"""An image with what its file says about it, and which part of a file was asked for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,49 @@ from ..core.errors import UserError, cannot_read
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Which part of a file to read, and how; None everywhere is all of its main image.
+
+    Parameters
+    ----------
+    axes : str, optional
+        One letter for each dimension, in place of what the file says.
+    series : int, optional
+        Number of the image in a file of several, from 1; else the one with the most pixels.
+    planes : str, optional
+        A plane ("3") or a range of planes ("0:10") of the first axis.
+    channels : str, optional
+        Numbers from 0 or names of channels, separated by commas ("0,2" or "GFP").
+    """
+
+    axes: str | None = None
+    series: int | None = None
+    planes: str | None = None
+    channels: str | None = None
+
+
+EVERYTHING = Choice()
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a file says about a channel; empty or None where it says nothing.
+
+    Parameters
+    ----------
+    name : str
+    colour : str
+        Six hexadecimal digits, red, green, blue: "00FF00".
+    window : tuple of float, optional
+        Intensities that are displayed as black and as full colour.
+    """
+
+    name: str = ""
+    colour: str = ""
+    window: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Picture:
     """An image with what its file says about it.
 
@@ -19,29 +62,54 @@ class Picture:
     data : array
         Any shape; may be lazy.
     axes : str
-        One letter for each dimension.
+        One letter for each dimension. Letters beyond "ITZCYXS", which some TIFFs have, count
+        independent images.
     scale : dict of str to float
         Size of a step along an axis; no entry where it is not known.
-    unit : str
-        Of the scale along X, Y and Z; empty where it is not known.
+    units : dict of str to str
+        Of the steps along the axes, as the file writes them; no entry where it is not known.
     flavour : {"", "imagej", "ome"}
         Kind of TIFF, kept on writing.
     path : Path, optional
         Of the file.
-    planes : str
-        Choice of planes, see `select_planes`; empty for all.
+    choice : Choice
+        What was asked for.
     record : dict
         How it was made; empty where nobody says. TIFF and OME-Zarr keep it.
+    named : bool
+        Whether the file, or the user, says what the axes are. Else they were guessed.
+    channels : tuple of Channel
+        One for each channel, or empty.
+    native : object, optional
+        All that the format says about the image, as its reader found it; the writer of the same
+        format writes it back.
+    icc_profile, exif : bytes
+        Of photographs; empty where there is none. TIFF, PNG and JPEG keep them.
+    series, series_count : int
+        Number of the image in its file, from 1, and how many there are.
+    name : str
+        Of the image in its file; may be empty.
+    notes : tuple of str
+        Sentences on what was guessed or left out.
     """
 
     data: Any
     axes: str
     scale: dict[str, float] = field(default_factory=dict)
-    unit: str = ""
+    units: dict[str, str] = field(default_factory=dict)
     flavour: str = ""
     path: Path | None = None
-    planes: str = ""
+    choice: Choice = EVERYTHING
     record: dict[str, Any] = field(default_factory=dict)
+    named: bool = True
+    channels: tuple[Channel, ...] = ()
+    native: Any = None
+    icc_profile: bytes = b""
+    exif: bytes = b""
+    series: int = 1
+    series_count: int = 1
+    name: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def as_planes(self) -> ArrayPlanes:
@@ -57,7 +125,7 @@ class Picture:
         UserError
             If it is not there any more.
         """
-        return file_stamp(self.path, self.planes) if self.path is not None else ""
+        return file_stamp(self.path, self.choice) if self.path is not None else ""
 
 
 def without_names(data: Any) -> Picture:
@@ -69,33 +137,97 @@ def without_names(data: Any) -> Picture:
         If it is not an image.
     """
     check_array(data)
-    return Picture(data, infer_axes(data.shape))
+    return Picture(data, infer_axes(data.shape), named=False)
 
 
-def file_stamp(path: Path, planes: str) -> str:
-    """Tells whether a file, and the choice of its planes, are still the same."""
+def file_stamp(path: Path, choice: Choice) -> str:
+    """Tells whether a file, and what was chosen of it, are still the same."""
     try:
         status = path.stat()
     except OSError as error:
         raise cannot_read(path, "an image", error) from error
     size = status.st_size if path.is_file() else 0
-    return f"{path.resolve()} {size} {status.st_mtime_ns} {planes}"
+    return f"{path.resolve()} {size} {status.st_mtime_ns} {choice}"
 
 
-def select_planes(picture: Picture, choice: str) -> Picture:
+def chosen(picture: Picture, choice: Choice) -> Picture:
+    """Apply a choice of axes, planes and channels to an image.
+
+    Raises
+    ------
+    UserError
+        If the image has no such axes, planes or channels.
+    """
+    if choice.axes is not None:
+        axes = infer_axes(picture.data.shape, choice.axes)
+        picture = replace(picture, axes=axes, named=True)
+    picture = replace(picture, choice=choice)
+    if choice.channels is not None:
+        picture = _select_channels(picture, choice.channels)
+    if choice.planes is not None:
+        picture = _select_planes(picture, choice.planes)
+    return picture
+
+
+def _select_planes(picture: Picture, choice: str) -> Picture:
     """Keep a plane ("3") or a range of planes ("0:10") of the first axis."""
     if picture.axes[0] in "YXCS":
         raise UserError("The image has no planes to choose from.")
+    count = int(picture.data.shape[0])
     try:
         parts = choice.split(":")
         numbers = [int(part) if part or len(parts) == 1 else None for part in parts]
         index = numbers[0] if len(numbers) == 1 else slice(*numbers)
         data = picture.data[index]
     except (ValueError, TypeError, IndexError) as error:
-        count = picture.data.shape[0]
         raise UserError(
             f"There are no planes {choice!r}; the image has 0 to {count - 1}."
         ) from error
     check_array(data)
+    kept = len(data) if isinstance(index, slice) else 1
     axes = picture.axes if isinstance(index, slice) else picture.axes[1:]
-    return replace(picture, data=data, axes=axes, planes=choice)
+    notes = (*picture.notes, f"Only planes {choice} of {count}: {kept} (--planes).")
+    return replace(picture, data=data, axes=axes, notes=notes)
+
+
+def _select_channels(picture: Picture, choice: str) -> Picture:
+    """Keep channels, by their numbers or names; the axis stays, also for a single one."""
+    if "C" not in picture.axes:
+        raise UserError("The image has no axis C to choose channels from; name the axes (--axes).")
+    axis = picture.axes.index("C")
+    count = int(picture.data.shape[axis])
+    names = [channel.name for channel in picture.channels]
+    numbers = []
+    for part in (part.strip() for part in choice.split(",")):
+        number = names.index(part) if part in names else int(part) if part.isdecimal() else -1
+        if not 0 <= number < count or number in numbers:
+            known = f" or {', '.join(filter(None, names))}" if any(names) else ""
+            raise UserError(
+                f"Channels {choice!r} are not understood: use 0 to {count - 1}{known}, each once."
+            )
+        numbers.append(number)
+    data = _take(picture.data, numbers, axis)
+    left_out = [_label(n, names) for n in range(count) if n not in numbers]
+    note = f"Channels {', '.join(left_out)} are left out (--channels)."
+    return replace(
+        picture,
+        data=data,
+        channels=tuple(picture.channels[n] for n in numbers) if picture.channels else (),
+        native=None,
+        notes=(*picture.notes, note) if left_out else picture.notes,
+    )
+
+
+def _take(data: Any, numbers: list[int], axis: int) -> Any:
+    """Some places along an axis; lazy where the data is."""
+    import dask.array as da
+    import numpy as np
+
+    if isinstance(data, np.ndarray):
+        return np.take(data, numbers, axis)
+    return da.take(da.asanyarray(data), numbers, axis)
+
+
+def _label(number: int, names: list[str]) -> str:
+    name = names[number] if number < len(names) else ""
+    return f"{number} ({name})" if name else str(number)

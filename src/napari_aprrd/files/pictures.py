@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .file_format import FileFormat
+from .file_format import FileFormat, check_series
 from .picture import Picture, without_names
 
 
@@ -18,10 +18,11 @@ class Jpeg(FileFormat):
     name = "a JPEG"
     first_bytes = (b"\xff\xd8\xff",)
 
-    def read(self, path: Path, in_memory: int) -> Picture:
+    def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
         """Read a picture; always into memory, since it is compressed as a whole."""
         import imageio.v3 as iio
 
+        check_series(series, 1)
         with path.open("rb") as file:
             return without_names(iio.imread(file, plugin="pillow"))
 

@@ -14,8 +14,7 @@ from ..axes import infer_axes
 from ..layers import KEY
 from .file_format import FileFormat
 from .picture import Picture
-
-_SHORT = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}  # names of units in TIFFs
+from .units import symbol
 
 
 class Tiff(FileFormat):
@@ -26,7 +25,7 @@ class Tiff(FileFormat):
     # Of TIFF 6.0 and of BigTIFF, in either byte order.
     first_bytes = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
-    def read(self, path: Path, in_memory: int) -> Picture:
+    def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
         """Read the first series; window by window if it is large."""
         return _read_tiff(path, in_memory)
 
@@ -51,7 +50,8 @@ def _read_tiff(path: Path, in_memory: int) -> Picture:
         # tifffile writes Q for "another axis".
         named = series.axes.replace("Q", "I")
         known = len(named) == data.ndim and len(set(named)) == data.ndim
-        axes = infer_axes(data.shape, named if known and "Y" in named else None)
+        known = known and "Y" in named
+        axes = infer_axes(data.shape, named if known else None)
         record = _tiff_record(tiff)
         if tiff.is_imagej:
             return Picture(data, axes, *_imagej_scale(tiff), "imagej", record=record)
@@ -75,21 +75,26 @@ def _tiff_record(tiff: Any) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _imagej_scale(tiff: Any) -> tuple[dict[str, float], str]:
+def _imagej_scale(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
     metadata = tiff.imagej_metadata or {}
     scale = _resolution(tiff)
+    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ")
+    units = dict.fromkeys("XYZ", unit) if unit else {}
     if "spacing" in metadata:
         scale["Z"] = float(metadata["spacing"])
     if "finterval" in metadata:
         scale["T"] = float(metadata["finterval"])
-    return scale, str(metadata.get("unit", "")).replace("\\u00B5", "µ")
+        units["T"] = "s"
+    return scale, units
 
 
-def _ome_scale(tiff: Any) -> tuple[dict[str, float], str]:
+def _ome_scale(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
     pixels = _ome_image(tiff)["Pixels"]
     names = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T": "TimeIncrement"}
     scale = {axis: float(pixels[name]) for axis, name in names.items() if name in pixels}
-    return scale, str(pixels.get("PhysicalSizeXUnit", "µm")) if "X" in scale else ""
+    default = {"T": "s"}  # of the schema; lengths are in µm
+    units = {a: str(pixels.get(f"{names[a]}Unit", default.get(a, "µm"))) for a in scale}
+    return scale, units
 
 
 def _ome_image(tiff: Any) -> dict[str, Any]:
@@ -100,9 +105,10 @@ def _ome_image(tiff: Any) -> dict[str, Any]:
     return first
 
 
-def _tag_scale(tiff: Any) -> tuple[dict[str, float], str]:
+def _tag_scale(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
     unit = tiff.pages.first.tags.get("ResolutionUnit")
-    return _resolution(tiff), {2: "inch", 3: "cm"}.get(int(unit.value) if unit else 1, "")
+    name = {2: "inch", 3: "cm"}.get(int(unit.value) if unit else 1, "")
+    return _resolution(tiff), dict.fromkeys("XY", name) if name else {}
 
 
 def _resolution(tiff: Any) -> dict[str, float]:
@@ -119,13 +125,13 @@ def _write_tiff(path: Path, picture: Picture) -> None:
     import tifffile
 
     axes, scale, data = picture.axes, picture.scale, picture.data
-    unit = _SHORT.get(picture.unit, picture.unit)
+    unit = symbol(picture.units.get("X", ""))
     metadata: dict[str, Any] = {"axes": axes}
     photometric = "rgb" if "S" in axes else "minisblack"
     options: dict[str, Any] = {"compression": "zlib", "photometric": photometric}
     if "X" in scale and "Y" in scale and picture.flavour != "ome":
         options["resolution"] = (1 / scale["X"], 1 / scale["Y"])
-        options["resolutionunit"] = {"inch": 2, "cm": 3}.get(unit, 1)
+        options["resolutionunit"] = {"in": 2, "cm": 3}.get(unit, 1)
     standard = set(axes) <= set("TZCYXS")
     for_imagej = ("u1",) if "S" in axes else ("u1", "u2", "f4")
     if picture.flavour == "imagej" and standard and data.dtype in for_imagej:
@@ -138,8 +144,10 @@ def _write_tiff(path: Path, picture: Picture) -> None:
         for axis in "XYZ":
             if axis in scale:
                 metadata[f"PhysicalSize{axis}"] = scale[axis]
-                metadata[f"PhysicalSize{axis}Unit"] = unit or "µm"
-        metadata |= {"TimeIncrement": scale["T"]} if "T" in scale else {}
+                metadata[f"PhysicalSize{axis}Unit"] = symbol(picture.units.get(axis, "µm"))
+        if "T" in scale:
+            metadata["TimeIncrement"] = scale["T"]
+            metadata["TimeIncrementUnit"] = symbol(picture.units.get("T", "s"))
     if picture.record:
         place = "Info" if options.get("imagej") else "Description"
         metadata[place] = json.dumps({KEY: picture.record})
