@@ -98,10 +98,15 @@ class StoredTargets:
     channels : int
         Number of image channels C.
     config : SettledDistillation
+
+    Attributes
+    ----------
+    planes : int
+        Number of planes that have targets.
     """
 
     def __init__(self, joined: MemoryPlanes, channels: int, config: SettledDistillation) -> None:
-        self._channels = channels
+        self.planes, self._channels = len(joined.sizes), channels
         already_normalised = Normalisation((0.0,) * joined.channels, (1.0,) * joined.channels)
         self.sampler = _sampler(joined, already_normalised, config, config.patch)
 
