@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Kind = Literal["white", "blobby", "line-x", "line-y"]
+NoiseKind = Literal["white", "blobby", "line-x", "line-y"]
 Points = NDArray[np.complex128]
 Real = NDArray[np.float64]
 Image = NDArray[np.float32]
@@ -36,7 +36,7 @@ class NoiseModel(NamedTuple):
 
     photons: float = 0.1
     read: float = 10.0
-    kind: Kind = "blobby"
+    kind: NoiseKind = "blobby"
 
     def sample(self, clean: Image, seed: int) -> Image:
         """Draw zero-mean noise (counts, float32) for `clean` (..., Y, X; counts)."""
@@ -145,7 +145,7 @@ def cells(shape: tuple[int, ...] = (4, 256, 256), *, seed: int = 0) -> Image:
 def add_noise(
     clean: Image,
     *,
-    kind: Kind = "blobby",
+    kind: NoiseKind = "blobby",
     photons: float = 0.1,
     read: float = 10.0,
     seed: int = 0,
@@ -172,7 +172,7 @@ def add_noise(
 
 
 def noisy_cells(
-    shape: tuple[int, ...] = (4, 256, 256), kind: Kind = "blobby", seed: int = 0
+    shape: tuple[int, ...] = (4, 256, 256), kind: NoiseKind = "blobby", seed: int = 0
 ) -> tuple[NDArray[np.uint16], Image]:
     """Draw cells with the noise of a camera, and their known truth.
 

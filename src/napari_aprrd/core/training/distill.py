@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..jobs import Clock, Job, Progress, Signal, report
 from ..method.rd import distillation_loss, recharge, recharge_masks
 from ..model import pretrained
-from ..model.architecture import Architecture, Kind
+from ..model.architecture import Architecture, NetworkKind
 from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device, pick_precision
 from ..model.provenance import describe
@@ -117,7 +117,7 @@ def _fresh_student(
     """An untrained student, and its settings with those that were automatic."""
     automatic = settle_distillation(config, teacher.shifts)
     architecture = Architecture(
-        kind=cast(Kind, f"student-{config.student}"),
+        kind=cast(NetworkKind, f"student-{config.student}"),
         channels=planes.channels,
         width=config.width,
         depth=config.depth,
