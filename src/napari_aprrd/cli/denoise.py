@@ -126,7 +126,7 @@ def _stop_told() -> Iterator[None]:
 
 
 def _write_reports(files: Files, results: list[Result], model: Denoiser | None) -> None:
-    from ..report.trust import write_report
+    from ..report.trust_report import write_report
 
     for result in results:
         if result.status == "done":
