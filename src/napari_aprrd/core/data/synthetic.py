@@ -18,6 +18,7 @@ Real = NDArray[np.float64]
 Image = NDArray[np.float32]
 Emitters = tuple[Points, Real, Points, NDArray[np.int_]]  # (N,): px, light, px/frame, layer
 
+# Scenes and cameras are invented: these numbers are chosen so that they look like microscopy.
 OFFSET = np.float32(100)  # counts the camera adds, so that dark noise is not clipped at zero
 _PEAK = 400.0  # counts of the brightest pixels (99.9th percentile) of a clean scene
 _PITCH, _MARGIN = 104, 54  # length between cells; px drawn beyond the edges of the field of view

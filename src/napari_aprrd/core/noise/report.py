@@ -16,7 +16,8 @@ from .artefacts import between_planes, clipped_share, is_jpeg, stripes
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
 
-# Bounds without another source are judgements; docs/benchmarks-diary.md#noise-report has results.
+# Bounds without another source are chosen, not measured; docs/benchmarks-diary.md#noise-report has
+# what they give together.
 # Pixels, and number of windows: at most a megapixel is read, however large the image is.
 WINDOW, WINDOWS = 256, 16
 # Correlation at a lag below which the noise counts as uncorrelated there. Images with white noise
@@ -41,9 +42,8 @@ _PATTERN = 0.3  # correlation of consecutive planes' noise above which we report
 # Photon noise, at one sigma above the darkest areas, relative to the variance in the darkest areas,
 # above which the advice mentions it.
 _PHOTONS = 0.05
-_WHITE_SHIFT = (
-    2  # smallest automatic shift; docs/benchmarks-diary.md#chosen-settings-against-a-grid
-)
+# Smallest automatic shift: docs/benchmarks-diary.md#chosen-settings-against-a-grid.
+_WHITE_SHIFT = 2
 
 
 class NoiseReport(Config):
@@ -89,6 +89,9 @@ class NoiseReport(Config):
     @property
     def shift(self) -> int:
         """Shift s of a blind spot that is larger than the reach of this noise."""
+        # Not in `training/auto_settings.py`, where the other automatic settings are decided: the
+        # public `advice` names it, also in trust reports, and neither this room nor `core.trust`
+        # may import `core.training`.
         if min(self.reach_x, self.reach_y) == 0:  # white, or correlated along one axis only
             return max(self.reach, _WHITE_SHIFT)
         beyond = np.interp(self.to_peak, _TO_PEAK, _BEYOND)

@@ -16,6 +16,7 @@ from scipy import ndimage
 from ..data.planes import Image
 from ..noise.sure import noise_variance
 
+# 6 pixels, 1.6 times and 3 standard deviations are worse: docs/experiments.md#not-kept.
 _NEARBY = 3.0  # pixels: standard deviation of the window in which the residual is averaged
 _SURE = 2.0  # times the variance of the noise: less may be random, or an error in that variance
 _HOT = 4.0  # standard deviations at which a pixel's residual is cut, since it may be a hot pixel
