@@ -17,7 +17,7 @@ from napari_aprrd.cli import app
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.files.formats import read_picture
 from napari_aprrd.files.picture import Picture
-from napari_aprrd.report.trust import write_report
+from napari_aprrd.report.trust_report import write_report
 
 NAMED = {"starter": "pre-trained on public pictures", "scratch": "no pre-training"}
 DESCRIBED = {"starter": "supervised, on public pictures (photographs", "scratch": "none"}

@@ -26,7 +26,8 @@ from napari_aprrd.core.trust.report import plane_maps
 from napari_aprrd.files.formats import write_picture
 from napari_aprrd.files.picture import Picture
 from napari_aprrd.layers import denoised_layer
-from napari_aprrd.report.trust import film, lazy_map, lazy_spread, trust_report
+from napari_aprrd.report.maps import lazy_map, lazy_spread
+from napari_aprrd.report.trust_report import film, trust_report
 
 
 def pair(shape: tuple[int, ...] = (2, 96, 96)) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.jobs import STOP, Job, Progress
-from napari_aprrd.core.model.architecture import Architecture, Kind
+from napari_aprrd.core.model.architecture import Architecture, NetworkKind
 from napari_aprrd.core.model.denoiser import Denoiser
 
-KINDS: tuple[Kind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
+KINDS: tuple[NetworkKind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
 
 
 def random_denoiser(
-    kind: Kind = "blind-spot",
+    kind: NetworkKind = "blind-spot",
     *,
     channels: int = 1,
     width: int = 4,

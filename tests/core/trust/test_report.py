@@ -14,7 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.planes import MemoryPlanes
-from napari_aprrd.core.data.synthetic import Kind, noisy_cells
+from napari_aprrd.core.data.synthetic import NoiseKind, noisy_cells
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.trust.report import TrustReport, examine, plane_maps, spread_map
 from napari_aprrd.core.trust.ring_correlation import resolution, ring_correlation
@@ -26,7 +26,7 @@ Case = tuple[Image, Image, Image]  # noisy, truth, a good result
 
 
 @functools.cache
-def scene(kind: Kind) -> Case:
+def scene(kind: NoiseKind) -> Case:
     """Each (T, Y, X). The good result errs by a quarter of the noise, smoothly."""
     noisy, truth = noisy_cells((2, 256, 256), kind=kind)
     noise = noisy - truth
@@ -55,7 +55,7 @@ def judged(report: TrustReport) -> dict[str, str]:
     return {v.check: v.status for v in report.verdicts if v.status != "good"}
 
 
-CASES: dict[str, tuple[Kind, Callable[[Case], Image], dict[str, str]]] = {
+CASES: dict[str, tuple[NoiseKind, Callable[[Case], Image], dict[str, str]]] = {
     "good, white noise": ("white", lambda c: c[2], {}),
     "good, blobby noise": ("blobby", lambda c: c[2], {}),
     "good, line noise": ("line-x", lambda c: c[2], {}),

@@ -30,48 +30,26 @@ class LayerPicker(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self.layers = Select(
-            name="layers",
-            label="Layers",
-            choices=lambda _: image_layers(viewer.layers),
-            tooltip="Noisy images to train on. Ctrl-click for several; sizes may differ.",
-        )
-        self.axes = LineEdit(
-            name="axes",
-            label="Axes",
-            tooltip="How the layers are read: T time, Z slices, C channels, I independent images, "
-            "Y rows, X columns. Write other letters to correct it; they become the layer's axis "
-            "labels.",
-        )
+        self.layers, self.axes = _layers_input(viewer), _axes_input()
+        self.part, self.shapes = _part_input(), _shapes_input(viewer)
         self.reading = QLabel()
         self.reading.setWordWrap(True)
-        self.part = ComboBox(
-            name="part",
-            label="Part",
-            choices=list(PARTS),
-            tooltip="Part of each layer to train on. More is better; a part is quicker to read.",
-        )
-        self.shapes = ComboBox(
-            name="shapes",
-            label="Shapes",
-            choices=lambda _: [layer for layer in viewer.layers if isinstance(layer, Shapes)],
-            nullable=True,
-            tooltip="Layer with the rectangle.",
-            visible=False,
-        )
         self.part.changed.connect(self._on_part)
         self.layers.changed.connect(self._show_axes)
         self.axes.native.editingFinished.connect(self._on_axes)
         form: Container[Any] = Container(widgets=[self.layers, self.axes, self.part, self.shapes])
+        self.changed = form.changed
+        self._arrange(form)
+        self.select_active()
+        self._show_axes()
+
+    def _arrange(self, form: Container[Any]) -> None:
         form.native.layout().setContentsMargins(0, 0, 0, 0)
         self.layers.native.setFixedHeight(72)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(form.native)
         layout.addWidget(self.reading)
-        self.changed = form.changed
-        self.select_active()
-        self._show_axes()
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers."""
@@ -147,3 +125,42 @@ class LayerPicker(QWidget):
 
     def _on_part(self, part: str) -> None:
         self.shapes.visible = PARTS[part] == "rectangle"
+
+
+def _layers_input(viewer: ViewerModel) -> Select:
+    return Select(
+        name="layers",
+        label="Layers",
+        choices=lambda _: image_layers(viewer.layers),
+        tooltip="Noisy images to train on. Ctrl-click for several; sizes may differ.",
+    )
+
+
+def _axes_input() -> LineEdit:
+    return LineEdit(
+        name="axes",
+        label="Axes",
+        tooltip="How the layers are read: T time, Z slices, C channels, I independent images, "
+        "Y rows, X columns. Write other letters to correct it; they become the layer's axis "
+        "labels.",
+    )
+
+
+def _part_input() -> ComboBox:
+    return ComboBox(
+        name="part",
+        label="Part",
+        choices=list(PARTS),
+        tooltip="Part of each layer to train on. More is better; a part is quicker to read.",
+    )
+
+
+def _shapes_input(viewer: ViewerModel) -> ComboBox:
+    return ComboBox(
+        name="shapes",
+        label="Shapes",
+        choices=lambda _: [layer for layer in viewer.layers if isinstance(layer, Shapes)],
+        nullable=True,
+        tooltip="Layer with the rectangle.",
+        visible=False,
+    )

@@ -16,7 +16,7 @@ from ..errors import UserError
 from .planes import Image, Place, Places, Planes, fill_invalid
 from .scaling import Normalisation
 
-# Judgements, a compromise between fresh crops and the time and memory that reading takes. How much
+# Chosen, as a compromise between fresh crops and the time and memory that reading takes. How much
 # training waits for a source is measured in docs/benchmarks-diary.md#large-data.
 SIDE = 512  # pixels, side of the windows in memory
 WINDOWS = 16  # windows in memory, at most

@@ -21,8 +21,9 @@ from . import budget
 if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
 
-WINDOW = 256  # pixels
-WINDOWS, FEWEST = 32, 4  # all, and where the time budget is spent
+# Chosen, not measured.
+WINDOW = 256  # pixels, side of the windows that are read
+WINDOWS, FEWEST = 32, 4  # number of windows: usually, and where the time budget is spent
 POINTS = 129  # of a curve that undoes clipping, which bends most within a small part of the range
 
 

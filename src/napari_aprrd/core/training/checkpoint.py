@@ -33,9 +33,10 @@ from ..model.model_file import Header, is_safetensors, read_header
 from ..model.provenance import identify
 from .state import Snapshot, State
 
+# Chosen, and promised in docs/reliability.md.
 EVERY = 10.0  # seconds of work between two checkpoints, at least: so much is lost at most
 SHARE = 0.03  # of the time may be spent on checkpoints, where they are slow to write
-FORMAT = 1
+FORMAT = 1  # of checkpoint files; other ones are refused
 KEY, MODEL = "napari-aprrd checkpoint", "napari-aprrd model in the making"
 _WHAT = "a checkpoint of napari-aprrd"
 C = TypeVar("C", TrainConfig, DistillConfig)

@@ -23,8 +23,8 @@ SIDE, WINDOWS = 256, 8  # pixels, and number of windows: half of what `inspect` 
 # that are common and harmless, such as half or double the exposure, and the smallest change of
 # number type: from 12 to 10 bits, a factor of 4 (from 12 to 8 bits it is 16).
 FACTOR = 3.0
-# Largest factor between the changes of mean, contrast and noise if only the scale has changed; a
-# judgement.
+# Largest factor between the changes of mean, contrast and noise if only the scale has changed.
+# Chosen, not measured.
 _ALIKE = 2.0
 # At most 1 / 16 of the training pixels are further from their mean (Chebyshev's inequality), so
 # that training has hardly seen the intensities of images whose mean is further away.
