@@ -32,8 +32,7 @@ from napari_aprrd.core.training.auto_settings import (
 from napari_aprrd.core.training.distill import distill
 from napari_aprrd.core.training.train import train
 
-from ..conftest import TINY
-from ..makers import drive, noisy_planes
+from ..makers import BRIEF, drive, noisy_planes
 
 
 def noise(
@@ -208,12 +207,12 @@ def test_recharging_is_as_asked_for() -> None:
 def test_a_model_remembers_noise_and_choices() -> None:
     image, _ = noisy_cells((256, 256), kind="blobby")
     planes = MemoryPlanes([image[None].astype("f4")])
-    teacher, reports = drive(train(planes, TrainConfig(**TINY)))
+    teacher, reports = drive(train(planes, TrainConfig(**BRIEF)))
     assert teacher.record["noise"]["reach_x"] == 2
     assert teacher.record["train"]["config"]["shift"] == 4
     assert teacher.shifts == (0, 1, 2, 3, 4)
     assert "spreads over 2 pixels: shift 4" in reports[0].note
-    student, reports = drive(distill(teacher, planes, DistillConfig(**TINY)))
+    student, reports = drive(distill(teacher, planes, DistillConfig(**BRIEF)))
     assert student.record["distill"]["config"]["shifts"] == [0, 1, 2, 3, 4]
     assert "0, 1, 2, 3, 4" in reports[0].note
     assert student.record["noise"] == teacher.record["noise"]
@@ -222,7 +221,7 @@ def test_a_model_remembers_noise_and_choices() -> None:
 def test_images_whose_noise_cannot_be_measured_are_still_learnt_from() -> None:
     image = noisy_cells((64, 64), kind="white")[0].astype("f4")
     image[::8] = np.nan  # no block is whole
-    teacher, reports = drive(train(MemoryPlanes([image[None]]), TrainConfig(**TINY)))
+    teacher, reports = drive(train(MemoryPlanes([image[None]]), TrainConfig(**BRIEF)))
     assert "measure its noise" in reports[0].note
     assert "noise" not in teacher.record
     assert teacher.record["train"]["config"]["shift"] == 5

@@ -30,20 +30,21 @@ from napari_aprrd.core.training.objective import Objective
 from napari_aprrd.core.training.state import MOST_ROLLBACKS, State
 from napari_aprrd.core.training.train import train
 
-from ..conftest import TINY
-from ..makers import drive, noisy_planes, random_denoiser, same_weights
+from ..makers import (
+    BRIEF,
+    LazyPlanes,
+    assert_one_sentence,
+    drive,
+    noisy_planes,
+    random_denoiser,
+    same_weights,
+)
 
 Patch = pytest.MonkeyPatch
-TRAIN = TrainConfig(**{**TINY, "steps": 12}, shift=2, hold_out=0.2)
-DISTILL = DistillConfig(**{**TINY, "steps": 12}, shifts=(0, 1, 2), hold_out=0.2)
+TRAIN = TrainConfig(**{**BRIEF, "steps": 12}, shift=2, hold_out=0.2)
+DISTILL = DistillConfig(**{**BRIEF, "steps": 12}, shifts=(0, 1, 2), hold_out=0.2)
 JOBS = pytest.mark.parametrize("kind", ["train", "distill"])
 pytestmark = pytest.mark.usefixtures("report_every_step")
-
-
-class Lazy(MemoryPlanes):
-    """Planes that are read in another thread, window by window."""
-
-    in_memory = False
 
 
 @pytest.fixture(autouse=True)
@@ -89,11 +90,6 @@ def notes(reports: list[Progress]) -> str:
     return " ".join(report.note for report in reports if report.note)
 
 
-def one_sentence(error: UserError) -> bool:
-    text = str(error)
-    return text.endswith(".") and ". " not in text and "\n" not in text
-
-
 # --- The same bits -----------------------------------------------------------------------------
 
 
@@ -101,10 +97,10 @@ def one_sentence(error: UserError) -> bool:
     ("kind", "planes", "per_crop"),
     [
         ("train", MemoryPlanes, False),
-        ("train", Lazy, False),
+        ("train", LazyPlanes, False),
         ("distill", MemoryPlanes, False),
         ("distill", MemoryPlanes, True),
-        ("distill", Lazy, True),
+        ("distill", LazyPlanes, True),
     ],
 )
 def test_interrupted_again_and_again_it_ends_with_the_same_weights(
@@ -201,7 +197,7 @@ def test_the_work_on_something_else_is_refused(
     before = path.read_bytes()
     with pytest.raises(UserError, match=words) as error:
         drive(job_of(**{"kind": "train", "kept": Checkpoint(path), **change}))
-    assert one_sentence(error.value)
+    assert_one_sentence(str(error.value))
     assert path.read_bytes() == before
 
 
@@ -259,7 +255,7 @@ def test_a_file_that_is_no_checkpoint_gets_one_sentence(
     spoil(path)
     with pytest.raises(UserError, match=words) as error:
         drive(job_of("train", Checkpoint(path)))
-    assert one_sentence(error.value)
+    assert_one_sentence(str(error.value))
 
 
 def test_without_resuming_it_begins_anew_and_the_old_one_is_there_until_the_next(
@@ -428,7 +424,7 @@ def test_another_runtime_error_is_not_hidden(kind: str, monkeypatch: Patch) -> N
 def test_a_source_that_vanishes_is_told_and_what_was_learnt_is_kept(
     path: Path, keep_every_step: None
 ) -> None:
-    class Vanishing(Lazy):
+    class Vanishing(LazyPlanes):
         gone = False
 
         def read(self, plane: int, rows: slice, columns: slice) -> Image:

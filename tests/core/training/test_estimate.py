@@ -18,10 +18,9 @@ from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.training import estimate
 from napari_aprrd.core.training.estimate import describe_device, distill_seconds, train_seconds
 
-from ..makers import random_denoiser
+from ..makers import TINY, random_denoiser
 
 Patch = pytest.MonkeyPatch
-SMALL = {"width": 4, "depth": 2}
 
 
 class Trial:
@@ -77,7 +76,7 @@ def crops(monkeypatch: Patch) -> Iterator[None]:
 def test_the_estimate_of_training_is_about_right(
     channels: int, colours: bool, networks: int
 ) -> None:
-    config = TrainConfig(**SMALL, steps=400, batch=4, patch=64)
+    config = TrainConfig.of(**TINY | {"steps": 400, "batch": 4, "patch": 64})
     work = 400 * 4 * 2 * 4  # the loss computes each crop twice, the network four views of it
     seconds = train_seconds(config, channels, colours=colours)
     assert 0.5 < seconds / (work * networks) < 2
@@ -85,7 +84,7 @@ def test_the_estimate_of_training_is_about_right(
 
 @pytest.mark.usefixtures("crops")
 def test_the_estimate_of_distillation_is_about_right() -> None:
-    config = DistillConfig(**SMALL, steps=500, batch=8, patch=64)
+    config = DistillConfig.of(**TINY | {"steps": 500, "batch": 8, "patch": 64})
     assert 0.5 < distill_seconds(random_denoiser(), config) / (500 * 8) < 2
 
 
