@@ -17,7 +17,7 @@ from ..core.atomic_files import cannot_write, check_writable, write_atomically
 from ..core.errors import UserError
 from ..layers import KEY
 from .file_format import FileFormat, check_series
-from .ome_zarr_metadata import in_order, metadata_of, names_of
+from .ome_zarr_writing import in_order, metadata_of, names_of
 from .picture import Picture
 from .zarr_images import pictures_in
 from .zarr_places import is_in_zarr, is_zarr, is_zipped_zarr

@@ -100,7 +100,8 @@ def _find_rows_and_columns(
     if any(unknown[place] for place in places):
         return ()
     named = " and ".join(repr(words[place]) for place in places)
-    return (f"Axis {named} is taken for {' and '.join(missing)} (--axes).",)
+    what = f"Axes {named} are" if len(places) > 1 else f"Axis {named} is"
+    return (f"{what} taken for {' and '.join(missing)} (--axes).",)
 
 
 def _guess_stacks(letters: list[str], shape: Sequence[int], unknown: list[bool]) -> None:

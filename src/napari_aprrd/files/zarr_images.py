@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..core.errors import UserError
 from ..layers import KEY
 from .ome_zarr_metadata import picture_of
-from .picture import Picture, without_names
-from .zarr_axes import letters_of
+from .picture import Picture
+from .zarr_arrays import is_image, member, named_arrays, plain_picture
 from .zarr_places import Place, is_zarr
 
 _MOST_NAMED = 5  # images in a sentence that lists them
 _MOST_VISITED = 200  # groups, in search of images to name
-_LONGEST_COORDINATES = 100_000  # that are read for the step along an axis
 _LARGEST_XML = 2**24  # bytes; a larger one takes seconds for no more than names
-_NUMBERS = "uif"
 _LABELS = "it holds labels of objects, not intensities; name the image itself."
 
 
@@ -40,7 +35,7 @@ def pictures_in(path: Path) -> list[Picture]:
         place = Place.of(path)
         node = place.open()
         if isinstance(node, zarr.Array):
-            return [_level(path, node) or _plain(node, {})]
+            return [_level(path, node) or plain_picture(node, {})]
         return _in_group(node, place)
 
 
@@ -57,7 +52,7 @@ def _in_group(group: Any, place: Place) -> list[Picture]:
         return _well(group, ome["well"], place)
     if "bioformats2raw.layout" in {*about, *ome} or (ome is not about and "series" in ome):
         return _collection(group, place)
-    pictures = _with_dimensions(group, place)
+    pictures = named_arrays(group, place)
     if pictures:
         return pictures
     if isinstance(ome.get("labels"), list):
@@ -79,31 +74,11 @@ def _multiscales(group: Any) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else []
 
 
-def _member(group: Any, name: str) -> Any:
-    """What a group holds under a name; None where there is nothing."""
-    try:
-        return group[name]
-    except Exception:  # zarr raises what it likes on broken metadata and on names like ".."
-        return None
-
-
 def _group(group: Any, name: str) -> Any:
     import zarr
 
-    found = _member(group, name)
+    found = member(group, name)
     return found if isinstance(found, zarr.Group) else None
-
-
-def _is_image(array: Any) -> bool:
-    """Whether an array can hold an image: numbers, of two dimensions or more."""
-    import zarr
-
-    return (
-        isinstance(array, zarr.Array)
-        and array.ndim >= 2
-        and 0 not in array.shape
-        and array.dtype.kind in _NUMBERS
-    )
 
 
 def _ome_images(group: Any) -> list[Picture]:
@@ -114,7 +89,7 @@ def _ome_images(group: Any) -> list[Picture]:
     pictures = []
     for multiscale in _multiscales(group):
         name = multiscale["datasets"][0]["path"]
-        array = _member(group, name)
+        array = member(group, name)
         if not isinstance(array, zarr.Array):
             raise UserError(f"its array {name!r} is missing or damaged.")
         picture = picture_of(array, multiscale, ome.get("omero"), _version(ome, multiscale))
@@ -225,65 +200,6 @@ def _well(group: Any, well: Any, place: Place) -> list[Picture]:
     return _ome_images(image)
 
 
-def _plain(array: Any, coordinates: dict[str, Any]) -> Picture:
-    """An array outside OME-Zarr, whose dimensions may have names and coordinates."""
-    names = _dimensions(array)
-    if len(names) != array.ndim or not _is_image(array):
-        return without_names(array)
-    found = letters_of(names, array.shape)
-    picture = Picture(array, found.letters, named=found.named, notes=found.notes)
-    for name, letter in zip(names, found.letters, strict=True):
-        step, unit = _step(coordinates.get(str(name)))
-        if step and (step != 1 or unit):
-            picture.scale[letter] = step
-            picture.units.update({letter: unit} if unit else {})
-    return picture
-
-
-def _dimensions(array: Any) -> list[str | None]:
-    """Names of the dimensions, from where xarray writes them in version 2 and 3 of Zarr."""
-    names = getattr(array.metadata, "dimension_names", None)
-    names = names or array.attrs.asdict().get("_ARRAY_DIMENSIONS")
-    if not isinstance(names, (list, tuple)):
-        return []
-    return [str(name) if name else None for name in names]
-
-
-def _with_dimensions(group: Any, place: Place) -> list[Picture]:
-    """The arrays of a group that name their dimensions; coordinates are no images."""
-    import zarr
-
-    members = ((name, _member(group, name)) for name in place.children())
-    arrays = {name: array for name, array in members if isinstance(array, zarr.Array)}
-    attributes = [group.attrs.asdict(), *(array.attrs.asdict() for array in arrays.values())]
-    told = {word for about in attributes for word in str(about.get("coordinates") or "").split()}
-    images = {
-        name: array
-        for name, array in arrays.items()
-        if _is_image(array) and any(_dimensions(array)) and name not in told
-    }
-    coordinates = {name: array for name, array in arrays.items() if name not in images}
-    return [replace(_plain(array, coordinates), name=name) for name, array in images.items()]
-
-
-def _step(coordinates: Any) -> tuple[float, str]:
-    """Step along an axis and its unit; 0 where the coordinates are not evenly spaced numbers."""
-    if (
-        coordinates is None
-        or coordinates.ndim != 1
-        or coordinates.dtype.kind not in _NUMBERS
-        or not 2 <= coordinates.shape[0] <= _LONGEST_COORDINATES
-    ):
-        return 0.0, ""
-    try:
-        steps = np.diff(np.asarray(coordinates[:], np.float64))
-    except Exception:  # the coordinates are damaged, which says nothing about the image
-        return 0.0, ""
-    even = bool(steps[0] > 0) and bool(np.allclose(steps, steps[0], rtol=1e-3, atol=0))
-    unit = str(coordinates.attrs.asdict().get("units") or "").split(" since ")[0]
-    return (float(np.mean(steps)), unit) if even else (0.0, "")
-
-
 def _find_images(group: Any, place: Place) -> list[str]:
     """Paths of some images in a group, those nearest to it first."""
     import zarr
@@ -294,8 +210,8 @@ def _find_images(group: Any, place: Place) -> list[str]:
         inside, visited = waiting.pop(0), visited + 1
         for name in place.children(inside):
             path = f"{inside}/{name}".lstrip("/")
-            node = _member(group, path)
-            if _is_image(node) or (isinstance(node, zarr.Group) and _holds_images(node)):
+            node = member(group, path)
+            if is_image(node) or (isinstance(node, zarr.Group) and _holds_images(node)):
                 found.append(path)
             elif isinstance(node, zarr.Group):
                 waiting.append(path)
@@ -305,5 +221,6 @@ def _find_images(group: Any, place: Place) -> list[str]:
 def _holds_images(group: Any) -> bool:
     """Whether a group says that it is an image or a collection of images."""
     about = group.attrs.asdict()
-    said: Iterable[str] = {*about, *_ome(about)}
-    return bool({"multiscales", "plate", "bioformats2raw.layout"} & set(said))
+    said = {*about, *_ome(about)}
+    holds = {"multiscales", "plate", "well", "bioformats2raw.layout"} & said
+    return bool(holds) and "image-label" not in said
