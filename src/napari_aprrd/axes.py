@@ -113,6 +113,16 @@ class ArrayPlanes:
         at |= {a: slice(int(i), int(i) + 1) for a, i in zip(self.plane_axes, counts, strict=True)}
         return tuple(at.get(letter, slice(None)) for letter in self.axes)
 
+    def rows_and_columns_last(self) -> NDArray[Any]:
+        """All pixels as (..., Y, X), or (..., Y, X, S) for colours; without alpha."""
+        last = "YXS" if self.colours else "YX"
+        order = [a for a in self.axes if a not in last] + list(last)
+        data = np.asarray(self.data).transpose([self.axes.index(a) for a in order])
+        if "S" not in self.axes:
+            return data
+        kept = data.take(range(self.channels), axis=order.index("S"))
+        return kept if self.channels > 1 else kept.squeeze(order.index("S"))
+
     def chunks(self, side: int) -> tuple[int, ...]:
         """Chunks for a file: windows of single planes with all their channels."""
         sides = {"Y": side, "X": side, self.channel_axis: self._length(self.channel_axis)}
