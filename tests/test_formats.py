@@ -211,7 +211,7 @@ def test_jpeg_keeps_nearly_all(tmp_path: Path, name: str, axes: str) -> None:
         ("a.png", "YX", (17, 15), "f4"),
         ("a.png", "YX", (17, 15), "i2"),
         ("a.png", "TYX", (3, 17, 15), "u1"),
-        ("a.png", "YXS", (17, 15, 3), "u2"),
+        ("a.png", "YXS", (17, 15, 5), "u2"),
         ("a.jpg", "YX", (17, 15), "u2"),
         ("a.jpg", "YX", (17, 15), "f4"),
         ("a.jpg", "TYX", (3, 17, 15), "u1"),

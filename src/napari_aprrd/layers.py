@@ -6,7 +6,7 @@ import copy
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from .axes import LETTERS, ArrayPlanes, check_array, infer_axes
+from .axes import LETTERS, ArrayPlanes, check_array, stack_axes
 from .core.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,9 +49,8 @@ def layer_axes(layer: Any) -> str:
     labels = "".join(label.upper() for label in layer.axis_labels)
     if all(len(label) == 1 for label in layer.axis_labels) and _is_valid(labels):
         return labels + samples
-    # Ones: the length of a last axis says nothing here, `rgb` has.
-    plain = infer_axes((1,) * (len(shape) - len(samples)))
-    return plain + samples
+    # The length of a last axis says nothing here: `rgb` has, and napari shows the last two axes.
+    return stack_axes(shape[: len(shape) - len(samples)]) + samples
 
 
 def name_axes(layer: Any, axes: str) -> None:

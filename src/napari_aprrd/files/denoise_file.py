@@ -134,7 +134,7 @@ def _one_by_one(
 
 def _finish(clean: Picture, target: Path, folder: Path) -> None:
     remove_leftovers(target)
-    file_format = check_format(target, clean.data.dtype, clean.axes)
+    file_format = check_format(target, clean.data.dtype, clean.axes, clean.data.shape)
     file_format.save_grown(folder / _IMAGE, clean, target)
     try:
         shutil.rmtree(folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,8 +92,11 @@ class FileFormat(ABC):
         """
         self.save(path, picture)
 
-    def objection(self, dtype: np.dtype[Any], axes: str) -> str:
-        """Why this format cannot hold such an image; empty where it can."""
+    def objection(self, dtype: np.dtype[Any], axes: str, shape: Sequence[int] = ()) -> str:
+        """Why this format cannot hold such an image; empty where it can.
+
+        Without a shape, the answer is for axes of any length.
+        """
         return ""
 
     def is_recognised(self, path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -108,6 +108,10 @@ def _known_format(path: Path) -> FileFormat:
     if file_format is None:
         if not path.exists():
             raise UserError(f"There is no file {path}.")
+        if path.suffix.lower() == ".npz":
+            raise UserError(
+                f"Cannot read {path}: it is an archive; save one of its arrays as .npy."
+            )
         raise UserError(f"Cannot read {path}: use one of {', '.join(READABLE)}.")
     return file_format
 
@@ -125,7 +129,9 @@ def _reading(file_format: FileFormat, path: Path, read: Callable[[], T]) -> T:
         raise cannot_read(path, what, error, recognised=recognised) from error
 
 
-def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> FileFormat:
+def check_format(
+    path: str | PathLike[str], dtype: np.dtype[Any], axes: str, shape: Sequence[int] = ()
+) -> FileFormat:
     """Make sure, before hours of work, that a file of this name can hold the image.
 
     Returns
@@ -143,7 +149,7 @@ def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> 
         raise UserError(
             f"Cannot write {path}: use a name that ends in one of {', '.join(WRITABLE)}."
         )
-    objection = file_format.objection(dtype, axes)
+    objection = file_format.objection(dtype, axes, shape)
     if objection:
         raise UserError(f"Cannot write {path}: {objection}")
     return file_format
@@ -163,7 +169,8 @@ def write_picture(path: str | PathLike[str], picture: Picture) -> None:
     UserError
         If the format cannot hold the image, or the file cannot be written.
     """
-    check_format(path, picture.data.dtype, picture.axes).save(Path(path), picture)
+    file_format = check_format(path, picture.data.dtype, picture.axes, picture.data.shape)
+    file_format.save(Path(path), picture)
 
 
 def find_files(inputs: list[str]) -> list[Path]:

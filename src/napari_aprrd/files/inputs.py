@@ -170,7 +170,8 @@ class Files:
         """
         target = self.targets[path]
         dtype = output_dtype(picture.data.dtype, config)
-        check_format(target, dtype, picture.axes).check_target(target)
+        shape = picture.data.shape
+        check_format(target, dtype, picture.axes, shape).check_target(target)
 
     def usable(self, config: DenoiseConfig) -> Files:
         """Those that can be read, and whose outputs can be written.

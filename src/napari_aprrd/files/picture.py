@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..axes import ArrayPlanes, check_array, infer_axes
+from ..axes import ArrayPlanes, check_array, guess_axes, infer_axes
 from ..core.errors import UserError, cannot_read
 
 
@@ -129,7 +129,7 @@ class Picture:
 
 
 def without_names(data: Any) -> Picture:
-    """An image from a file that says nothing about its axes.
+    """An image from a file that says nothing about its axes; a note says what is guessed.
 
     Raises
     ------
@@ -137,7 +137,8 @@ def without_names(data: Any) -> Picture:
         If it is not an image.
     """
     check_array(data)
-    return Picture(data, infer_axes(data.shape), named=False)
+    guess = guess_axes(data.shape)
+    return Picture(data, guess.axes, named=False, notes=tuple(filter(None, [guess.note()])))
 
 
 def file_stamp(path: Path, choice: Choice) -> str:
@@ -160,13 +161,20 @@ def chosen(picture: Picture, choice: Choice) -> Picture:
     """
     if choice.axes is not None:
         axes = infer_axes(picture.data.shape, choice.axes)
-        picture = replace(picture, axes=axes, named=True)
+        notes = picture.notes if picture.named else _without_guess(picture)
+        picture = replace(picture, axes=axes, named=True, notes=notes)
     picture = replace(picture, choice=choice)
     if choice.channels is not None:
         picture = _select_channels(picture, choice.channels)
     if choice.planes is not None:
         picture = _select_planes(picture, choice.planes)
     return picture
+
+
+def _without_guess(picture: Picture) -> tuple[str, ...]:
+    """The notes but for that on guessed axes, which are named now."""
+    guessed = guess_axes(picture.data.shape).note()
+    return tuple(note for note in picture.notes if note != guessed)
 
 
 def _select_planes(picture: Picture, choice: str) -> Picture:
