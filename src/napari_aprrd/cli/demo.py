@@ -71,7 +71,7 @@ def run_demo(out: Path | None = None) -> dict[str, Scores]:
     panels = [(titles.get(n, n), i[0]) for n, i in {**images, "truth": truth}.items()]
     write_picture(out / "comparison.png", Picture(side_by_side(panels), "YX"))
     Console().print(_table(scores, seconds))
-    Console().print(f"Images are in {out}: see comparison.png.")
+    Console().print(f"Images are in {out}: see comparison.png.", markup=False)
     return scores
 
 

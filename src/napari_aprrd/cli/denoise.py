@@ -10,7 +10,17 @@ import typer
 
 from ..core.config import DenoiseConfig, TrainConfig
 from ..core.errors import UserError
-from .common import Axes, ChannelChoice, Inputs, Output, PlaneChoice, Series, command, fail
+from .common import (
+    Axes,
+    ChannelChoice,
+    Inputs,
+    Output,
+    PlaneChoice,
+    Series,
+    command,
+    fail,
+    find_inputs,
+)
 from .options import with_settings
 from .without_effect import refuse_without_effect
 
@@ -63,7 +73,6 @@ def denoise(
     from ..core.model.denoiser import load
     from ..files.batch import denoise_files, write_summary
     from ..files.dask_workers import connect
-    from ..files.formats import find_files
     from ..files.inputs import Files
     from ..files.learn_from_files import Learner, LearningStoppedError
     from ..files.picture import Choice
@@ -74,7 +83,7 @@ def denoise(
     own = {n: v for n, v in settings.items() if n in DenoiseConfig.model_fields}
     config = DenoiseConfig.of(**own)
     choice = Choice(axes, series, planes, channels)
-    files = Files.to(find_files(inputs), out, choice, each, typer.echo)
+    files = Files.to(find_inputs(inputs), out, choice, each, typer.echo)
     single = len(files.targets) == 1
     # Nothing is trained for outputs that cannot be written, nor on files that cannot be read.
     usable = files.usable(config) if single or model is None else files

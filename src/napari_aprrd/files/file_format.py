@@ -29,6 +29,7 @@ class FileFormat(ABC):
     first_bytes: ClassVar[tuple[bytes, ...]] = ()
     """Every file of the format begins with one of them."""
     is_folder: ClassVar[bool] = False
+    can_write: ClassVar[bool] = True
 
     @abstractmethod
     def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
@@ -85,6 +86,21 @@ class FileFormat(ABC):
     def objection(self, dtype: np.dtype[Any], axes: str) -> str:
         """Why this format cannot hold such an image; empty where it can."""
         return ""
+
+    def output_name(self, name: str) -> str:
+        """Name of the output for an input of this name."""
+        return name
+
+    def missing(self) -> str:
+        """What to install before this format can be read; empty where it can be."""
+        return ""
+
+    def companions(self, path: Path) -> set[Path]:
+        """All files that hold one image together with this one, itself included; often none.
+
+        Of the files that a command is given, only the first of such a set is read.
+        """
+        return set()
 
     def is_recognised(self, path: Path) -> bool:
         """Whether a file begins as files of this format do."""

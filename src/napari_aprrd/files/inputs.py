@@ -76,6 +76,12 @@ class OpenPictures:
             del taken[0]
 
 
+def _output_name(path: Path) -> str:
+    """Name of an output in a folder: that of the input, where its format can be written."""
+    file_format = format_of(path)
+    return file_format.output_name(path.name) if file_format is not None else path.name
+
+
 def _bytes_in_memory(picture: Picture) -> int:
     """What a picture takes of the memory: nothing where it is read window by window."""
     data = picture.data
@@ -124,10 +130,11 @@ class Files:
         UserError
             If an output would overwrite an input or another output.
         """
-        single = len(inputs) == 1 and not is_folder_of_images(out)
-        if not single and format_of(out) is not None:
+        into_folder = is_folder_of_images(out)
+        single = len(inputs) == 1 and not into_folder
+        if not single and not into_folder and format_of(out) is not None:
             raise UserError(f"{out} is the name of a file, for several inputs name a folder.")
-        targets = {path: out if single else out / path.name for path in inputs}
+        targets = {path: out if single else out / _output_name(path) for path in inputs}
         for path, target in targets.items():
             check_not_input(target, [path])
         counts = Counter(target.resolve() for target in targets.values())
