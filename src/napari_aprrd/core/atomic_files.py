@@ -114,7 +114,10 @@ def check_not_input(out: Path, inputs: Iterable[Path]) -> None:
     target = out.resolve()
     for path in inputs:
         source = path.resolve()
-        same = target == source or (out.exists() and path.exists() and out.samefile(path))
+        try:
+            same = target == source or (out.exists() and path.exists() and out.samefile(path))
+        except OSError as error:  # folders that may not be looked into, paths that are too long
+            raise cannot_write(out, error) from error
         if same or target in source.parents:
             raise UserError(f"The output would overwrite the input {path}; name another.")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +14,7 @@ import numpy as np
 from ..core.errors import UserError, cause
 from .file_format import check_series
 from .picture import Channel, Picture
+from .quiet import quiet
 from .read_only import ReadOnlyFormat
 
 EXTRA = 'pip install "napari-aprrd[formats]"'
@@ -114,7 +113,7 @@ class BioioFormat(ReadOnlyFormat):
         """
         if sentence := self.missing():
             raise UserError(sentence)
-        with _quiet(self.plugin):
+        with quiet(*_TALKERS, self.plugin):
             try:
                 from bioio import BioImage
             except ImportError as error:
@@ -168,21 +167,6 @@ class DeltaVision(BioioFormat):
 
 
 BIOIO_FORMATS = (Czi(), Nd2(), Lif(), DeltaVision())
-
-
-@contextmanager
-def _quiet(plugin: str) -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in (*_TALKERS, plugin)]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _largest(image: Any) -> int:

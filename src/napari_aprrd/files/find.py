@@ -101,8 +101,13 @@ def at_home(path: Path) -> Path:
 
 
 def _is_folder_of_images(path: Path, format_of: FormatOf) -> bool:
+    return path.is_dir() and not _is_image_folder(path, format_of)
+
+
+def _is_image_folder(path: Path, format_of: FormatOf) -> bool:
+    """Whether a folder of this name is an image itself."""
     file_format = format_of(path)
-    return path.is_dir() and not (file_format is not None and file_format.is_folder)
+    return file_format is not None and file_format.is_folder
 
 
 def _inside(folder: Path, format_of: FormatOf, left_out: _LeftOut) -> list[Path]:
@@ -122,10 +127,11 @@ def _matching(pattern: Path, format_of: FormatOf, left_out: _LeftOut) -> list[Pa
     text = str(Path(glob.escape(str(known)), *pattern.parts[len(known.parts) :]))
     paths = [Path(p) for p in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
     recursive = "**" in pattern.parts
-    folders = {p for p in paths if p.is_dir() and format_of(p) is not None}
-    outside = [p for p in paths if folders.isdisjoint(p.parents)]  # not the chunks of a Zarr
     images: list[Path] = []
-    for path in outside:
+    for path in paths:
+        inner = path.parts[len(known.parts) : -1]
+        if any(part.startswith(".") or _is_image_folder(Path(part), format_of) for part in inner):
+            continue  # the chunks of a Zarr, the tiles of an output that grows
         if not _is_folder_of_images(path, format_of):
             images += _images([path], format_of, left_out, hidden=True)
         elif not recursive:

@@ -46,7 +46,11 @@ def format_of(path: str | PathLike[str]) -> FileFormat | None:
 def is_folder_of_images(path: Path) -> bool:
     """Whether a path is a folder of image files, and not an image that is a folder itself."""
     file_format = format_of(path)
-    return path.is_dir() and not (file_format is not None and file_format.is_folder)
+    try:
+        is_folder = path.is_dir()
+    except OSError:  # what may not be looked at; reading or writing it says so
+        return False
+    return is_folder and not (file_format is not None and file_format.is_folder)
 
 
 def read_picture(

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.atomic_files import check_not_input
+from ..core.atomic_files import check_name, check_not_input
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..denoise_arrays import output_dtype
@@ -130,6 +130,7 @@ class Files:
         UserError
             If an output would overwrite an input or another output.
         """
+        check_name(out)
         into_folder = is_folder_of_images(out)
         single = len(inputs) == 1 and not into_folder
         if not single and not into_folder and format_of(out) is not None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from ..axes import infer_axes
 from .file_format import check_series
 from .picture import Channel, Picture
+from .quiet import quiet
 from .read_only import ReadOnlyFormat
 
 _SMALLEST = 1e-12  # metres; the files have 1e-19 for "no step"
@@ -26,7 +27,7 @@ class Lsm(ReadOnlyFormat):
         import tifffile
 
         check_series(series, 1)
-        with tifffile.TiffFile(path) as tiff:
+        with quiet("tifffile"), tifffile.TiffFile(path) as tiff:
             image = next(part for part in tiff.series if not part.keyframe.is_reduced)
             if image.nbytes > in_memory:
                 import zarr
