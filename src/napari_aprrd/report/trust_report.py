@@ -102,7 +102,8 @@ def write_report(source: Picture, target: Path, model: Denoiser | None = None) -
     written = []
     for kind, content in (("html", text), ("json", report.model_dump_json(indent=1))):
         path = target.with_name(f"{target.name}.report.{kind}")
-        write_atomically(path, lambda p, content=content: p.write_text(content, "utf-8"))  # type: ignore[misc]
+        encoded = content.encode("utf-8", "backslashreplace")  # names may be of another encoding
+        write_atomically(path, lambda p, encoded=encoded: p.write_bytes(encoded))  # type: ignore[misc]
         written.append(path)
     return written
 

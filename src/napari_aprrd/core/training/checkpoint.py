@@ -20,7 +20,7 @@ from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from ..atomic_files import remove_leftovers, write_atomically
+from ..atomic_files import hidden_beside, remove_leftovers, write_atomically
 from ..config import Config, DistillConfig, TrainConfig
 from ..data.planes import Planes
 from ..data.scaling import Normalisation
@@ -175,7 +175,7 @@ class Checkpoint:
 
 def beside(out: Path) -> Path:
     """Path of the checkpoint that belongs to a model file."""
-    return out.with_name(f".{out.name.lstrip('.')}.checkpoint")
+    return hidden_beside(out, "", ".checkpoint")
 
 
 def peek(path: Path) -> About:
