@@ -19,12 +19,22 @@ from .npy import Npy
 from .ome_zarr import OmeZarr
 from .picture import Choice, Picture, chosen
 from .pictures import Jpeg, Png
-from .tiff import Tiff
+from .tiff import MicroscopeTiff, Tiff
 
 # A new file format is a subclass of `FileFormat` in a file of its own, and an entry here.
-FORMATS: tuple[FileFormat, ...] = (Tiff(), Png(), Jpeg(), Npy(), OmeZarr())
+FORMATS: tuple[FileFormat, ...] = (
+    Tiff(),
+    Png(),
+    Jpeg(),
+    Npy(),
+    OmeZarr(),
+    MicroscopeTiff(),
+)
 BY_SUFFIX = {suffix: file_format for file_format in FORMATS for suffix in file_format.suffixes}
 READABLE = tuple(BY_SUFFIX)
+# Some formats are only read: they refuse even the simplest image.
+_SIMPLEST = (np.dtype(np.uint8), "YX")
+WRITABLE = tuple(suffix for suffix, f in BY_SUFFIX.items() if not f.objection(*_SIMPLEST))
 # Bytes; larger TIFFs are read window by window. A sixteenth of the memory of a machine of 4 GB.
 IN_MEMORY = 2**28
 T = TypeVar("T")
@@ -135,7 +145,7 @@ def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> 
     file_format = format_of(path)
     if file_format is None:
         raise UserError(
-            f"Cannot write {path}: use a name that ends in one of {', '.join(READABLE)}."
+            f"Cannot write {path}: use a name that ends in one of {', '.join(WRITABLE)}."
         )
     objection = file_format.objection(dtype, axes)
     if objection:
