@@ -291,7 +291,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.aprrd", "a.tif.gz"])
 def test_an_unknown_suffix_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("")
-    with pytest.raises(UserError, match=r"Cannot read .*: use one of \.tif, \.tiff, \.png"):
+    with pytest.raises(UserError, match=r"Cannot read .*: use one of \.tif, \.tiff, \.btf"):
         read_picture(tmp_path / name)
 
 

@@ -19,7 +19,7 @@ _SAVE_AS = "no reader for them: save them as OME-TIFF, with the microscope's pro
 # Endings of images that no format here reads. What else is in a folder is left out silently.
 _OTHER_IMAGES = (
     *(".dm3", ".dm4", ".ets", ".flex", ".ics", ".ids", ".ims", ".lof", ".mrc", ".mrxs", ".mvd2"),
-    *(".ndpi", ".oib", ".oif", ".oir", ".scn", ".sld", ".sldy", ".spe", ".stk", ".svs", ".vsi"),
+    *(".ndpi", ".oib", ".oif", ".oir", ".scn", ".sld", ".sldy", ".spe", ".svs", ".vsi"),
     *(".xlif", ".zvi", ".bmp", ".dcm", ".gif", ".h5", ".hdf5", ".mat", ".nii", ".nrrd", ".webp"),
 )
 

@@ -23,11 +23,11 @@ from .npy import Npy
 from .ome_zarr import OmeZarr, ZippedZarr
 from .picture import Choice, Picture, chosen
 from .pictures import Jpeg, Png
-from .tiff import Tiff
+from .tiff import Stk, Tiff
 
 # A new file format is a subclass of `FileFormat` in a file of its own, and an entry here.
 FORMATS: tuple[FileFormat, ...] = (
-    *(Tiff(), Png(), Jpeg(), Npy(), OmeZarr(), ZippedZarr(), Lsm()),
+    *(Tiff(), Png(), Jpeg(), Npy(), OmeZarr(), ZippedZarr(), Lsm(), Stk()),
     *BIOIO_FORMATS,
 )
 BY_SUFFIX = {suffix: file_format for file_format in FORMATS for suffix in file_format.suffixes}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..axes import ArrayPlanes, check_array, guess_axes, infer_axes
 from ..core.errors import UserError, cannot_read
@@ -195,7 +198,9 @@ def _select_planes(picture: Picture, choice: str) -> Picture:
     kept = len(data) if isinstance(index, slice) else 1
     axes = picture.axes if isinstance(index, slice) else picture.axes[1:]
     notes = (*picture.notes, f"Only planes {choice} of {count}: {kept} (--planes).")
-    return replace(picture, data=data, axes=axes, notes=notes)
+    places = np.arange(count)[index].ravel().tolist()
+    native = _part_of_native(picture, picture.axes[0], places, picture.native)
+    return replace(picture, data=data, axes=axes, native=native, notes=notes)
 
 
 def _select_channels(picture: Picture, choice: str) -> Picture:
@@ -221,15 +226,20 @@ def _select_channels(picture: Picture, choice: str) -> Picture:
         picture,
         data=data,
         channels=tuple(picture.channels[n] for n in numbers) if picture.channels else (),
-        native=None,
+        native=_part_of_native(picture, "C", numbers, None),
         notes=(*picture.notes, note) if left_out else picture.notes,
     )
+
+
+def _part_of_native(picture: Picture, letter: str, places: Sequence[int], default: Any) -> Any:
+    """What the format says of some places along an axis, where it can tell: a method `part`."""
+    part = getattr(picture.native, "part", None)
+    return part(letter, tuple(places)) if part is not None else default
 
 
 def _take(data: Any, numbers: list[int], axis: int) -> Any:
     """Some places along an axis; lazy where the data is."""
     import dask.array as da
-    import numpy as np
 
     if isinstance(data, np.ndarray):
         return np.take(data, numbers, axis)
