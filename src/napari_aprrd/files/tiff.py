@@ -157,7 +157,8 @@ def _name_axes(series: Any) -> _Axes:
     if not unknown:
         letters, notes = _unique(letters, notes)
         return _Axes(letters, True, notes)
-    if series.kind == "shaped" and set(letters) <= set("QYX"):
+    said = "axes" in shaped_metadata(series.keyframe)
+    if series.kind == "shaped" and not said and set(letters) <= set("QYX"):
         return _Axes(infer_axes(shape), False, notes)  # any of them may be the rows
     guesses = iter(_guess(len(unknown), letters))
     letters = "".join(next(guesses) if letter in nameless else letter for letter in letters)

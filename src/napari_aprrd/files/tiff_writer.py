@@ -108,7 +108,9 @@ def _metadata_options(
         about = imagej_metadata(picture, source.imagej, axes)
         options: dict[str, Any] = {"imagej": True, "metadata": about}
         return options if "S" in axes else {**options, "planarconfig": None}
-    metadata: dict[str, Any] = {"axes": axes}
+    # tifffile's letter for an axis of unknown kind; a guess must not become a fact.
+    said = axes if picture.named else "".join(a if a in "YXCS" else "Q" for a in axes)
+    metadata: dict[str, Any] = {"axes": said}
     if picture.name:
         metadata["name"] = picture.name
     if picture.record:
