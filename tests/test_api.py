@@ -360,7 +360,7 @@ def test_what_is_no_image_is_refused(model: Denoiser, image: Any, message: str) 
     ("image", "message"),
     [
         ([], "There is no image"),
-        (noisy(1, 2), "at least 32 x 32 pixels, got 1 x 2"),
+        (noisy(1, 2), "at least 8 x 8 pixels, got 1 x 2"),
         (np.full((40, 48), 5.0), r"constant \(value 5\)"),
         (np.full((40, 48), np.nan), "no finite pixels"),
     ],

@@ -23,7 +23,6 @@ from torch import Tensor
 from ..atomic_files import hidden_beside, remove_leftovers, write_atomically
 from ..config import Config, DistillConfig, TrainConfig
 from ..data.planes import Planes
-from ..data.scaling import Normalisation
 from ..errors import UserError, cannot_read
 from ..jobs import Clock, Job, Progress, Signal, Tell, report
 from ..model.architecture import OwnArchitecture
@@ -121,8 +120,7 @@ class Checkpoint:
                 self._snapshot = Snapshot(tensors, about.numbers)
         if self._model is None:
             return None
-        made, normal = self._model, self._model.normalisation
-        normalisation = Normalisation(normal.offset, normal.scale)
+        made, (normalisation, _) = self._model, self._model.parts()
         denoiser = Denoiser.fresh(made.architecture, normalisation, seed=0)
         denoiser.record = made.record
         return denoiser
