@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
 
-KEY = "napari-aprrd"  # in a layer's metadata
+KEY = "napari-aprrd"  # in a layer's metadata: how it was made
+KEY_FILE = "napari-aprrd file"  # in a layer's metadata: path of the file that its source is from
 
 
 def is_image_layer(thing: object) -> TypeGuard[ImageLayer]:
@@ -46,12 +47,19 @@ def layer_axes(layer: Any) -> str:
     """
     shape = layer_array(layer).shape
     samples = "S" if layer.rgb else ""
-    labels = "".join(label.upper() for label in layer.axis_labels)
-    if all(len(label) == 1 for label in layer.axis_labels) and _is_valid(labels):
-        return labels + samples
     # Ones: the length of a last axis says nothing here, `rgb` has.
-    plain = infer_axes((1,) * (len(shape) - len(samples)))
+    plain = labelled_axes(layer) or infer_axes((1,) * (len(shape) - len(samples)))
     return plain + samples
+
+
+def labelled_axes(layer: Any) -> str:
+    """Letters that the layer's axis labels say, without RGB samples; empty where they say none.
+
+    napari's own labels, "-3" for the third axis from the end, say none.
+    """
+    labels = "".join(label.upper() for label in layer.axis_labels)
+    single = all(len(label) == 1 for label in layer.axis_labels)
+    return labels if single and _is_valid(labels) else ""
 
 
 def name_axes(layer: Any, axes: str) -> None:
@@ -98,8 +106,15 @@ def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
         Denoised image, in the shape of the source's full resolution.
     record : dict
         How it was made, for ``metadata["napari-aprrd"]``, which names the source as well.
+
+    Returns
+    -------
+    Image
+        Its metadata also names the file of the source, whose description is saved with it.
     """
-    about = {KEY: {**copy.deepcopy(record), "source": layer.name}}
+    about: dict[str, Any] = {KEY: {**copy.deepcopy(record), "source": layer.name}}
+    if layer.source.path:
+        about[KEY_FILE] = layer.source.path
     return _like(layer, data, f"{layer.name} denoised", about)
 
 

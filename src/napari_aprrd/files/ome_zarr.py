@@ -42,7 +42,11 @@ class OmeZarr(FileFormat):
         """Write an OME-Zarr image with its levels into a new folder."""
         data, chunks = picture.data, picture.as_planes.chunks(SMALLEST_LEVEL)
         target = create(path, data.shape, data.dtype, chunks)
-        da.store(da.from_array(data, chunks=chunks), target, lock=False, scheduler="synchronous")
+        if isinstance(data, da.Array):
+            source = data.rechunk(chunks)
+        else:
+            source = da.from_array(data, chunks=chunks)
+        da.store(source, target, lock=False, scheduler="synchronous")
         finish(path, picture)
 
     def save(self, path: Path, picture: Picture) -> None:
@@ -89,14 +93,16 @@ def _read(path: Path) -> Picture:
     axes = infer_axes(data.shape, "".join(names))
     named = (a for a in scales[0]["axes"] if isinstance(a, dict))
     units = {a["name"].upper(): a["unit"] for a in named if a.get("unit")}
-    steps: list[float] = next(
-        (t["scale"] for t in level.get("coordinateTransformations", []) if t["type"] == "scale"),
-        [],
-    )
-    scale = dict(zip(axes, map(float, steps), strict=False))
+    scale, origin = (_numbers(level, kind, axes) for kind in ("scale", "translation"))
     record = attributes.get(KEY)
     record = record if isinstance(record, dict) else {}
-    return Picture(data, axes, scale, units, record=record)
+    return Picture(data, axes, scale, units, record=record, origin=origin)
+
+
+def _numbers(level: dict[str, Any], kind: str, axes: str) -> dict[str, float]:
+    """What a level says about each axis: "scale" or "translation"; empty where it does not."""
+    found = (t[kind] for t in level.get("coordinateTransformations", []) if t["type"] == kind)
+    return dict(zip(axes, map(float, next(found, [])), strict=False))
 
 
 def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> Any:
@@ -172,6 +178,7 @@ def finish(path: Path, picture: Picture) -> None:
         here = [step * factor for step, factor in zip(steps, factors, strict=True)]
         # Pixels of a lower level are centred between those of the full resolution.
         moved = [step * (factor - 1) / 2 for step, factor in zip(steps, factors, strict=True)]
+        moved = [at + picture.origin.get(a, 0.0) for a, at in zip(axes, moved, strict=True)]
         transformations: list[dict[str, Any]] = [{"type": "scale", "scale": here}]
         if any(moved):
             transformations.append({"type": "translation", "translation": moved})
