@@ -31,12 +31,23 @@ def layer_array(layer: Any) -> Any:
     UserError
         If it is not an image layer, or contains no numbers.
     """
+    data = layer_values(layer)
+    check_array(data)
+    return data
+
+
+def layer_values(layer: Any) -> Any:
+    """The data of any image layer, of masks as well; of a multiscale layer the full resolution.
+
+    Raises
+    ------
+    UserError
+        If it is not an image layer.
+    """
     if not is_image_layer(layer):
         name = getattr(layer, "name", type(layer).__name__)
         raise UserError(f"{name!r} is not an image layer; choose an image.")
-    data = layer.data[0] if layer.multiscale else layer.data
-    check_array(data)
-    return data
+    return layer.data[0] if layer.multiscale else layer.data
 
 
 def layer_axes(layer: Any) -> str:
@@ -45,7 +56,7 @@ def layer_axes(layer: Any) -> str:
     `rgb` decides on S. The layer's axis labels count where each is one of "ITZCYX"; otherwise
     what comes before Y and X is a stack of planes.
     """
-    shape = layer_array(layer).shape
+    shape = layer_values(layer).shape
     samples = "S" if layer.rgb else ""
     # Ones: the length of a last axis says nothing here, `rgb` has.
     plain = labelled_axes(layer) or infer_axes((1,) * (len(shape) - len(samples)))
@@ -77,7 +88,7 @@ def name_axes(layer: Any, axes: str) -> None:
         If the letters do not fit.
     """
     axes = axes.strip().upper()
-    layer_array(layer)
+    layer_values(layer)
     if len(axes) != layer.ndim or not _is_valid(axes):
         raise UserError(
             f"{layer.name!r} needs {layer.ndim} different letters of ITZCYX, the last two YX."

@@ -92,9 +92,7 @@ def _layer(data: Any, attributes: dict[str, Any]) -> Any:
     return Image(data, **attributes)
 
 
-def _save(
-    path: str, layers: Sequence[Any], make: Callable[[Sequence[Any]], Picture]
-) -> list[str]:
+def _save(path: str, layers: Sequence[Any], make: Callable[[Sequence[Any]], Picture]) -> list[str]:
     """Write a picture that is made of layers; what is not kept is told."""
     try:
         target = _named(Path(path))

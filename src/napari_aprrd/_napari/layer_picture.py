@@ -11,10 +11,11 @@ import numpy as np
 
 from ..core.errors import UserError
 from ..files.picture import EVERYTHING, Channel, Picture
-from ..layers import KEY, is_image_layer, labelled_axes, layer_axes
+from ..layers import KEY, labelled_axes, layer_axes, layer_values
 from .layer_source import has_sizes, learn_axes, source_of
 
 IMAGEJ_TYPES = ("u1", "u2", "f4")
+OME_TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8")
 IMAGEJ_BYTES = 2**32 - 2**20  # its files have no more; the rest is for what it says besides
 GREY = "FFFFFF"  # napari's colours where nobody chose any
 Sizes = dict[str, float]
@@ -26,7 +27,7 @@ def picture_of(layer: Any) -> Picture:
     Raises
     ------
     UserError
-        If it is not an image layer, or contains complex numbers.
+        If it is not an image layer.
     """
     data = _numbers(layer)
     learn_axes(layer)
@@ -61,7 +62,7 @@ def channels_picture(layers: Sequence[Any]) -> Picture:
     if len(kinds) > 1 or {"C", "S"} & set(first.axes):
         raise UserError(
             "Layers become the channels of one file where they have equal axes, lengths and pixel "
-            "sizes, and no channels of their own; save these one by one."
+            "sizes, and no channels of their own; save these one by one, or to a folder."
         )
     axis = first.axes.index("Z" if "Z" in first.axes else "Y")
     return replace(
@@ -75,26 +76,22 @@ def channels_picture(layers: Sequence[Any]) -> Picture:
 
 
 def for_tiff(picture: Picture, name: str) -> Picture:
-    """Say which kind of TIFF a name stands for: OME, that of the layer's file, or else ImageJ."""
+    """Say which kind of TIFF to write: OME by its name, that of the layer's file, or ImageJ's."""
     if name.lower().endswith((".ome.tif", ".ome.tiff")):
         return replace(picture, flavour="ome")
     if picture.native is not None or picture.flavour:
         return picture
     types = IMAGEJ_TYPES[:1] if "S" in picture.axes else IMAGEJ_TYPES
     size = math.prod(picture.data.shape) * picture.data.dtype.itemsize
-    fits = picture.data.dtype in types and set(picture.axes) <= set("TZCYXS")
-    return replace(picture, flavour="imagej" if fits and size < IMAGEJ_BYTES else "ome")
+    if not set(picture.axes) <= set("TZCYXS") or picture.data.dtype not in OME_TYPES:
+        return picture  # a TIFF that is neither
+    imagej = picture.data.dtype in types and size < IMAGEJ_BYTES
+    return replace(picture, flavour="imagej" if imagej else "ome")
 
 
 def _numbers(layer: Any) -> Any:
     """The layer's data in full resolution; yes and no become 1 and 0."""
-    if not is_image_layer(layer):
-        raise UserError(f"{layer.name!r} is not an image layer; choose an image.")
-    data = layer.data[0] if layer.multiscale else layer.data
-    if data.dtype.kind == "c":
-        raise UserError(
-            f"{layer.name!r} has complex numbers; save their real and imaginary parts in turn."
-        )
+    data = layer_values(layer)
     return data.astype(np.uint8) if data.dtype.kind == "b" else data
 
 

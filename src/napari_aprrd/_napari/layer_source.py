@@ -13,7 +13,7 @@ import numpy as np
 from ..axes import LETTERS, count_axes
 from ..core.errors import UserError
 from ..files.description import describe
-from ..layers import KEY_FILE, labelled_axes, layer_array, layer_axes, name_axes
+from ..layers import KEY_FILE, labelled_axes, layer_array, layer_axes, layer_values, name_axes
 
 if TYPE_CHECKING:
     from ..files.picture import Picture
@@ -54,7 +54,7 @@ def source_of(layer: Any) -> LayerSource | None:
     path = layer.source.path or layer.metadata.get(KEY_FILE)
     if not path:
         return None
-    key = (path, tuple(layer_array(layer).shape), layer.rgb)
+    key = (path, tuple(layer_values(layer).shape), layer.rgb)
     if layer not in _known or _known[layer][0] != key:
         _known[layer] = key, _read_source(path, *key[1:])
     return _known[layer][1]

@@ -143,7 +143,7 @@ def _axes_input() -> LineEdit:
         label="Axes",
         tooltip="How the layers are read: T time, Z slices, C channels, I independent images, "
         "Y rows, X columns. Write other letters to correct it; they become the layer's axis "
-        "labels.",
+        "labels. Empty where neither the layer nor its file names them.",
     )
 
 
