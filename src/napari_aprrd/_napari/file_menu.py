@@ -136,13 +136,14 @@ def _named(target: Path) -> Path:
 def _notes(target: Path, picture: Picture, layers: Sequence[Any]) -> list[str]:
     """What was guessed, and what the file has no place for."""
     notes = []
-    if not picture.named and set(picture.axes) - set("CYXS"):
+    is_zarr = target.suffix.lower() == ".zarr"
+    if not picture.named and set(picture.axes) - set("CYXS") and not is_zarr:
         notes.append(
             f"Nothing says what the axes of {layers[0].name!r} are; {target.name} calls them "
             f"{picture.axes}. Name them in the field Axes of Train APR to choose otherwise."
         )
     lost = ["rotation or shear"] if any(map(_is_turned, layers)) else []
-    if picture.origin and target.suffix.lower() != ".zarr":
+    if picture.origin and not is_zarr:
         lost.append("position")
     if lost:
         notes.append(f"{target.name} has no place for the {' and the '.join(lost)} of the layer.")

@@ -14,9 +14,7 @@ from ..files.picture import EVERYTHING, Channel, Picture
 from ..layers import KEY, labelled_axes, layer_axes, layer_values
 from .layer_source import has_sizes, learn_axes, source_of
 
-IMAGEJ_TYPES = ("u1", "u2", "f4")
 OME_TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8")
-IMAGEJ_BYTES = 2**32 - 2**20  # its files have no more; the rest is for what it says besides
 GREY = "FFFFFF"  # napari's colours where nobody chose any
 Sizes = dict[str, float]
 
@@ -76,17 +74,12 @@ def channels_picture(layers: Sequence[Any]) -> Picture:
 
 
 def for_tiff(picture: Picture, name: str) -> Picture:
-    """Say which kind of TIFF to write: OME by its name, that of the layer's file, or ImageJ's."""
-    if name.lower().endswith((".ome.tif", ".ome.tiff")):
-        return replace(picture, flavour="ome")
-    if picture.native is not None or picture.flavour:
-        return picture
-    types = IMAGEJ_TYPES[:1] if "S" in picture.axes else IMAGEJ_TYPES
-    size = math.prod(picture.data.shape) * picture.data.dtype.itemsize
-    if not set(picture.axes) <= set("TZCYXS") or picture.data.dtype not in OME_TYPES:
-        return picture  # a TIFF that is neither
-    imagej = picture.data.dtype in types and size < IMAGEJ_BYTES
-    return replace(picture, flavour="imagej" if imagej else "ome")
+    """Say which kind of TIFF to write: that of the layer's file, or OME, which keeps the most."""
+    asked = name.lower().endswith((".ome.tif", ".ome.tiff"))
+    is_photograph = picture.icc_profile or picture.exif
+    fits = picture.data.dtype in OME_TYPES and set(picture.axes) <= set("TZCYXS")
+    ome = asked or (fits and not picture.flavour and not is_photograph)
+    return replace(picture, flavour="ome") if ome else picture
 
 
 def _numbers(layer: Any) -> Any:
