@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from core.makers import ramp
 from numpy.typing import NDArray
 
 from napari_aprrd.core.errors import UserError
@@ -21,10 +22,6 @@ from napari_aprrd.files.picture import Choice, Picture, chosen
 from napari_aprrd.files.units import symbol
 
 LENGTHS = {"I": 2, "T": 3, "Z": 4, "C": 2, "Y": 17, "X": 15, "S": 3}
-
-
-def ramp(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
-    return (np.arange(np.prod(shape)).reshape(shape) % 251).astype(dtype)
 
 
 def of_axes(axes: str, dtype: Any = np.uint16) -> NDArray[Any]:

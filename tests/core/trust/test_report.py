@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,15 +79,11 @@ def test_ten_cases_with_known_truth(name: str) -> None:
         assert report.verdicts[0].check in wanted  # the worst news first
 
 
-def test_real_references_are_trusted_and_their_blur_is_not() -> None:
+def test_real_references_are_trusted_and_their_blur_is_not(fluorescence: Path) -> None:
     tifffile = pytest.importorskip("tifffile")
-    beside = Path(__file__).resolve().parents[4] / "shared"
-    folder = Path(os.environ.get("NAPARI_APRRD_SHARED", beside)) / "data" / "fmd"
-    if not folder.is_dir():
-        pytest.skip("no ../shared/data beside the project, and NAPARI_APRRD_SHARED names none")
     for name in ("confocal_mice", "widefield_bpae_r"):
-        noisy = tifffile.imread(folder / f"{name}_noisy.tif")[:1].astype(np.float32)
-        truth = tifffile.imread(folder / f"{name}_reference.tif").astype(np.float32)[None]
+        noisy = tifffile.imread(fluorescence / f"{name}_noisy.tif")[:1].astype(np.float32)
+        truth = tifffile.imread(fluorescence / f"{name}_reference.tif").astype(np.float32)[None]
         gain, offset = np.polyfit(truth.ravel(), noisy.ravel(), 1)
         truth = np.float32(gain) * truth + np.float32(offset)
         assert judged(examine(planes(noisy), planes(truth))) == {}
