@@ -369,7 +369,8 @@ def test_ome_zarr_gives_full_resolution_axes_and_scale(
     assert isinstance(picture.data, zarr.Array)
     assert picture.axes == axes
     np.testing.assert_array_equal(picture.data[:], data)
-    assert picture.scale == pytest.approx(dict(zip(axes, scale, strict=True)))
+    known = {letter: step for letter, step in zip(axes, scale, strict=True) if letter != "C"}
+    assert picture.scale == pytest.approx(known)
     if unit is not None:
         assert picture.units.get("X", "") == unit
 

@@ -98,7 +98,7 @@ def test_the_place_of_a_layer_is_saved_where_the_format_has_one(
     viewer: ViewerModel, tmp_path: Path
 ) -> None:
     layer = viewer.add_image(ramp(3, 40, 48), name="cells", **STACK)
-    assert saved(viewer, tmp_path / "a.zarr", layer).origin == {"T": 0, "Y": 10, "X": -20}
+    assert saved(viewer, tmp_path / "a.zarr", layer).origin == {"Y": 10, "X": -20}
     assert messages() == []
     saved(viewer, tmp_path / "a.ome.tif", layer)
     assert messages() == ["a.ome.tif has no place for the position of the layer."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from ..axes import count_axes
@@ -17,7 +18,7 @@ class ImageDescription:
     Parameters
     ----------
     file : str
-        Name of the file, without its folder.
+        Name of the file, without its folder; of an image in a Zarr, from the Zarr on.
     series, series_count : int
         Number of the image in the file, from 1, and how many there are.
     name : str
@@ -85,7 +86,7 @@ class ImageDescription:
 def describe(picture: Picture) -> ImageDescription:
     """Describe how an image was read."""
     return ImageDescription(
-        file=picture.path.name if picture.path is not None else "",
+        file=_short_name(picture.path) if picture.path is not None else "",
         series=picture.series,
         series_count=picture.series_count,
         name=picture.name,
@@ -98,3 +99,9 @@ def describe(picture: Picture) -> ImageDescription:
         channels=tuple(channel.name for channel in picture.channels),
         notes=picture.notes,
     )
+
+
+def _short_name(path: Path) -> str:
+    """Name without its folder, from the Zarr on for a path inside one: "scan.zarr/0"."""
+    zarrs = [parent for parent in path.parents if parent.suffix.lower() == ".zarr"]
+    return path.relative_to(zarrs[-1].parent).as_posix() if zarrs else path.name

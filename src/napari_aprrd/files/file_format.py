@@ -29,6 +29,15 @@ class FileFormat(ABC):
     first_bytes: ClassVar[tuple[bytes, ...]] = ()
     """Every file of the format begins with one of them."""
     is_folder: ClassVar[bool] = False
+    is_read_only: ClassVar[bool] = False
+
+    def claims(self, path: Path) -> bool:
+        """Whether a path whose ending says nothing is of this format; looks at a file or two."""
+        return False
+
+    def output_name(self, path: Path) -> str:
+        """Name of the denoised image of a file, in a folder for many."""
+        return path.name
 
     @abstractmethod
     def read(self, path: Path, series: int | None, in_memory: int) -> Picture:

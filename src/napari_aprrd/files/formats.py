@@ -16,23 +16,29 @@ from ..core.errors import UserError, cannot_read
 from .description import ImageDescription, describe
 from .file_format import FileFormat
 from .npy import Npy
-from .ome_zarr import OmeZarr
+from .ome_zarr import OmeZarr, ZippedZarr
 from .picture import Choice, Picture, chosen
 from .pictures import Jpeg, Png
 from .tiff import Tiff
 
 # A new file format is a subclass of `FileFormat` in a file of its own, and an entry here.
-FORMATS: tuple[FileFormat, ...] = (Tiff(), Png(), Jpeg(), Npy(), OmeZarr())
+FORMATS: tuple[FileFormat, ...] = (Tiff(), Png(), Jpeg(), Npy(), OmeZarr(), ZippedZarr())
 BY_SUFFIX = {suffix: file_format for file_format in FORMATS for suffix in file_format.suffixes}
 READABLE = tuple(BY_SUFFIX)
+WRITABLE = tuple(suffix for suffix in READABLE if not BY_SUFFIX[suffix].is_read_only)
 # Bytes; larger TIFFs are read window by window. A sixteenth of the memory of a machine of 4 GB.
 IN_MEMORY = 2**28
 T = TypeVar("T")
 
 
 def format_of(path: str | PathLike[str]) -> FileFormat | None:
-    """The format that a name stands for, if there is one."""
-    return BY_SUFFIX.get(Path(path).suffix.lower())
+    """The format that a name stands for, if there is one.
+
+    Where the ending says nothing, folders and ZIP files are known by what they hold.
+    """
+    path = Path(path)
+    known = BY_SUFFIX.get(path.suffix.lower())
+    return known or next((one for one in FORMATS if one.claims(path)), None)
 
 
 def is_folder_of_images(path: Path) -> bool:
@@ -133,14 +139,20 @@ def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> 
         If the name is of no known format, or the format cannot hold the image.
     """
     file_format = format_of(path)
-    if file_format is None:
+    if file_format is None or file_format.is_read_only:
         raise UserError(
-            f"Cannot write {path}: use a name that ends in one of {', '.join(READABLE)}."
+            f"Cannot write {path}: use a name that ends in one of {', '.join(WRITABLE)}."
         )
     objection = file_format.objection(dtype, axes)
     if objection:
         raise UserError(f"Cannot write {path}: {objection}")
     return file_format
+
+
+def output_name(path: Path) -> str:
+    """Name of the denoised image of a file, in a folder for many."""
+    file_format = format_of(path)
+    return path.name if file_format is None else file_format.output_name(path)
 
 
 def write_picture(path: str | PathLike[str], picture: Picture) -> None:

@@ -17,7 +17,14 @@ from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..denoise_arrays import output_dtype
 from .description import describe
-from .formats import IN_MEMORY, check_format, format_of, is_folder_of_images, read_chosen
+from .formats import (
+    IN_MEMORY,
+    check_format,
+    format_of,
+    is_folder_of_images,
+    output_name,
+    read_chosen,
+)
 from .picture import EVERYTHING, Choice, Picture, file_stamp
 
 # Some pictures hold their file open, and macOS lets a program open 256 files.
@@ -127,7 +134,7 @@ class Files:
         single = len(inputs) == 1 and not is_folder_of_images(out)
         if not single and format_of(out) is not None:
             raise UserError(f"{out} is the name of a file, for several inputs name a folder.")
-        targets = {path: out if single else out / path.name for path in inputs}
+        targets = {path: out if single else out / output_name(path) for path in inputs}
         for path, target in targets.items():
             check_not_input(target, [path])
         counts = Counter(target.resolve() for target in targets.values())

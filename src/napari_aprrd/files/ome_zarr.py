@@ -2,51 +2,88 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dask.array as da
 import numpy as np
 
-from ..axes import convert, infer_axes
-from ..core.atomic_files import cannot_write, check_writable
+from ..axes import convert
+from ..core.atomic_files import cannot_write, check_writable, write_atomically
 from ..core.errors import UserError
 from ..layers import KEY
 from .file_format import FileFormat, check_series
-from .picture import Picture, without_names
-from .units import long_name
+from .ome_zarr_writing import in_order, metadata_of, names_of
+from .picture import Picture
+from .zarr_images import pictures_in
+from .zarr_places import is_in_zarr, is_zarr, is_zipped_zarr
 
 # Pixels: no level is added once both sides are at most this long, which fits on any screen.
 SMALLEST_LEVEL = 512
-_KINDS = {"T": "time", "C": "channel", "S": "channel", "Z": "space", "Y": "space", "X": "space"}
+_ENDING = ".zarr"
+_MOST_NAMED = 5  # other images in a note
 
 
-_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray")  # one of them marks a Zarr folder
-
-
-class OmeZarr(FileFormat):
-    """OME-Zarr images and plain Zarr arrays: folders, whose chunks are read when sliced."""
-
-    suffixes = (".zarr",)
-    name = "a Zarr"
-    is_folder = True
+class _AnyZarr(FileFormat):
+    """What Zarr folders and Zarrs in ZIP files have in common: they are read when sliced."""
 
     def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
         """Open the full resolution."""
-        check_series(series, 1)
-        return _read(path)
+        pictures = _numbered(pictures_in(path))
+        check_series(series, len(pictures))
+        if series is not None:
+            return pictures[series - 1]
+        largest = max(pictures, key=lambda picture: np.prod(picture.data.shape, dtype=float))
+        others = [f"{p.series} ({p.name!r})" for p in pictures if p is not largest]
+        if not others:
+            return largest
+        listed = ", ".join(others[:_MOST_NAMED]) + (", ..." if len(others) > _MOST_NAMED else "")
+        note = f"Other images are left out: {listed} (--series)."
+        return replace(largest, notes=(*largest.notes, note))
+
+    def images(self, path: Path) -> list[Picture]:
+        """All images; no pixels are read."""
+        return _numbered(pictures_in(path))
+
+
+def _numbered(pictures: list[Picture]) -> list[Picture]:
+    count = len(pictures)
+    return [replace(p, series=n, series_count=count) for n, p in enumerate(pictures, 1)]
+
+
+class OmeZarr(_AnyZarr):
+    """OME-Zarr images and plain Zarr arrays: folders, also such inside a Zarr."""
+
+    suffixes = (_ENDING,)
+    name = "a Zarr"
+    is_folder = True
+
+    def claims(self, path: Path) -> bool:
+        """Whether a path is a Zarr without the ending, as "scan.zarr/0" is."""
+        return is_in_zarr(path)
+
+    def output_name(self, path: Path) -> str:
+        """Name the output of "plate.zarr/A/1/0" "plate-A-1-0.zarr"."""
+        parts = [path.name]
+        for parent in path.parents:
+            if path.suffix.lower() == _ENDING or not is_in_zarr(parent):
+                break
+            path, parts = parent, [parent.name, *parts]
+        stem = "-".join([Path(parts[0]).stem, *parts[1:]]) if len(parts) > 1 else parts[0]
+        return stem if stem.lower().endswith(_ENDING) else f"{stem}{_ENDING}"
 
     def write(self, path: Path, picture: Picture) -> None:
         """Write an OME-Zarr image with its levels into a new folder."""
         data, chunks = picture.data, picture.as_planes.chunks(SMALLEST_LEVEL)
-        target = create(path, data.shape, data.dtype, chunks)
-        if isinstance(data, da.Array):
-            source = data.rechunk(chunks)
-        else:
-            source = da.from_array(data, chunks=chunks)
-        da.store(source, target, lock=False, scheduler="synchronous")
+        is_lazy = isinstance(data, da.Array)
+        lazy = data.rechunk(chunks) if is_lazy else da.from_array(data, chunks=chunks)
+        picture = in_order(replace(picture, data=lazy))
+        target = create(path, picture.data.shape, data.dtype, picture.data.chunksize)
+        da.store(picture.data, target, lock=False, scheduler="synchronous")
         finish(path, picture)
 
     def save(self, path: Path, picture: Picture) -> None:
@@ -60,7 +97,13 @@ class OmeZarr(FileFormat):
             raise cannot_write(path, error) from error
 
     def save_grown(self, grown: Path, picture: Picture, path: Path) -> None:
-        """Keep the array that the tiles are in: it only lacks its levels and its name."""
+        """Keep the array that the tiles are in: it only lacks its levels and its name.
+
+        One whose axes are not in the order of OME-Zarr is written anew.
+        """
+        if in_order(picture).axes != picture.axes:
+            self.save(path, picture)
+            return
         finish(grown, picture)
         try:
             move(grown, path)
@@ -77,32 +120,27 @@ class OmeZarr(FileFormat):
         check_writable(path.with_name(f".{path.name}"))
 
 
-def _read(path: Path) -> Picture:
-    import zarr
+class ZippedZarr(_AnyZarr):
+    """Zarrs in ZIP files, which are only read."""
 
-    node = zarr.open(path, mode="r")
-    if isinstance(node, zarr.Array):
-        return without_names(node)
-    attributes = dict(node.attrs)
-    scales = attributes.get("ome", attributes).get("multiscales")
-    if not scales:
-        raise UserError("it is a Zarr group without OME-Zarr images.")
-    level = scales[0]["datasets"][0]
-    data = node[level["path"]]
-    names = [a if isinstance(a, str) else a["name"] for a in scales[0]["axes"]]
-    axes = infer_axes(data.shape, "".join(names))
-    named = (a for a in scales[0]["axes"] if isinstance(a, dict))
-    units = {a["name"].upper(): a["unit"] for a in named if a.get("unit")}
-    scale, origin = (_numbers(level, kind, axes) for kind in ("scale", "translation"))
-    record = attributes.get(KEY)
-    record = record if isinstance(record, dict) else {}
-    return Picture(data, axes, scale, units, record=record, origin=origin)
+    suffixes = (".ozx", ".zarr.zip")
+    name = "a zipped Zarr"
+    first_bytes = (b"PK",)
+    is_read_only = True
 
+    def claims(self, path: Path) -> bool:
+        """Whether a file is a ZIP file of a Zarr, by its name or else by what it holds."""
+        name = path.name.lower()
+        return name.endswith(".zarr.zip") or (name.endswith(".zip") and is_zipped_zarr(path))
 
-def _numbers(level: dict[str, Any], kind: str, axes: str) -> dict[str, float]:
-    """What a level says about each axis: "scale" or "translation"; empty where it does not."""
-    found = (t[kind] for t in level.get("coordinateTransformations", []) if t["type"] == kind)
-    return dict(zip(axes, map(float, next(found, [])), strict=False))
+    def output_name(self, path: Path) -> str:
+        """Name the output of "scan.zarr.zip" "scan.zarr"."""
+        stem = path.name[: -len(path.suffix)]
+        return stem if stem.lower().endswith(_ENDING) else f"{stem}{_ENDING}"
+
+    def write(self, path: Path, picture: Picture) -> None:
+        """Refuse."""
+        raise UserError(f"Cannot write {path}: use a name that ends in {_ENDING}.")
 
 
 def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> Any:
@@ -119,18 +157,15 @@ def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ..
     )
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr array or group."""
-    return any((path / name).exists() for name in _ZARR_FILES)
-
-
 def check_replaceable(path: Path) -> None:
-    """Refuse to replace a folder that is named like a Zarr image and holds something else.
+    """Refuse to replace a part of a Zarr, and a folder that holds something else.
 
     Raises
     ------
     UserError
     """
+    if path.suffix.lower() != _ENDING:
+        raise UserError(f"Cannot write {path}: use a name that ends in {_ENDING}.")
     if path.is_dir() and any(path.iterdir()) and not is_zarr(path):
         raise UserError(f"{path} is a folder with other files, not a Zarr image; name another.")
 
@@ -159,44 +194,37 @@ def finish(path: Path, picture: Picture) -> None:
     """
     import zarr
 
-    axes = picture.axes
-    level, names = zarr.open_array(path / "0"), ["0"]
-    shrink = {axes.index("Y"): 2, axes.index("X"): 2}
-    while max(level.shape[axis] for axis in shrink) > SMALLEST_LEVEL:
-        halved = da.coarsen(np.mean, da.from_zarr(level), dict(shrink), trim_excess=True)
-        names.append(str(len(names)))
-        target = zarr.create_array(
-            path / names[-1], shape=halved.shape, dtype=level.dtype, chunks=level.chunks
-        )
-        values = halved.rechunk(level.chunks).map_blocks(convert, level.dtype, dtype=level.dtype)
-        da.store(values, target, lock=False, scheduler="synchronous")
-        level = target
-    steps = [picture.scale.get(letter, 1.0) for letter in axes]
-    datasets = []
-    for number, name in enumerate(names):
-        factors = [2**number if axis in shrink else 1 for axis in range(len(axes))]
-        here = [step * factor for step, factor in zip(steps, factors, strict=True)]
-        # Pixels of a lower level are centred between those of the full resolution.
-        moved = [step * (factor - 1) / 2 for step, factor in zip(steps, factors, strict=True)]
-        moved = [at + picture.origin.get(a, 0.0) for a, at in zip(axes, moved, strict=True)]
-        transformations: list[dict[str, Any]] = [{"type": "scale", "scale": here}]
-        if any(moved):
-            transformations.append({"type": "translation", "translation": moved})
-        datasets.append({"path": name, "coordinateTransformations": transformations})
-    multiscales = {
-        "axes": [_axis(a, picture.units.get(a, "")) for a in axes],
-        "datasets": datasets,
-        "type": "mean",
-    }
+    names = names_of(picture)
+    _name_dimensions(path / "0", names)
+    levels = [zarr.open_array(path / "0", mode="r")]
+    shrink = {picture.axes.index("Y"): 2, picture.axes.index("X"): 2}
+    while max(levels[-1].shape[axis] for axis in shrink) > SMALLEST_LEVEL:
+        levels.append(_half(levels[-1], path / str(len(levels)), shrink, names))
     group = zarr.open_group(path, mode="a")
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscales]}
+    group.attrs["ome"] = metadata_of(picture, levels)
     group.attrs[KEY] = picture.record
 
 
-def _axis(letter: str, unit: str) -> dict[str, str]:
-    axis = {"name": letter.lower()}
-    if letter in _KINDS:
-        axis["type"] = _KINDS[letter]
-    if unit:
-        axis["unit"] = long_name(unit)
-    return axis
+def _name_dimensions(path: Path, names: list[str]) -> None:
+    """Name the dimensions of an array that is there already, which zarr has no function for."""
+    file = path / "zarr.json"
+    text = json.dumps({**json.loads(file.read_text()), "dimension_names": names}, indent=2)
+    write_atomically(file, lambda temporary: temporary.write_text(text))
+
+
+def _half(level: Any, path: Path, shrink: dict[int, int], names: list[str]) -> Any:
+    """Write a level of half the height and width, the mean of 2 x 2 pixels."""
+    import zarr
+
+    halved = da.coarsen(np.mean, da.from_zarr(level), dict(shrink), trim_excess=True)
+    target = zarr.create_array(
+        path,
+        shape=halved.shape,
+        dtype=level.dtype,
+        chunks=level.chunks,
+        dimension_names=names,
+        overwrite=True,  # what a killed program left
+    )
+    values = halved.rechunk(level.chunks).map_blocks(convert, level.dtype, dtype=level.dtype)
+    da.store(values, target, lock=False, scheduler="synchronous")
+    return target
