@@ -336,7 +336,6 @@ def test_the_save_dialog_of_napari_offers_the_plugin(
     viewer = make_napari_viewer(show=True)
     (source,) = viewer.open(film(tmp_path / "film.ome.tif"), plugin="napari")
     out = viewer.add_layer(denoised_layer(source, source.data + 1, RECORD))
-    viewer.layers.selection = {out}
     path = tmp_path / "saved.ome.tif"
 
     def choose(dialog: Any, *_: Any, filter: str, **__: Any) -> tuple[str, str]:
@@ -344,10 +343,13 @@ def test_the_save_dialog_of_napari_offers_the_plugin(
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     actions = {action.text(): action for action in viewer.window.file_menu.actions()}
-    next(a for text, a in actions.items() if text.startswith("Save Selected")).trigger()
-    picture = read_picture(path)
-    assert (picture.axes, picture.scale["X"]) == ("TYX", 0.065)
-    assert picture.record["source"] == "film.ome"
+    save = next(action for text, action in actions.items() if text.startswith("Save Selected"))
+    for layer, record in ((source, {}), (out, {**RECORD, "source": "film.ome"})):
+        viewer.layers.selection = {layer}
+        save.trigger()
+        picture = read_picture(path)
+        assert (picture.axes, picture.scale["X"], picture.record) == ("TYX", 0.065, record)
+        np.testing.assert_array_equal(picture.data, layer.data)
 
 
 def test_a_model_file_is_opened_as_napari_opens_what_is_dropped(
