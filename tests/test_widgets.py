@@ -436,11 +436,12 @@ def test_a_sentence_says_how_the_layer_is_read_and_letters_correct_it(
 ) -> None:
     widget = _widget(qtbot, TrainWidget, viewer)
     picker = widget.picker
-    assert picker.reading.text() == "Read as TYX: 3 time points, 64 x 80 pixels."
+    assert picker.reading.text() == "Read as 3 planes of 64 x 80 pixels."
+    assert picker.axes.value == ""
     assert picker.planes().channels == 1
     picker.axes.value = "cyx"
     picker.axes.native.editingFinished.emit()
-    assert picker.reading.text().startswith("Read as CYX: 3 channels, 64 x 80")
+    assert picker.reading.text().startswith("Read as CYX, 3 channels of 64 x 80")
     assert picker.planes().channels == 3
     assert viewer.layers["cells"].axis_labels == ("c", "y", "x")
     picker.axes.value = "XYZ"
@@ -450,8 +451,10 @@ def test_a_sentence_says_how_the_layer_is_read_and_letters_correct_it(
     rng = np.random.default_rng(1)
     colours = viewer.add_image(rng.integers(0, 255, (2, 40, 50, 3)).astype("u1"), name="colours")
     picker.layers.value = [colours]
-    assert picker.axes.value == "TYX"
-    assert "3 colours, " in picker.reading.text()
+    assert picker.reading.text() == "Read as 2 planes x 3 colours of 40 x 50 pixels."
+    picker.axes.value = "tyx"  # what was guessed can be confirmed
+    picker.axes.native.editingFinished.emit()
+    assert picker.reading.text().startswith("Read as TYXS, 2 time points x 3 colours")
 
 
 def test_what_would_not_fit_into_memory_is_denoised_lazily(

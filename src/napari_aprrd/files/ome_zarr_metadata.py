@@ -88,6 +88,7 @@ def picture_of(
         native=native,
         name=str(multiscale.get("name") or native.omero.get("name") or ""),
         notes=(*notes, *found.notes, *odd),
+        origin=native.translation,
     )
 
 

@@ -94,6 +94,9 @@ class Picture:
         Of the image in its file; may be empty.
     notes : tuple of str
         Sentences on what was guessed or left out.
+    origin : dict of str to float
+        Where the first pixel is along an axis, in the unit of its steps; no entry where it is not
+        known. Of OME-Zarr.
     """
 
     data: Any
@@ -113,6 +116,7 @@ class Picture:
     series_count: int = 1
     name: str = ""
     notes: tuple[str, ...] = ()
+    origin: dict[str, float] = field(default_factory=dict)
 
     @property
     def as_planes(self) -> ArrayPlanes:

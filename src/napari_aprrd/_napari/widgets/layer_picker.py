@@ -8,9 +8,10 @@ from magicgui.widgets import ComboBox, Container, LineEdit, Select
 from napari.layers import Shapes
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
-from ...axes import JoinedPlanes, describe_axes
+from ...axes import JoinedPlanes
 from ...core.errors import UserError
-from ...layers import layer_array, layer_axes, name_axes
+from ...layers import labelled_axes, name_axes
+from ..layer_source import learn_axes, reading_of
 from ..views import Part, image_layers, part_of, rectangle_in
 
 if TYPE_CHECKING:
@@ -96,23 +97,23 @@ class LayerPicker(QWidget):
         return JoinedPlanes(parts)
 
     def _show_axes(self) -> None:
-        """Show how the first of the layers is read."""
+        """Show how the first of the layers is read; letters that nobody said are not shown."""
         axes = text = ""
-        if self.layers.value:
-            first = self.layers.value[0]
-            try:
-                axes = layer_axes(first)
-                text = describe_axes(layer_array(first).shape, axes)
-            except UserError as error:
-                text = str(error)
-        self.axes.enabled = bool(axes)
-        self.axes.value = axes.removesuffix("S")
+        layers, readable = self.layers.value, False
+        try:
+            for layer in layers:
+                learn_axes(layer)
+            if layers:
+                axes, text, readable = labelled_axes(layers[0]), reading_of(layers[0]), True
+        except UserError as error:
+            text = str(error)
+        self.axes.enabled, self.axes.value = readable, axes
         self.reading.setText(text)
 
     def _on_axes(self) -> None:
         """Name the axes of all chosen layers with equally many."""
         layers, axes = self.layers.value, self.axes.value
-        if not layers or axes.upper() == layer_axes(layers[0]).removesuffix("S"):
+        if not layers or axes.upper() == labelled_axes(layers[0]):
             return
         try:
             for layer in layers:
@@ -142,7 +143,7 @@ def _axes_input() -> LineEdit:
         label="Axes",
         tooltip="How the layers are read: T time, Z slices, C channels, I independent images, "
         "Y rows, X columns. Write other letters to correct it; they become the layer's axis "
-        "labels.",
+        "labels. Empty where neither the layer nor its file names them.",
     )
 
 
