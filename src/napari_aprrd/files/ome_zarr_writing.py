@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .ome_zarr_metadata import OmeZarrMetadata, channel_of
-from .picture import Channel, Picture
+from .picture import Channel, Picture, with_axes_in_order
 from .units import long_name
 
 _VERSION = "0.5"
@@ -29,13 +28,7 @@ def in_order(picture: Picture) -> Picture:
     if not picture.named and axes[-1] not in "YX" and shape[-1] == 1:
         return picture
     ranks = {"T": 0, "Z": 2, "Y": 3, "X": 4} if picture.named else {"Y": 3, "X": 4}
-    ordered = "".join(sorted(axes, key=lambda letter: ranks.get(letter, 1)))
-    if ordered == axes:
-        return picture
-    import dask.array as da
-
-    data = da.asanyarray(picture.data)
-    return replace(picture, data=data.transpose([axes.index(a) for a in ordered]), axes=ordered)
+    return with_axes_in_order(picture, "".join(sorted(axes, key=lambda a: ranks.get(a, 1))))
 
 
 def names_of(picture: Picture) -> list[str]:

@@ -87,7 +87,7 @@ class Picture:
         All that the format says about the image, as its reader found it; the writer of the same
         format writes it back.
     icc_profile, exif : bytes
-        Of photographs; empty where there is none. TIFF, PNG and JPEG keep them.
+        Of photographs; empty where there is none. PNG and JPEG keep both, TIFF the profile.
     series, series_count : int
         Number of the image in its file, from 1, and how many there are.
     name : str
@@ -133,6 +133,16 @@ class Picture:
             If it is not there any more.
         """
         return file_stamp(self.path, self.choice) if self.path is not None else ""
+
+
+def with_axes_in_order(picture: Picture, axes: str) -> Picture:
+    """The image with its axes in another order; one that has other axes is left as it is."""
+    if picture.axes == axes or sorted(picture.axes) != sorted(axes):
+        return picture
+    import dask.array as da
+
+    data = picture.data if isinstance(picture.data, np.ndarray) else da.asanyarray(picture.data)
+    return replace(picture, data=data.transpose([picture.axes.index(a) for a in axes]), axes=axes)
 
 
 def without_names(data: Any) -> Picture:

@@ -15,7 +15,7 @@ from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
 from ..core.trust.report import PlaneMaps, TrustReport, examine, plane_maps
 from ..files.formats import read_picture
-from ..files.picture import Picture
+from ..files.picture import Picture, with_axes_in_order
 from ..layers import is_image_layer
 from ..signatures import AnyImage
 from .page import page
@@ -95,7 +95,8 @@ def write_report(source: Picture, target: Path, model: Denoiser | None = None) -
     -------
     list of Path
     """
-    result = read_picture(target, source.axes)
+    # OME-Zarr has an order of its own; what names no axes has those of the source.
+    result = with_axes_in_order(read_picture(target), source.axes)
     noisy, clean = (ArrayPlanes(picture.data, source.axes) for picture in (source, result))
     report = report_on(noisy, clean, model)
     text = page(target.name, report, middle(noisy, clean), result.record)
