@@ -178,7 +178,8 @@ def imagej_metadata(picture: Picture, metadata: ImageJMetadata | None, axes: str
         As they are written.
     """
     source = metadata or ImageJMetadata({}, "YX", (1, 1))
-    about = {name: v for name, v in source.values.items() if name not in _DERIVED}
+    named = {name: value for name, value in source.values.items() if name.isascii()}
+    about = {name: value for name, value in named.items() if name not in _DERIVED}
     for name in ("Labels", "LUTs", "Ranges", "Overlays"):
         about.pop(name, None)
     found = {

@@ -115,12 +115,20 @@ def _picture(file: OpenTiff, number: int, in_memory: int) -> Picture:
     if file.ome is not None:
         picture = _with_ome(picture, file, number, tags)
     elif series.kind == "imagej":
-        picture = _with_imagej(picture, file.tiff.imagej_metadata or {}, tags)
+        picture = _with_imagej(picture, file.tiff.imagej_metadata or {}, recorded.whole, tags)
     elif series.kind in ("lsm", "stk"):
         picture = _with_microscope(picture, file.tiff, series.kind)
-    for letter, places in recorded.kept.items():
+    return _with_palette(_with_part(picture, recorded.kept), page)
+
+
+def _with_part(picture: Picture, kept: dict[str, tuple[int, ...]]) -> Picture:
+    """Keep what is said of the places that were recorded."""
+    for letter, places in kept.items():
         picture = replace(picture, native=picture.native.part(letter, places))
-    return _with_palette(picture, page)
+        if letter == "C" and picture.channels:
+            channels = tuple(picture.channels[n] for n in places if n < len(picture.channels))
+            picture = replace(picture, channels=channels)
+    return picture
 
 
 def _pixels(series: Any, in_memory: int) -> Any:
@@ -242,9 +250,9 @@ def _short(error: Exception) -> str:
     return cause(error)[:80]
 
 
-def _with_imagej(picture: Picture, values: dict[str, Any], tags: TiffTags) -> Picture:
+def _with_imagej(picture: Picture, values: dict[str, Any], whole: Any, tags: TiffTags) -> Picture:
     """Add what ImageJ says."""
-    metadata = read_imagej(values, picture.axes, tuple(map(int, picture.data.shape)))
+    metadata = read_imagej(values, str(whole.axes), tuple(map(int, whole.shape)))
     steps, units = imagej_scale(metadata.values)
     return replace(
         picture,

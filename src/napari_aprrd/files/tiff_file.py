@@ -136,6 +136,8 @@ class Recorded:
     ----------
     series : tifffile.TiffPageSeries
         That part.
+    whole : tifffile.TiffPageSeries
+        The image as the file describes it.
     kept : dict of str to tuple of int
         Places along the axes that were shortened.
     notes : tuple of str
@@ -143,6 +145,7 @@ class Recorded:
     """
 
     series: Any
+    whole: Any
     kept: dict[str, tuple[int, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -160,11 +163,11 @@ def recorded_part(tiff: Any, series: Any) -> Recorded:
     if tiff.is_imagej and series.kind == "generic":
         series, there = _cut_imagej(tiff, series)
     elif len(series) == 1 or series.dataoffset is not None:
-        return Recorded(series)
+        return Recorded(series, series)
     else:
         there = np.array([_is_recorded(page) for page in series])
     if there.all():
-        return Recorded(series)
+        return Recorded(series, series)
     lengths = _plane_lengths(series, len(there))
     there = there.reshape(lengths)
     channel = series.axes[: len(lengths)].find("C")
@@ -249,14 +252,14 @@ def _cut(series: Any, there: NDArray[np.bool_], places: list[tuple[int, ...]]) -
         kind=series.kind,
         transform=series.transform,
         truncated=one_block,
-        squeeze=False,
+        squeeze=series.kind != "shaped",
     )
     short = {
         letter: kept
         for letter, kept, length in zip(axes, places, there.shape, strict=False)
         if len(kept) < length
     }
-    return Recorded(part, short, (_missing(there, axes, short, numbers.size),))
+    return Recorded(part, series, short, (_missing(there, axes, short, numbers.size),))
 
 
 def _missing(

@@ -68,10 +68,11 @@ class TiffTags:
 def read_tags(page: Any) -> TiffTags:
     """What the tags of a page say."""
     texts = {code: str(page.tags.valueof(code) or "").strip("\0 ") for code in _TEXTS.values()}
-    about = [text for text in (page.description, page.description1) if _is_by_hand(text)]
+    words = [str(text or "").strip("\0 \n") for text in (page.description, page.description1)]
+    about = [text for text in words if _is_by_hand(text)]
     palette = page.colormap
     return TiffTags(
-        description=about[0].strip("\0") if about else "",
+        description=about[0] if about else "",
         date=str(page.tags.valueof("DateTime") or "").strip("\0 "),
         texts={code: text for code, text in texts.items() if text},
         photometric=int(page.photometric),
@@ -81,10 +82,9 @@ def read_tags(page: Any) -> TiffTags:
     )
 
 
-def _is_by_hand(text: str | None) -> bool:
-    if not text or text.startswith(("ImageJ=", "SCIFIO=", '{"shape":', "shape=(")):
-        return False
-    return not text.strip("\0 \n").endswith("OME>")
+def _is_by_hand(text: str) -> bool:
+    others = ("ImageJ=", "SCIFIO=", '{"shape"', "shape=(")
+    return bool(text) and not text.startswith(others) and not text.endswith("OME>")
 
 
 def check_colours(page: Any) -> None:

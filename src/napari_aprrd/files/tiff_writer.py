@@ -58,13 +58,10 @@ def write_tiff(path: Path, picture: Picture) -> None:
     axes = _order(flavour, picture.axes)
     shape = tuple(int(picture.data.shape[picture.axes.index(letter)]) for letter in axes)
     dtype = np.dtype(picture.data.dtype).newbyteorder("=")
-    options = {
-        **tag_options(picture, source.tags, flavour),
-        **colour_options(axes, shape, source.tags, dtype),
-        **_metadata_options(flavour, picture, source, axes, shape),
-    }
-    if picture.record:
-        options["software"] = KEY
+    try:
+        options = _options(flavour, picture, source, axes, shape)
+    except Exception:  # of odd metadata, which must not cost the pixels
+        options = _options(flavour, picture, TiffMetadata(TiffTags()), axes, shape)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
     options["bigtiff"] = size > _BIG and flavour != "imagej"
     parts: Iterator[NDArray[Any]] = _planes(picture, axes, dtype)
@@ -74,6 +71,18 @@ def write_tiff(path: Path, picture: Picture) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # on names of axes that are unusual
         tifffile.imwrite(path, parts, shape=shape, dtype=dtype, **options)
+
+
+def _options(
+    flavour: str, picture: Picture, source: TiffMetadata, axes: str, shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Options of tifffile's writer for all but the pixels."""
+    options = {
+        **tag_options(picture, source.tags, flavour),
+        **colour_options(axes, shape, source.tags, np.dtype(picture.data.dtype)),
+        **_metadata_options(flavour, picture, source, axes, shape),
+    }
+    return options | {"software": KEY} if picture.record else options
 
 
 def flavour_for(path: Path, picture: Picture) -> str:
