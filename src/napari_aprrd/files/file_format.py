@@ -29,7 +29,7 @@ class FileFormat(ABC):
     first_bytes: ClassVar[tuple[bytes, ...]] = ()
     """Every file of the format begins with one of them."""
     is_folder: ClassVar[bool] = False
-    is_read_only: ClassVar[bool] = False
+    can_write: ClassVar[bool] = True
 
     def claims(self, path: Path) -> bool:
         """Whether a path whose ending says nothing is of this format; looks at a file or two."""

@@ -25,7 +25,7 @@ from .tiff import Tiff
 FORMATS: tuple[FileFormat, ...] = (Tiff(), Png(), Jpeg(), Npy(), OmeZarr(), ZippedZarr())
 BY_SUFFIX = {suffix: file_format for file_format in FORMATS for suffix in file_format.suffixes}
 READABLE = tuple(BY_SUFFIX)
-WRITABLE = tuple(suffix for suffix in READABLE if not BY_SUFFIX[suffix].is_read_only)
+WRITABLE = tuple(suffix for suffix, file_format in BY_SUFFIX.items() if file_format.can_write)
 # Bytes; larger TIFFs are read window by window. A sixteenth of the memory of a machine of 4 GB.
 IN_MEMORY = 2**28
 T = TypeVar("T")
@@ -139,7 +139,7 @@ def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> 
         If the name is of no known format, or the format cannot hold the image.
     """
     file_format = format_of(path)
-    if file_format is None or file_format.is_read_only:
+    if file_format is None or not file_format.can_write:
         raise UserError(
             f"Cannot write {path}: use a name that ends in one of {', '.join(WRITABLE)}."
         )

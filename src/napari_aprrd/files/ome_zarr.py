@@ -51,6 +51,8 @@ class _AnyZarr(FileFormat):
 
 
 def _numbered(pictures: list[Picture]) -> list[Picture]:
+    if any(0 in picture.data.chunks for picture in pictures):  # zarr would divide by it
+        raise UserError("its chunks have no pixels.")
     count = len(pictures)
     return [replace(p, series=n, series_count=count) for n, p in enumerate(pictures, 1)]
 
@@ -126,7 +128,7 @@ class ZippedZarr(_AnyZarr):
     suffixes = (".ozx", ".zarr.zip")
     name = "a zipped Zarr"
     first_bytes = (b"PK",)
-    is_read_only = True
+    can_write = False
 
     def claims(self, path: Path) -> bool:
         """Whether a file is a ZIP file of a Zarr, by its name or else by what it holds."""

@@ -118,10 +118,8 @@ def _native(picture: Picture) -> OmeZarrMetadata:
 
 
 def _origin(picture: Picture) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Where the first pixel is; not known along an axis of which planes were chosen."""
-    origin = dict(_native(picture).translation)
-    if picture.choice.planes is not None:
-        origin.pop(picture.axes[0], None)
+    """Where the first pixel is."""
+    origin = _native(picture).translation
     return np.array([origin.get(letter, 0.0) for letter in picture.axes])
 
 
