@@ -503,6 +503,15 @@ def test_of_chosen_channels_names_colours_and_windows_are_kept(tmp_path: Path) -
     )
 
 
+def test_chosen_planes_and_channels_keep_what_is_said_of_them() -> None:
+    channels = [{"label": label} for label in "abc"]
+    about = OmeZarrMetadata(
+        "0.5", {"channels": channels}, translation={"Z": 10.0}, steps={"Z": 2.0}
+    )
+    assert about.part("Z", (3, 4)).translation == {"Z": 16.0}
+    assert about.part("C", (2, 0)).omero == {"channels": [channels[2], channels[0]]}
+
+
 def test_channels_of_other_formats_become_omero(tmp_path: Path) -> None:
     channels = (Channel("DAPI", "0000FF", (10, 900)), Channel("GFP"))
     scale, units = {"Y": 0.2, "X": 0.2, "T": 3.0}, {"Y": "µm", "X": "µm", "T": "min"}

@@ -52,6 +52,8 @@ class _AnyZarr(FileFormat):
 
 
 def _numbered(pictures: list[Picture]) -> list[Picture]:
+    if any(0 in picture.data.chunks for picture in pictures):  # zarr would divide by it
+        raise UserError("its chunks have no pixels.")
     count = len(pictures)
     return [replace(p, series=n, series_count=count) for n, p in enumerate(pictures, 1)]
 

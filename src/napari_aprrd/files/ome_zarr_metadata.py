@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .picture import Channel, Picture
+from .picture import Channel, Picture, without_names
 from .zarr_axes import NamedAxes, letters_of, says
 
 _OLD = ("0.1", "0.2", "0.3")  # without scales, and their axes are letters or always the same
@@ -35,6 +35,8 @@ class OmeZarrMetadata:
         Of the axes, by their letters: "time", "channel", "space" or any other.
     translation : dict of str to float
         Where the first pixel is, in the units of the axes.
+    steps : dict of str to float
+        Along the axes; 1 where the size is not known.
     """
 
     version: str
@@ -43,6 +45,18 @@ class OmeZarrMetadata:
     names: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     translation: dict[str, float] = field(default_factory=dict)
+    steps: dict[str, float] = field(default_factory=dict)
+
+    def part(self, letter: str, places: Sequence[int]) -> OmeZarrMetadata:
+        """What is said of some places along an axis: their channels, and where the first is."""
+        changed: dict[str, Any] = {}
+        written = self.omero.get("channels")
+        if letter == "C" and isinstance(written, list) and len(written) > max(places):
+            changed["omero"] = {**self.omero, "channels": [written[place] for place in places]}
+        elif letter != "C":
+            at = self.translation.get(letter, 0.0) + places[0] * self.steps.get(letter, 0.0)
+            changed["translation"] = {**self.translation, letter: at}
+        return replace(self, **changed)
 
 
 def picture_of(
@@ -66,7 +80,7 @@ def picture_of(
     steps, origin = _steps(multiscale, level, len(axes))
     by_letter = dict(zip(found.letters, axes, strict=True)) if axes else {}
     units = {letter: str(axis["unit"]) for letter, axis in by_letter.items() if axis.get("unit")}
-    scale = _known_steps(dict(zip(found.letters, steps, strict=False)), units)
+    all_steps = dict(zip(found.letters, steps, strict=False))
     native = OmeZarrMetadata(
         version=version,
         omero=omero if isinstance(omero, dict) else {},
@@ -75,21 +89,30 @@ def picture_of(
         },
         names={letter: axis["name"] for letter, axis in by_letter.items() if says(axis["name"])},
         types={letter: axis["type"] for letter, axis in by_letter.items() if axis.get("type")},
+        steps=all_steps,
         translation={a: at for a, at in zip(found.letters, origin, strict=False) if at},
     )
     channels, odd = _channels(native.omero, found.letters, data.shape)
     return Picture(
         data,
         found.letters,
-        scale,
+        _known_steps(all_steps, units),
         units,
         named=found.named,
         channels=channels,
         native=native,
         name=str(multiscale.get("name") or native.omero.get("name") or ""),
-        notes=(*notes, *found.notes, *odd),
+        notes=(*notes, *found.notes, *_guessed(data, found), *odd),
         origin=native.translation,
     )
+
+
+def _guessed(data: Any, found: NamedAxes) -> tuple[str, ...]:
+    """What is said of axes that nobody names, where all of them are guessed."""
+    if found.named:
+        return ()
+    guess = without_names(data)
+    return guess.notes if guess.axes == found.letters else ()
 
 
 def _known_steps(steps: dict[str, float], units: dict[str, str]) -> dict[str, float]:

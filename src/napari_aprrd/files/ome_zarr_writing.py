@@ -111,9 +111,9 @@ def _native(picture: Picture) -> OmeZarrMetadata:
 
 
 def _origin(picture: Picture) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Where the first pixel is; not known along an axis of which planes were chosen."""
-    origin = {**_native(picture).translation, **picture.origin}
-    if picture.choice.planes is not None:
+    """Where the first pixel is; of chosen planes the format's own metadata knows it better."""
+    origin = {**picture.origin, **_native(picture).translation}
+    if picture.choice.planes is not None and not isinstance(picture.native, OmeZarrMetadata):
         origin.pop(picture.axes[0], None)
     return np.array([origin.get(letter, 0.0) for letter in picture.axes])
 

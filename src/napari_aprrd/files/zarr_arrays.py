@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .picture import Picture, without_names
-from .zarr_axes import letters_of
+from .zarr_axes import letters_of, says
 from .zarr_places import Place
 
 _LONGEST_COORDINATES = 100_000  # that are read for the step along an axis
@@ -38,7 +38,7 @@ def is_image(array: Any) -> bool:
 def plain_picture(array: Any, coordinates: dict[str, Any]) -> Picture:
     """An array outside OME-Zarr, whose dimensions may have names and coordinates."""
     names = _dimensions(array)
-    if len(names) != array.ndim or not is_image(array):
+    if len(names) != array.ndim or not any(map(says, names)) or not is_image(array):
         return without_names(array)
     found = letters_of(names, array.shape)
     picture = Picture(array, found.letters, named=found.named, notes=found.notes)

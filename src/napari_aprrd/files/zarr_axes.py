@@ -15,6 +15,7 @@ _KNOWN = {
 }
 _OF_TYPES = {"time": "T", "channel": "C"}
 _UNNAMED = re.compile(r"dim_\d+")  # as xarray, and this program, call axes of unknown meaning
+_LONG = 10**6  # rows and columns that are not taken for anything else
 _MOST_SAMPLES = 4  # red, green, blue and alpha; a longer axis "s" is something else
 
 
@@ -107,7 +108,7 @@ def _find_rows_and_columns(
 def _guess_stacks(letters: list[str], shape: Sequence[int], unknown: list[bool]) -> None:
     """Give axes without a name the letters that a stack of planes would have."""
     places = [n for n, letter in enumerate(letters) if not letter and unknown[n]]
-    guessed = infer_axes([*(shape[place] for place in places), 64, 64])[:-2] if places else ""
+    guessed = infer_axes([*(shape[place] for place in places), _LONG, _LONG])[:-2] if places else ""
     for place, letter in zip(places, guessed, strict=True):
         letters[place] = letter if letter not in letters else ""
 

@@ -15,14 +15,20 @@ _SUFFIX = ".zarr"
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr array or group."""
-    return any((path / name).exists() for name in METADATA_FILES)
+    try:
+        return any((path / name).exists() for name in METADATA_FILES)
+    except (OSError, ValueError):  # what may not be looked at, and what is no name
+        return False
 
 
 def is_in_zarr(path: Path) -> bool:
     """Whether a path is a Zarr of any name, or a folder inside one."""
-    return is_zarr(path) or (
-        path.is_dir() and any(p.suffix.lower() == _SUFFIX and is_zarr(p) for p in path.parents)
-    )
+    try:
+        return is_zarr(path) or (
+            any(p.suffix.lower() == _SUFFIX and is_zarr(p) for p in path.parents) and path.is_dir()
+        )
+    except OSError:
+        return False
 
 
 def is_zipped_zarr(path: Path) -> bool:
@@ -61,8 +67,8 @@ class Place:
         UserError
             If a file is not a ZIP file with one Zarr.
         """
-        if path.is_dir():
-            return cls(path)
+        if path.is_dir() or (path.suffix.lower() == _SUFFIX and not zipfile.is_zipfile(path)):
+            return cls(path)  # what it lacks, zarr says
         try:
             with zipfile.ZipFile(path) as file:
                 names = tuple(file.namelist())
