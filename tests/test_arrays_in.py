@@ -124,6 +124,16 @@ def test_the_alpha_of_grey_and_colour_is_copied(axes: str, samples: int, channel
     np.testing.assert_array_equal(alpha, data[channels:])
 
 
+def test_maps_of_grey_with_alpha_are_those_of_the_grey() -> None:
+    teacher, image = random_denoiser("blind-spot"), noisy(40, 36)
+    with_alpha = np.dstack([image, np.full_like(image, 65_535)])
+    spread = aprrd.uncertainty(with_alpha, teacher, axes="YXS").compute()
+    np.testing.assert_array_equal(spread, aprrd.uncertainty(image, teacher).compute())
+    clean = aprrd.denoise(with_alpha, teacher, axes="YXS", **QUIET)
+    report = aprrd.trust_report(with_alpha, clean, axes="YXS")
+    assert report == aprrd.trust_report(image, clean[..., 0])
+
+
 @pytest.mark.parametrize("lazily", [False, True])
 def test_a_last_axis_of_length_1_is_one_channel(model: Denoiser, lazily: bool) -> None:
     image = noisy(3, 40, 36)
@@ -238,6 +248,12 @@ def test_masked_pixels_are_not_learnt_from(masked: Any) -> None:
     for a, b in zip(*(t.network.state_dict().values() for t in teachers), strict=True):
         assert bool((a == b).all())
     assert aprrd.inspect_noise(masked).sigma == aprrd.inspect_noise(other).sigma
+
+
+def test_a_report_does_not_look_at_masked_pixels(model: Denoiser, masked: Any) -> None:
+    clean = aprrd.denoise(masked, model, **QUIET)
+    as_nan = [a.astype(np.float32).filled(np.nan) for a in (masked, clean)]
+    assert aprrd.trust_report(masked, clean) == aprrd.trust_report(*as_nan)
 
 
 def test_the_mask_of_a_lazy_array_stays(model: Denoiser, masked: Any) -> None:
