@@ -271,7 +271,8 @@ def test_masked_pixels_do_not_count_in_scores(masked: Any) -> None:
     spoilt = image.copy()
     spoilt.data[spoilt.mask] = 1e9
     scores = aprrd.evaluate(image, truth, data_range=255)
-    assert aprrd.evaluate(spoilt, truth, data_range=255) == scores
+    for other in (spoilt, da.from_array(spoilt)):
+        assert aprrd.evaluate(other, truth, data_range=255) == scores
     assert scores.psnr == pytest.approx(20 * np.log10(255 / 5), abs=0.2)
     with pytest.raises(UserError, match="All pixels are masked"):
         aprrd.evaluate(np.ma.masked_all((20, 20)), truth[0, :20, :20])
