@@ -124,6 +124,16 @@ def test_the_alpha_of_grey_and_colour_is_copied(axes: str, samples: int, channel
     np.testing.assert_array_equal(alpha, data[channels:])
 
 
+def test_maps_of_grey_with_alpha_are_those_of_the_grey() -> None:
+    teacher, image = random_denoiser("blind-spot"), noisy(40, 36)
+    with_alpha = np.dstack([image, np.full_like(image, 65_535)])
+    spread = aprrd.uncertainty(with_alpha, teacher, axes="YXS").compute()
+    np.testing.assert_array_equal(spread, aprrd.uncertainty(image, teacher).compute())
+    clean = aprrd.denoise(with_alpha, teacher, axes="YXS", **QUIET)
+    report = aprrd.trust_report(with_alpha, clean, axes="YXS")
+    assert report == aprrd.trust_report(image, clean[..., 0])
+
+
 @pytest.mark.parametrize("lazily", [False, True])
 def test_a_last_axis_of_length_1_is_one_channel(model: Denoiser, lazily: bool) -> None:
     image = noisy(3, 40, 36)
@@ -240,6 +250,12 @@ def test_masked_pixels_are_not_learnt_from(masked: Any) -> None:
     assert aprrd.inspect_noise(masked).sigma == aprrd.inspect_noise(other).sigma
 
 
+def test_a_report_does_not_look_at_masked_pixels(model: Denoiser, masked: Any) -> None:
+    clean = aprrd.denoise(masked, model, **QUIET)
+    as_nan = [a.astype(np.float32).filled(np.nan) for a in (masked, clean)]
+    assert aprrd.trust_report(masked, clean) == aprrd.trust_report(*as_nan)
+
+
 def test_the_mask_of_a_lazy_array_stays(model: Denoiser, masked: Any) -> None:
     lazy = da.from_array(masked, chunks=(1, 20, 20))
     clean = aprrd.denoise(lazy, model, **QUIET).compute()
@@ -255,7 +271,8 @@ def test_masked_pixels_do_not_count_in_scores(masked: Any) -> None:
     spoilt = image.copy()
     spoilt.data[spoilt.mask] = 1e9
     scores = aprrd.evaluate(image, truth, data_range=255)
-    assert aprrd.evaluate(spoilt, truth, data_range=255) == scores
+    for other in (spoilt, da.from_array(spoilt)):
+        assert aprrd.evaluate(other, truth, data_range=255) == scores
     assert scores.psnr == pytest.approx(20 * np.log10(255 / 5), abs=0.2)
     with pytest.raises(UserError, match="All pixels are masked"):
         aprrd.evaluate(np.ma.masked_all((20, 20)), truth[0, :20, :20])

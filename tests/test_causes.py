@@ -54,8 +54,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Any], Callable[[Path], Any], str,
     name: (f"a{name}", _image, read_picture, said, module)
     for name, said, module in (
         (".tif", "is not a TIFF image", "tifffile.TiffFile"),
-        (".png", "is not a PNG image", "imageio.v3.imread"),
-        (".jpg", "is not a JPEG image", "imageio.v3.imread"),
+        (".png", "is not a PNG image", "PIL.Image.open"),
+        (".jpg", "is not a JPEG image", "PIL.Image.open"),
         (".npy", "is not an NPY image", "numpy.load"),
     )
 } | {

@@ -273,6 +273,22 @@ def test_half_a_picture_is_damaged(tmp_path: Path, name: str) -> None:
         read_picture(path)
 
 
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "JPEG"), ("a.jpg", "PNG")])
+def test_a_picture_under_a_wrong_name_is_read_and_named(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    Image.fromarray(scene(20, 24)).save(tmp_path / name, kind)
+    picture = read_picture(tmp_path / name)
+    assert picture.notes == (f"It is a {kind}, whatever its name says.",)
+    assert picture.data.shape == (20, 24)
+
+
+def test_what_is_no_picture_is_said_without_pythons_words(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture at all")
+    with pytest.raises(UserError, match=r"a\.png is not a PNG image \(its header cannot be read\)"):
+        read_picture(tmp_path / "a.png")
+
+
 def test_a_huge_picture_is_refused_in_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

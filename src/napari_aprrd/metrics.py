@@ -81,8 +81,9 @@ def evaluate(
     )
 
 
-def _single_channel(image: ArrayLike) -> NDArray[Any]:
+def _single_channel(image: Any) -> NDArray[Any]:
     """The image with its mask, without a last axis of length 1."""
+    image = image.compute() if hasattr(image, "compute") else image  # dask's masks go on conversion
     array = np.ma.asanyarray(image) if np.ma.isMaskedArray(image) else np.asarray(image)
     return array[..., 0] if array.ndim > 2 and array.shape[-1] == 1 else array
 

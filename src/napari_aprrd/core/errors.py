@@ -18,7 +18,7 @@ class StoppedEarlyError(UserError):
 
 
 class DataWarning(UserWarning):
-    """Warning that images differ from those that a model was trained on."""
+    """Warning that images differ from those of the training, or that their axes were guessed."""
 
 
 def cannot_read(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
@@ -55,10 +55,18 @@ class _SinglePicture(FileFormat):
 
     def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
         """Read a picture; always into memory, since it is compressed as a whole."""
-        from PIL import Image
-
         check_series(series, 1)
         content = path.read_bytes()
+        for kind in (Png(), Jpeg()):
+            if content.startswith(kind.first_bytes) and not isinstance(self, type(kind)):
+                picture = kind._opened(content)
+                note = f"It is {kind.name}, whatever its name says."
+                return replace(picture, notes=(note, *picture.notes))
+        return self._opened(content)
+
+    def _opened(self, content: bytes) -> Picture:
+        from PIL import Image, UnidentifiedImageError
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd tags, which are kept as they are
             try:
@@ -66,6 +74,8 @@ class _SinglePicture(FileFormat):
                     return self._picture(image, content)
             except Image.DecompressionBombError as error:
                 raise UserError("it has too many pixels for this format; use .tif.") from error
+            except UnidentifiedImageError as error:
+                raise ValueError("its header cannot be read") from error
 
     def _picture(self, image: Any, content: bytes) -> Picture:
         count, turn = getattr(image, "n_frames", 1), orientation(image)
