@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..axes import count_axes
+from ..core.errors import printable
 from .picture import Picture
 from .units import symbol
 
@@ -59,7 +60,8 @@ class ImageDescription:
         facts = [which, count_axes(self.shape, self.axes, self.named), self.dtype, *self._steps()]
         if any(self.channels):
             facts.append(f"channels {', '.join(name or '?' for name in self.channels)}")
-        return " ".join([f"{self.file}: {', '.join(filter(None, facts))}.", *self.notes])
+        sentence = f"{self.file}: {', '.join(filter(None, facts))}."
+        return printable(" ".join([sentence, *self.notes]))
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, for JSON."""
