@@ -155,6 +155,7 @@ def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> 
     UserError
         If the name is of no known format, or the format cannot hold the image.
     """
+    check_name(Path(path))
     file_format = format_of(path)
     if file_format is None:
         raise UserError(
