@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import unicodedata
 from os import PathLike
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def cannot_read(
     if recognised:
         return UserError(f"{path} is damaged or incomplete ({cause(error)}).")
     return UserError(f"{path} is not {what} ({cause(error)}).")
+
+
+def printable(text: str) -> str:
+    r"""A text on one line, with "\\n" for a line break in a file's name and the like."""
+    return "".join(
+        char.encode("unicode_escape").decode()
+        if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")
+        else char
+        for char in text
+    )
 
 
 def is_want_of_memory(error: BaseException) -> bool:

@@ -237,6 +237,7 @@ def _ome(reader: Any, index: int, count: int) -> Any:
 def _channels(reader: Any, ome: Any, count: int) -> tuple[Channel, ...]:
     """Names and colours, where there is one for each channel."""
     names = [str(name) for name in reader.channel_names or ()]
+    names = ["" if name == str(n) else name for n, name in enumerate(names)]  # only counted
     told = ome.images[0].pixels.channels if ome is not None else []
     colours = [_hexadecimal(channel.color) for channel in told]
     if len(names) != count:

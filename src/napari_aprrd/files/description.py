@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..axes import count_axes
+from ..core.errors import printable
 from .picture import Picture
 from .units import symbol
 
@@ -58,7 +59,8 @@ class ImageDescription:
         if self.name and self.series_count > 1:
             which += f" ({self.name!r})"
         facts = [which, count_axes(self.shape, self.axes, self.named), self.dtype, *self.known]
-        return " ".join([f"{self.file}: {', '.join(filter(None, facts))}.", *self.notes])
+        sentence = f"{self.file}: {', '.join(filter(None, facts))}."
+        return printable(" ".join([sentence, *self.notes]))
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, for JSON."""

@@ -166,6 +166,7 @@ def check_format(
     UserError
         If the name is of no known format, or the format cannot hold the image.
     """
+    check_name(Path(path))
     file_format = format_of(path)
     if file_format is None:
         raise UserError(
