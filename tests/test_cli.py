@@ -525,7 +525,7 @@ TRAIN = ["-o", "IN/out.aprrd", *QUICK]
 DENOISE = ["--model", "IN/student.aprrd", "-o"]
 BAD_INPUT = {
     **{name: (bad_image(name), text) for name, text in {
-        "two pixels": "at least 32 x 32 pixels, got 1 x 2",
+        "two pixels": "at least 8 x 8 pixels, got 1 x 2",
         "complex": "type complex128 cannot be denoised",
         "mask": "type bool cannot be denoised",
         "all NaN": "no finite pixels",

@@ -483,7 +483,7 @@ def test_a_part_of_the_layer_can_be_chosen(qtbot: Any, viewer: ViewerModel) -> N
     [
         (np.zeros((64, 64)), "constant"),
         (np.full((64, 64), np.nan), "finite"),
-        (np.random.default_rng(0).random((20, 20)), "at least 32 x 32"),
+        (np.random.default_rng(0).random((5, 20)), "at least 8 x 8"),
     ],
     ids=["constant", "nan", "small"],
 )

@@ -14,7 +14,7 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import ArrayPlanes
+from .axes import ArrayPlanes, convert
 from .core.config import DenoiseConfig
 from .core.jobs import Job
 from .core.model.denoise_planes import denoise
@@ -55,7 +55,9 @@ def denoise_now(
     done = yield from denoise(
         denoiser, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
     )
-    return Denoised(out, lambda: of_output(denoiser, planes, config)) if done else None
+    if not done:
+        return None
+    return Denoised(masked_like(planes.data, out), lambda: of_output(denoiser, planes, config))
 
 
 def denoise_lazily(planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig) -> Denoised:
@@ -68,6 +70,17 @@ def denoise_lazily(planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfi
 def is_lazy(data: Any) -> bool:
     """True for dask and zarr arrays, False for arrays in memory."""
     return not isinstance(data, np.ndarray) and hasattr(data, "chunks")
+
+
+def masked_like(source: Any, out: NDArray[Any]) -> NDArray[Any]:
+    """Give a result the mask of its source, and under it the pixels that the source has there."""
+    if not isinstance(source, np.ma.MaskedArray):
+        return out
+    mask = np.ma.getmaskarray(source).copy()
+    out[mask] = convert(np.ma.getdata(source)[mask], out.dtype)
+    fill: Any = convert(source.fill_value, out.dtype)
+    masked: NDArray[Any] = np.ma.MaskedArray(out, mask, fill_value=fill)
+    return masked
 
 
 def identify(data: Any) -> dict[str, str]:
@@ -133,7 +146,12 @@ def denoise_tile(
     clean = denoiser.predict_tile(read, size or planes.size, spans, config)
     block = planes.new_output(dtype, place)
     ArrayPlanes(block, planes.axes).write(block, 0, (slice(None), slice(None)), clean)
-    return block
+    return masked_like(planes.data[place], block) if _is_masked(planes.data) else block
+
+
+def _is_masked(data: Any) -> bool:
+    """Whether an array, or the chunks of a lazy one, have masks."""
+    return isinstance(getattr(data, "_meta", data), np.ma.MaskedArray)
 
 
 def _moved(part: slice, start: int) -> slice:
@@ -181,7 +199,7 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
         model,
         name=f"denoised-{token}",
         dtype=blocks.dtype,
-        meta=np.empty(0, blocks.dtype),
+        meta=np.ma.empty(0, blocks.dtype) if _is_masked(lazy) else np.empty(0, blocks.dtype),
         chunks=lazy.chunks,
     )
 

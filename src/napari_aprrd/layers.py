@@ -6,7 +6,7 @@ import copy
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from .axes import LETTERS, ArrayPlanes, check_array, infer_axes
+from .axes import LETTERS, ArrayPlanes, check_array, stack_axes
 from .core.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def layer_axes(layer: Any) -> str:
     """
     shape = layer_values(layer).shape
     samples = "S" if layer.rgb else ""
-    # Ones: the length of a last axis says nothing here, `rgb` has.
-    plain = labelled_axes(layer) or infer_axes((1,) * (len(shape) - len(samples)))
+    # The length of a last axis says nothing here: `rgb` has, and napari shows the last two axes.
+    plain = labelled_axes(layer) or stack_axes(shape[: len(shape) - len(samples)])
     return plain + samples
 
 

@@ -51,7 +51,7 @@ def run_demo(out: Path | None = None) -> dict[str, Scores]:
     scores = {name: evaluate(image, truth) for name, image in images.items()}
     _write_images(out, {**images, "truth": truth}, scores)
     Console().print(_table(scores, seconds))
-    Console().print(f"Images are in {out}: see comparison.png.")
+    Console().print(f"Images are in {out}: see comparison.png.", markup=False)
     return scores
 
 

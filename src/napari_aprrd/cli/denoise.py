@@ -12,7 +12,17 @@ import typer
 
 from ..core.config import DenoiseConfig, TrainConfig
 from ..core.errors import UserError
-from .common import Axes, ChannelChoice, Inputs, Output, PlaneChoice, Series, command, fail
+from .common import (
+    Axes,
+    ChannelChoice,
+    Inputs,
+    Output,
+    PlaneChoice,
+    Series,
+    command,
+    fail,
+    find_inputs,
+)
 from .options import with_settings
 from .without_effect import refuse_without_effect
 
@@ -65,7 +75,6 @@ def denoise(
     """
     from ..files.batch import denoise_files, write_summary
     from ..files.dask_workers import connect
-    from ..files.formats import find_files
     from ..files.inputs import Files
     from ..files.picture import Choice
 
@@ -75,7 +84,7 @@ def denoise(
     learning = {n: v for n, v in settings.items() if n not in own or n == "device"}
     config = DenoiseConfig.of(**own)
     choice = Choice(axes, series, planes, channels)
-    files = Files.to(find_files(inputs), out, choice, each, typer.echo)
+    files = Files.to(find_inputs(inputs), out, choice, each, typer.echo)
     given, learner = _source_of_models(files, out, config, model, learning)
     with _stop_told(), connect(scheduler, workers) as cluster:
         results = denoise_files(

@@ -89,7 +89,8 @@ def evaluate(
 
     tell = partial(typer.echo, err=as_json)
     image, truth = (read_one(path, EVERYTHING, tell) for path in (denoised, reference))
-    scores = score(image.data, truth.data, rgb=truth.axes.endswith("S"))
+    planes = (picture.as_planes.rows_and_columns_last() for picture in (image, truth))
+    scores = score(*planes, rgb=truth.as_planes.colours)
     if as_json:
         typer.echo(json.dumps(scores.as_dict()))
         return

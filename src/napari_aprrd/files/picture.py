@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..axes import ArrayPlanes, check_array, infer_axes
+import numpy as np
+
+from ..axes import ArrayPlanes, check_array, guess_axes, infer_axes
 from ..core.errors import UserError, cannot_read
 
 
@@ -133,7 +136,7 @@ class Picture:
 
 
 def without_names(data: Any) -> Picture:
-    """An image from a file that says nothing about its axes.
+    """An image from a file that says nothing about its axes; a note says what is guessed.
 
     Raises
     ------
@@ -141,7 +144,8 @@ def without_names(data: Any) -> Picture:
         If it is not an image.
     """
     check_array(data)
-    return Picture(data, infer_axes(data.shape), named=False)
+    guess = guess_axes(data.shape)
+    return Picture(data, guess.axes, named=False, notes=tuple(filter(None, [guess.note()])))
 
 
 def file_stamp(path: Path, choice: Choice) -> str:
@@ -164,13 +168,20 @@ def chosen(picture: Picture, choice: Choice) -> Picture:
     """
     if choice.axes is not None:
         axes = infer_axes(picture.data.shape, choice.axes)
-        picture = replace(picture, axes=axes, named=True)
+        notes = picture.notes if picture.named else _without_guess(picture)
+        picture = replace(picture, axes=axes, named=True, notes=notes)
     picture = replace(picture, choice=choice)
     if choice.channels is not None:
         picture = _select_channels(picture, choice.channels)
     if choice.planes is not None:
         picture = _select_planes(picture, choice.planes)
     return picture
+
+
+def _without_guess(picture: Picture) -> tuple[str, ...]:
+    """The notes but for that on guessed axes, which are named now."""
+    guessed = guess_axes(picture.data.shape).note()
+    return tuple(note for note in picture.notes if note != guessed)
 
 
 def _select_planes(picture: Picture, choice: str) -> Picture:
@@ -191,7 +202,9 @@ def _select_planes(picture: Picture, choice: str) -> Picture:
     kept = len(data) if isinstance(index, slice) else 1
     axes = picture.axes if isinstance(index, slice) else picture.axes[1:]
     notes = (*picture.notes, f"Only planes {choice} of {count}: {kept} (--planes).")
-    return replace(picture, data=data, axes=axes, notes=notes)
+    places = np.arange(count)[index].ravel().tolist()
+    native = _part_of_native(picture, picture.axes[0], places, picture.native)
+    return replace(picture, data=data, axes=axes, native=native, notes=notes)
 
 
 def _select_channels(picture: Picture, choice: str) -> Picture:
@@ -217,15 +230,20 @@ def _select_channels(picture: Picture, choice: str) -> Picture:
         picture,
         data=data,
         channels=tuple(picture.channels[n] for n in numbers) if picture.channels else (),
-        native=None,
+        native=_part_of_native(picture, "C", numbers, None),
         notes=(*picture.notes, note) if left_out else picture.notes,
     )
+
+
+def _part_of_native(picture: Picture, letter: str, places: Sequence[int], default: Any) -> Any:
+    """What the format says of some places along an axis, where it can tell: a method `part`."""
+    part = getattr(picture.native, "part", None)
+    return part(letter, tuple(places)) if part is not None else default
 
 
 def _take(data: Any, numbers: list[int], axis: int) -> Any:
     """Some places along an axis; lazy where the data is."""
     import dask.array as da
-    import numpy as np
 
     if isinstance(data, np.ndarray):
         return np.take(data, numbers, axis)

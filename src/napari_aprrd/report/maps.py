@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..api import load, planes_of
+from ..arrays.labelled import is_labelled, labelled_like
 from ..axes import ArrayPlanes
 from ..core.data.planes import fill_invalid
 from ..core.errors import UserError
@@ -19,11 +20,15 @@ from ..core.model.denoiser import Denoiser
 from ..core.trust.report import plane_maps, spread_map
 from ..denoise_arrays import one_at_a_time
 from ..layers import is_image_layer, map_layer
-from ..signatures import AnyImage, AnyPath, DaskArray, Layer, LazyArray
+from ..signatures import AnyImage, AnyPath, DaskArray, Labelled, Layer, LazyArray
 
 Map = Literal["residual", "removed", "left"]
 
 
+@overload
+def uncertainty(
+    image: Labelled, teacher: Denoiser | AnyPath, *, axes: str | None = None
+) -> Labelled: ...
 @overload
 def uncertainty(
     image: NDArray[Any] | LazyArray, teacher: Denoiser | AnyPath, *, axes: str | None = None
@@ -38,7 +43,7 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
 
     Parameters
     ----------
-    image : array or napari Image layer
+    image : array, xarray.DataArray or napari Image layer
         The noisy image, with the channels that the teacher was trained on.
     teacher : Denoiser or path
         Result of `train_apr` with two shifts or more, or its model file.
@@ -47,10 +52,10 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
 
     Returns
     -------
-    dask.array.Array or napari Image layer
+    dask.array.Array, xarray.DataArray or napari Image layer
         Standard deviation over the shifts in the units of the image, float32, of its shape
         (without RGB samples). Each plane is computed when it is displayed. A layer gives a layer
-        in the same place, ready for ``viewer.add_layer``.
+        in the same place, ready for ``viewer.add_layer``; a DataArray gives one.
 
     Raises
     ------
@@ -66,6 +71,8 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
     spread = lazy_spread(planes.data, planes.axes, teacher)
     if is_image_layer(image):
         return map_layer(image, spread, f"{image.name}: uncertainty")
+    if is_labelled(image):
+        return labelled_like(image, spread, planes.axes, planes.axes.replace("S", ""))
     return spread
 
 
@@ -164,5 +171,6 @@ def _mean_of_samples(image: Any, axes: str) -> Any:
     """The image without its RGB samples, if it has any; alpha does not count."""
     if "S" not in axes:
         return image
-    samples = (*(slice(None) for _ in axes[: axes.index("S")]), slice(3))
+    colours = slice(ArrayPlanes(image, axes).channels)
+    samples = (*(slice(None) for _ in axes[: axes.index("S")]), colours)
     return image[samples].mean(axes.index("S"), dtype=np.float32)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..api import planes_of
+from ..arrays.labelled import is_labelled
 from ..axes import ArrayPlanes
 from ..core.atomic_files import write_atomically
 from ..core.errors import UserError
@@ -29,7 +30,7 @@ def trust_report(
 
     Parameters
     ----------
-    noisy, clean : array or napari Image layer
+    noisy, clean : array, xarray.DataArray or napari Image layer
         The source, and what `denoise` made of it. A few windows of them are read.
     model : Denoiser, optional
         If it is a teacher, the agreement of its outputs at different shifts is reported.
@@ -53,8 +54,8 @@ def trust_report(
     ...     print(verdict.status, verdict.sentence)
     """
     source, result = planes_of(noisy, axes), planes_of(clean, axes)
-    if is_image_layer(noisy) and not is_image_layer(clean):
-        result = ArrayPlanes(clean, source.axes)
+    if (is_image_layer(noisy) or is_labelled(noisy)) and not is_image_layer(clean):
+        result = ArrayPlanes(result.data, source.axes)
     return report_on(source, result, model)
 
 
@@ -101,7 +102,8 @@ def write_report(source: Picture, target: Path, model: Denoiser | None = None) -
     written = []
     for kind, content in (("html", text), ("json", report.model_dump_json(indent=1))):
         path = target.with_name(f"{target.name}.report.{kind}")
-        write_atomically(path, lambda p, content=content: p.write_text(content, "utf-8"))  # type: ignore[misc]
+        encoded = content.encode("utf-8", "backslashreplace")  # names may be of another encoding
+        write_atomically(path, lambda p, encoded=encoded: p.write_bytes(encoded))  # type: ignore[misc]
         written.append(path)
     return written
 

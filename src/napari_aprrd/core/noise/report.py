@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..config import Config
+from ..data.constant import without_constant
 from ..data.planes import Image, Planes, some_windows
 from ..errors import UserError
-from .artefacts import between_planes, clipped_share, is_jpeg, stripes
+from .artefacts import SIDE, between_planes, clipped_share, is_jpeg, stripes
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
 
@@ -117,7 +118,7 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         If there is nothing to measure: constant images, or no finite pixels.
     """
     places = some_windows(planes, WINDOW, WINDOWS, seed=seed)
-    windows = [channel for place in places for channel in planes.read(*place)]
+    windows = [channel for place in places for channel in without_constant(planes.read(*place))]
     pixels = np.concatenate([window[np.isfinite(window)] for window in windows])
     if pixels.size == 0 or np.ptp(pixels) == 0:
         raise UserError("The image is constant or holds no finite pixel: there is no noise in it.")
@@ -126,7 +127,10 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     fresh = pairs if abs(pattern or 0) < _FRESH else []
     seen, blocks = samples(windows, fresh, (float(pixels.min()), float(pixels.max())))
     if len(blocks) == 0:
-        raise UserError("The image is too small or too clipped to measure its noise.")
+        raise UserError(
+            "The image is too small or too clipped to measure its noise, which takes areas of "
+            f"{SIDE} x {SIDE} pixels."
+        )
     report = _report(windows, pixels, _noise_of(seen, blocks), pattern)
     return NoiseReport.of(report, advice=_advice(report))
 

@@ -17,6 +17,7 @@ from ..config import (
     SettledTraining,
     TrainConfig,
 )
+from ..data.constant import without_constant
 from ..data.planes import Image, Planes, in_random_order, some_windows
 from ..jobs import Clock, Progress, Signal, report
 from ..model.hardware import Precision
@@ -224,7 +225,8 @@ def target_shifts(
 
     windows = in_random_order(some_windows(planes, _WINDOW, _WINDOWS))
     for done, place in enumerate(windows, start=1):
-        noisy = normalisation.apply(planes.read(*place))
+        noisy = normalisation.apply(without_constant(planes.read(*place)))
+        noisy[list(normalisation.not_learnt)] = np.nan
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
         if clock.spent > budget.SHIFTS:

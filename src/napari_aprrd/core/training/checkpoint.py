@@ -20,10 +20,9 @@ from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from ..atomic_files import remove_leftovers, write_atomically
+from ..atomic_files import hidden_beside, remove_leftovers, write_atomically
 from ..config import Config, DistillConfig, TrainConfig
 from ..data.planes import Planes
-from ..data.scaling import Normalisation
 from ..errors import UserError, cannot_read
 from ..jobs import Clock, Job, Progress, Signal, Tell, report
 from ..model.architecture import OwnArchitecture
@@ -121,8 +120,7 @@ class Checkpoint:
                 self._snapshot = Snapshot(tensors, about.numbers)
         if self._model is None:
             return None
-        made, normal = self._model, self._model.normalisation
-        normalisation = Normalisation(normal.offset, normal.scale)
+        made, (normalisation, _) = self._model, self._model.parts()
         denoiser = Denoiser.fresh(made.architecture, normalisation, seed=0)
         denoiser.record = made.record
         return denoiser
@@ -175,7 +173,7 @@ class Checkpoint:
 
 def beside(out: Path) -> Path:
     """Path of the checkpoint that belongs to a model file."""
-    return out.with_name(f".{out.name.lstrip('.')}.checkpoint")
+    return hidden_beside(out, "", ".checkpoint")
 
 
 def peek(path: Path) -> About:

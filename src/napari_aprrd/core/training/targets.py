@@ -134,8 +134,9 @@ class ComputedTargets:
 
     def __init__(self, maker: TargetMaker, planes: Planes) -> None:
         self._maker = maker
-        patch, smallest = maker.config.patch, min(map(min, planes.sizes))
-        margin = max(min(MARGIN, (smallest - patch) // 2), 0)
+        patch = maker.config.patch
+        wide = [least for least in map(min, planes.sizes) if least >= patch]
+        margin = min(MARGIN, (min(wide) - patch) // 2) if wide else MARGIN
         inner = slice(margin, margin + patch)
         self._centre = (..., inner, inner)
         normalisation = maker.teacher.normalisation
