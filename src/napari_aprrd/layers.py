@@ -59,8 +59,7 @@ def layer_axes(layer: Any) -> str:
     shape = layer_values(layer).shape
     samples = "S" if layer.rgb else ""
     # The length of a last axis says nothing here: `rgb` has, and napari shows the last two axes.
-    plain = labelled_axes(layer) or stack_axes(shape[: len(shape) - len(samples)])
-    return plain + samples
+    return (labelled_axes(layer) or stack_axes(shape[: len(shape) - len(samples)])) + samples
 
 
 def labelled_axes(layer: Any) -> str:
