@@ -23,6 +23,7 @@ from napari_aprrd._napari.layer_source import learn_axes, reading_of
 from napari_aprrd._napari.session import session
 from napari_aprrd.files.formats import read_picture, write_picture
 from napari_aprrd.files.picture import Channel, Picture
+from napari_aprrd.files.units import symbol
 from napari_aprrd.layers import denoised_layer, layer_axes, name_axes
 
 PLUGIN = "napari-aprrd"
@@ -85,10 +86,12 @@ def test_a_denoised_layer_is_saved_with_sizes_axes_and_how_it_was_made(
     picture = saved(viewer, tmp_path / name, layer)
     np.testing.assert_array_equal(picture.data, layer.data)
     assert (picture.axes, picture.named) == ("TYX", True)
-    if name == "film.tif":  # ImageJ has one unit of length
-        assert picture.scale["T"] == 2
-    else:
-        assert picture.scale == pytest.approx({"T": 2, "Y": 0.1, "X": 0.2})
+    assert picture.scale == pytest.approx({"T": 2, "Y": 0.1, "X": 0.2})
+    assert [symbol(picture.units[a]) for a in "TYX"] == ["s", "µm", "nm"]
+    (channel,) = picture.channels
+    assert (channel.name, channel.colour) == ("cells denoised", "00FF00")
+    if name.endswith(".zarr"):  # OME-XML has no place for it
+        assert channel.window == (3, 70)
     assert picture.record == layer.metadata["napari-aprrd"]
     assert aprrd.methods(tmp_path / name).startswith("Images were denoised")
     assert [p.name for p in tmp_path.iterdir()] == [name]
@@ -202,8 +205,9 @@ def test_several_layers_become_the_channels_of_one_file(
         for data, name in ((first, "DAPI"), (da.from_array(second, chunks=(1, 40, 48)), "GFP"))
     ]
     picture = saved(viewer, tmp_path / "a.ome.tif", *layers)
-    assert picture.axes.replace("T", "") == "CZYX"
-    np.testing.assert_array_equal(picture.data.squeeze(), [first, second])
+    assert picture.axes == "CZYX"
+    np.testing.assert_array_equal(picture.data, [first, second])
+    assert [channel.name for channel in picture.channels] == ["DAPI", "GFP"]
     viewer.add_image(ramp(2, 9, 9), name="other")
     with pytest.raises(SavingError, match=r"equal axes.*; save these one by one, or to a folder\."):
         saved(viewer, tmp_path / "b.ome.tif", *viewer.layers)
@@ -233,6 +237,30 @@ def test_axes_and_sizes_that_napari_left_out_are_read_from_the_file(
     layer.scale = (0.3, 0.1, 0.1)
     assert reading_of(layer) == "Read as ZYX, 5 slices of 40 x 48 pixels."
     assert picture_of(layer).scale == pytest.approx({"Z": 0.3, "Y": 0.1, "X": 0.1})
+
+
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.ome.zarr"])
+def test_names_of_channels_in_the_file_come_back(
+    viewer: ViewerModel, tmp_path: Path, name: str
+) -> None:
+    names = ("DAPI", "far red")
+    path = film(tmp_path / "film.ome.tif", "TCYX", (3, 2, 40, 48), Channel={"Name": list(names)})
+    (layer,) = viewer.open(path, plugin="napari")
+    learn_axes(layer)
+    out = viewer.add_layer(denoised_layer(layer, layer.data, RECORD))
+    picture = saved(viewer, tmp_path / name, out)
+    assert reading_of(out).endswith(", 0.065 x 0.065 µm, 0.05 s, channels DAPI, far red.")
+    assert tuple(channel.name for channel in picture.channels) == names
+
+
+def test_what_imagej_keeps_in_a_file_comes_back(viewer: ViewerModel, tmp_path: Path) -> None:
+    about = {"spacing": 0.5, "unit": "nm", "mode": "composite", "Info": "by me"}
+    path, again = tmp_path / "film.tif", tmp_path / "again.tif"
+    tifffile.imwrite(path, ramp(4, 2, 40, 48), imagej=True, metadata={"axes": "ZCYX", **about})
+    (layer,) = viewer.open(path, plugin="napari")
+    saved(viewer, again, viewer.add_layer(denoised_layer(layer, layer.data, RECORD)))
+    with tifffile.TiffFile(again) as file:
+        assert about.items() <= (file.imagej_metadata or {}).items()
 
 
 def test_planes_are_not_called_time_points_where_nobody_says_so(
