@@ -34,7 +34,7 @@ from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.core.method.apr import apr_loss, replacer_maps
 from napari_aprrd.core.method.rd import distillation_loss
-from napari_aprrd.core.model.architecture import Architecture, Kind
+from napari_aprrd.core.model.architecture import Architecture, NetworkKind
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.hardware import Precision, autocast, pick_device, pick_precision
 
@@ -142,7 +142,7 @@ def _memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-def denoiser(kind: Kind, device: torch.device, **size: int) -> Denoiser:
+def denoiser(kind: NetworkKind, device: torch.device, **size: int) -> Denoiser:
     """Random weights, the same each time; the paper's size unless another is given."""
     size = {"channels": CHANNELS, "width": WIDTH, "depth": DEPTH, **size}
     normalisation = Normalisation((100.0,) * size["channels"], (30.0,) * size["channels"])

@@ -15,13 +15,13 @@ from skimage import data
 import napari_aprrd as aprrd
 from napari_aprrd.cli.demo import side_by_side
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig
-from napari_aprrd.core.data.synthetic import Kind, NoiseModel, noisy_cells
+from napari_aprrd.core.data.synthetic import NoiseKind, NoiseModel, noisy_cells
 from napari_aprrd.core.method.apr import replace_pixels, replacer_maps
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.method.rd import recharge, recharge_masks
 
 IMAGES = Path(__file__).parent / "images"
-KINDS: tuple[Kind, ...] = ("white", "blobby", "line-x")
+KINDS: tuple[NoiseKind, ...] = ("white", "blobby", "line-x")
 Panels = list[tuple[str, np.ndarray]]
 
 

@@ -9,15 +9,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from core.makers import TINY
 
 from napari_aprrd._napari import sample_data
-from napari_aprrd.core import config
+from napari_aprrd.core import config, jobs
 from napari_aprrd.core.data import synthetic
 from napari_aprrd.core.jobs import Progress
-from napari_aprrd.core.model import hardware as precision
+from napari_aprrd.core.model import hardware
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -33,16 +35,63 @@ torch.set_num_threads(1)
 # NAPARI_APRRD_TEST_PRECISION=float32 (or bfloat16) the trial always ends in favour of that one:
 # the suite must pass with either.
 if FORCED := os.environ.get("NAPARI_APRRD_TEST_PRECISION"):
-    precision._seconds = lambda device, name, blind_spot: 0.0 if name == FORCED else 1.0
-    precision._is_worth_a_trial = functools.wraps(precision._is_worth_a_trial)(lambda device: True)
+    # The trial has no public switch; a public one would be for the tests alone.
+    hardware._seconds = functools.wraps(hardware._seconds)(
+        lambda device, name, blind_spot: 0.0 if name == FORCED else 1.0
+    )
+    hardware._is_worth_a_trial = functools.wraps(hardware._is_worth_a_trial)(lambda device: True)
+
+
+def _shared(name: str) -> Path:
+    """A folder of data that belong to others and are not copied here."""
+    beside = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("NAPARI_APRRD_SHARED", beside)) / name
+    if not folder.is_dir():
+        pytest.skip(f"no ../shared/{name} beside the project, and NAPARI_APRRD_SHARED names none")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def parity() -> Path:
+    """Reference inputs and outputs of the published code, and its checkpoints."""
+    return _shared("parity")
+
+
+@pytest.fixture(scope="session")
+def fluorescence() -> Path:
+    """Noisy images of a microscope and their references."""
+    return _shared("data/fmd")
+
+
+@pytest.fixture
+def report_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "YIELD_EVERY", 0.0)
 
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder of the test's own for what the widgets keep."""
     monkeypatch.setattr("napari_aprrd._napari.unfinished.FOLDER", tmp_path / "interrupted")
-    monkeypatch.setattr("napari_aprrd._napari.unfinished._in_session", set())
     return tmp_path / "interrupted"
+
+
+@pytest.fixture
+def no_notifications_left(interrupted: Path) -> Iterator[None]:
+    """What one test's widgets said is not there for the next."""
+    from napari.utils.notifications import notification_manager
+
+    notification_manager.records.clear()
+    yield
+    notification_manager.records.clear()
+
+
+@pytest.fixture
+def until_threads_end(qtbot: Any) -> Callable[[], None]:
+    """Wait until no job of the widgets works any more."""
+    from qtpy.QtCore import QThreadPool
+
+    pool = QThreadPool.globalInstance()
+    return lambda: qtbot.waitUntil(lambda: pool.activeThreadCount() == 0, timeout=20_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -94,12 +143,23 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Presets of two steps of tiny networks, and small samples, for what has no settings."""
-    small = {"steps": 2, "batch": 1, "patch": 32, "width": 4, "depth": 2}
+def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Give the quick presets so many steps of tiny networks, for what has no settings."""
+
+    def shrink(steps: int) -> None:
+        # `denoise` without a model, the examples and the pages train by presets, which are
+        # thousands of steps of networks of the usual size; only their tables make them short.
+        for presets in (config._TRAIN_PRESETS, config._DISTILL_PRESETS):
+            for name in ("fast", "balanced"):
+                monkeypatch.setitem(presets, name, {**TINY, "steps": steps})
+
+    return shrink
+
+
+@pytest.fixture
+def few_steps(monkeypatch: pytest.MonkeyPatch, tiny_presets: Callable[[int], None]) -> None:
+    """Presets of two steps of tiny networks, and small samples."""
     cells = functools.partial(synthetic.noisy_cells, (1, 152, 152))
     for module in (synthetic, sample_data):
         monkeypatch.setattr(module, "noisy_cells", cells)
-    for presets in (config._TRAIN_PRESETS, config._DISTILL_PRESETS):
-        for name in ("fast", "balanced"):
-            monkeypatch.setitem(presets, name, small)
+    tiny_presets(2)

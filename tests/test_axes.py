@@ -79,7 +79,7 @@ def test_named_axes_win_over_the_shape(shape: tuple[int, ...], axes: str) -> Non
         ((9, 8), "TYX", r"TYX name 3 dimensions, the image has 2: \(9, 8\)"),
         ((9, 8, 7), "YX", "YX name 2 dimensions, the image has 3"),
         ((9, 8), "", "name 0 dimensions"),
-        ((9, 8, 7), "QYX", "QYX are not understood; use each of the letters ITZCYXS once"),
+        ((9, 8, 7), "Q1X", "Q1X are not understood; use each of the letters ITZCYXS once"),
         ((9, 8, 7), "YYX", "YYX are not understood"),
         ((9, 8), "Y ", "are not understood"),
         ((9, 8), "TY", "TY lack Y or X"),

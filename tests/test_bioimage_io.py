@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_line import succeed
 from core.makers import noisy_image, random_denoiser
-from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd.cli import app
 from napari_aprrd.core.data.curve import Curve
 from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.files.bioimage_io import InUnitsOfTheSource
@@ -73,8 +72,7 @@ def test_the_command_writes_a_package(tmp_path: Path) -> None:
     arguments = ["export", tmp_path / "student.aprrd", "-o", tmp_path / "p.zip", "--name", "Cells"]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = CliRunner().invoke(app, [str(a) for a in arguments])
-    assert result.exit_code == 0, result.stderr
+        succeed(*arguments)
     with zipfile.ZipFile(tmp_path / "p.zip") as package:
         names = set(package.namelist())
         assert b'"name": "Cells"' in package.read("rdf.yaml")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from core.makers import noisy_image, random_denoiser
+from core.makers import THREE_STEPS, assert_one_sentence, noisy_image, random_denoiser
 
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import TrainConfig
@@ -25,13 +25,11 @@ from napari_aprrd.datasets.sidd import NOISY, Sidd
 from napari_aprrd.files.formats import find_files, read_picture, write_picture
 from napari_aprrd.files.picture import Picture
 
-TINY: dict[str, Any] = {"steps": 2, "batch": 1, "patch": 32, "width": 4, "depth": 2}
-
 
 def _write_checkpoint(path: Path) -> None:
     kept = checkpoint.Checkpoint(path)
     planes = MemoryPlanes([noisy_image(1, 64, 64)])
-    run(train(planes, TrainConfig(**TINY), checkpoint=kept))
+    run(train(planes, TrainConfig(**THREE_STEPS), checkpoint=kept))
 
 
 def _write_pth(path: Path) -> None:
@@ -88,9 +86,7 @@ def test_five_causes_are_five_sentences(
         with pytest.raises(UserError) as caught:
             read(path)
         message = str(caught.value)
-        assert name in message
-        assert "\n" not in message
-        assert message.endswith(".")
+        assert_one_sentence(message, name)
         return message
 
     if reader != "mat":  # looked for in a folder

@@ -19,12 +19,10 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from core.makers import noisy_image, random_denoiser, same_weights
-from numpy.typing import NDArray
-from typer.testing import CliRunner, Result
+from command_line import QUICK, call, contents, succeed
+from core.makers import assert_one_sentence, noisy_stack, random_denoiser, same_weights
 
 from napari_aprrd import api, cli
-from napari_aprrd.core import config as core_config
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.model.denoiser import Denoiser, load
@@ -35,7 +33,6 @@ from napari_aprrd.files.npy import Npy
 from napari_aprrd.files.picture import Picture
 from napari_aprrd.metrics import evaluate
 
-TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
 PROGRAM = [sys.executable, "-c", "from napari_aprrd.cli import main; main()"]
 DEADLINE = 60.0  # seconds
 DETAILS = ("preset", "minutes", "seed", "start", "device")
@@ -53,34 +50,14 @@ COMMANDS: dict[str, Sequence[str]] = {
 }
 
 
-def call(*arguments: str | Path, **env: str) -> Result:
-    return CliRunner().invoke(cli.app, [str(a) for a in arguments], env=env or None)
-
-
-def succeed(*arguments: str | Path) -> str:
-    """Standard output of a command that must go well."""
-    result = call(*arguments)
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
-
-
-def noisy(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
-    planes = noisy_image(int(np.prod(shape[:-2])), *shape[-2:])
-    return planes.reshape(shape).astype(dtype)
-
-
-def contents(folder: Path) -> dict[str, bytes | None]:
-    """All that is in a folder; None for folders."""
-    paths = sorted(folder.rglob("*"))
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in paths}
-
-
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
     """A TIFF file of two planes."""
     path = tmp_path / "stack.tif"
     scale = {"T": 2.0, "Y": 0.5, "X": 0.25}
-    write_picture(path, Picture(noisy(2, 40, 48), "TYX", scale, dict.fromkeys("YX", "nm"), "ome"))
+    write_picture(
+        path, Picture(noisy_stack(2, 40, 48), "TYX", scale, dict.fromkeys("YX", "nm"), "ome")
+    )
     return path
 
 
@@ -141,7 +118,7 @@ def test_inspect_says_what_the_noise_looks_like(tmp_path: Path) -> None:
 @pytest.mark.parametrize("flavour", ["", "imagej", "ome", "zarr"])
 def test_denoised_files_say_how_they_were_made(tmp_path: Path, student: Path, flavour: str) -> None:
     name = "clean.zarr" if flavour == "zarr" else "clean.tif"
-    write_picture(tmp_path / "a.tif", Picture(noisy(2, 40, 48), "TYX", flavour=flavour))
+    write_picture(tmp_path / "a.tif", Picture(noisy_stack(2, 40, 48), "TYX", flavour=flavour))
     assert "does not say how it was made" in call("info", tmp_path / "a.tif").stderr
     succeed("denoise", tmp_path / "a.tif", "-o", tmp_path / name, "--model", student)
     record = json.loads(succeed("info", tmp_path / name, "--json"))["denoise"]
@@ -156,9 +133,9 @@ def test_denoised_files_say_how_they_were_made(tmp_path: Path, student: Path, fl
 def test_train_distil_denoise_evaluate_info(tmp_path: Path, stack: Path) -> None:
     first, second, clean = (tmp_path / n for n in ("t.aprrd", "s.aprrd", "clean.tif"))
     read = "stack.tif: TYX, 2 time points of 40 x 48, uint16, 0.5 x 0.25 nm, 2 s.\n"
-    assert succeed("train", stack, "-o", first, *TINY) == f"{read}Wrote {first}\n"
+    assert succeed("train", stack, "-o", first, *QUICK) == f"{read}Wrote {first}\n"
     assert load(first).is_teacher
-    assert succeed("distill", first, stack, "-o", second, *TINY) == f"{read}Wrote {second}\n"
+    assert succeed("distill", first, stack, "-o", second, *QUICK) == f"{read}Wrote {second}\n"
     assert not load(second).is_teacher
     assert succeed("denoise", stack, "--model", second, "-o", clean) == f"{read}Wrote {clean}\n"
     noisy_picture, picture = read_picture(stack), read_picture(clean)
@@ -186,7 +163,7 @@ def test_train_distil_denoise_evaluate_info(tmp_path: Path, stack: Path) -> None
 def test_settings_reach_the_training(tmp_path: Path, stack: Path) -> None:
     out = tmp_path / "m.aprrd"
     changes = ["--seed", "7", "--loss", "l2", "--learning-rate", "0.01", "--shift", "2"]
-    succeed("train", stack, "-o", out, *TINY, *changes)
+    succeed("train", stack, "-o", out, *QUICK, *changes)
     config = load(out).record["train"]["config"]
     assert (config["seed"], config["loss"], config["shift"]) == (7, "l2", 2)
     assert (config["learning_rate"], config["steps"], config["window"]) == (0.01, 3, 3)
@@ -196,7 +173,7 @@ def test_lists_and_switches_reach_the_distillation(
     tmp_path: Path, stack: Path, teacher: Path
 ) -> None:
     out = tmp_path / "s.aprrd"
-    succeed("distill", teacher, stack, "-o", out, *TINY, "--shifts", "0, 2,3", "--recharge", "off")
+    succeed("distill", teacher, stack, "-o", out, *QUICK, "--shifts", "0, 2,3", "--recharge", "off")
     config = load(out).record["distill"]["config"]
     assert (config["shifts"], config["recharge"]) == ([0, 2, 3], "off")
 
@@ -212,7 +189,7 @@ def test_settings_reach_the_denoising(tmp_path: Path, stack: Path, student: Path
 
 def test_denoising_without_a_model_trains_and_distils_first(tmp_path: Path) -> None:
     out = tmp_path / "clean.tif"
-    np.save(tmp_path / "in.npy", noisy(64, 72))
+    np.save(tmp_path / "in.npy", noisy_stack(64, 72))
     before = contents(tmp_path)
     succeed("denoise", tmp_path / "in.npy", "-o", out, "--minutes", "0.005", "--seed", "3")
     assert read_picture(out).data.shape == (64, 72)
@@ -223,7 +200,11 @@ def test_denoising_without_a_model_trains_and_distils_first(tmp_path: Path) -> N
 
 def test_many_files_go_into_a_folder(tmp_path: Path, student: Path) -> None:
     (tmp_path / "in").mkdir()
-    images = {"a.tif": noisy(40, 48), "b.npy": noisy(2, 33, 35), "c.png": noisy(20, 30, dtype="u1")}
+    images = {
+        "a.tif": noisy_stack(40, 48),
+        "b.npy": noisy_stack(2, 33, 35),
+        "c.png": noisy_stack(20, 30, dtype="u1"),
+    }
     for name, image in images.items():
         write_picture(tmp_path / "in" / name, Picture(image, "TYX"[-image.ndim :]))
     printed = succeed("denoise", tmp_path / "in", "--model", student, "-o", tmp_path / "out")
@@ -237,7 +218,7 @@ def test_many_files_go_into_a_folder(tmp_path: Path, student: Path) -> None:
 def test_what_fails_is_told_at_the_end_and_the_rest_is_done(tmp_path: Path, student: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in "ac":
-        np.save(tmp_path / "in" / f"{name}.npy", noisy(40, 48))
+        np.save(tmp_path / "in" / f"{name}.npy", noisy_stack(40, 48))
     (tmp_path / "in" / "b.tif").write_bytes(b"no image")
     out = tmp_path / "out"
     result = call("denoise", tmp_path / "in", "--model", student, "-o", out)
@@ -255,7 +236,7 @@ def test_what_fails_is_told_at_the_end_and_the_rest_is_done(tmp_path: Path, stud
 def test_outputs_that_are_there_can_be_left_alone(tmp_path: Path, student: Path) -> None:
     (tmp_path / "in").mkdir()
     for name in "ab":
-        np.save(tmp_path / "in" / f"{name}.npy", noisy(40, 48))
+        np.save(tmp_path / "in" / f"{name}.npy", noisy_stack(40, 48))
     out = tmp_path / "out"
     out.mkdir()
     (out / "a.npy").write_bytes(b"mine")
@@ -272,7 +253,7 @@ def test_one_model_for_all_files_or_one_for_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, each: bool
 ) -> None:
     for name in "ab":
-        np.save(tmp_path / f"{name}.npy", noisy(72, 72))
+        np.save(tmp_path / f"{name}.npy", noisy_stack(72, 72))
     (tmp_path / "c.tif").write_bytes(b"no image")
     inputs, trained = [tmp_path / name for name in ("a.npy", "b.npy", "c.tif")], []
 
@@ -292,7 +273,7 @@ def test_one_model_for_all_files_or_one_for_each(
 def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    np.save(tmp_path / "a.npy", noisy(72, 72))
+    np.save(tmp_path / "a.npy", noisy_stack(72, 72))
     trained = []
 
     def train(*_: Any) -> Denoiser:
@@ -315,12 +296,13 @@ def test_a_model_trained_before_a_kill_is_used_again_and_not_left_behind(
 
 @pytest.mark.parametrize("stage", ["Train teacher", "Compute targets", "Distil student", "Denoise"])
 def test_the_same_command_goes_on_after_ctrl_c(
-    tmp_path: Path, ctrl_c: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, stage: str
+    tmp_path: Path,
+    ctrl_c: Callable[[str], None],
+    tiny_presets: Callable[[int], None],
+    stage: str,
 ) -> None:
-    small = {"steps": 200, "batch": 1, "patch": 32, "width": 4, "depth": 2}
-    for presets in (core_config._TRAIN_PRESETS, core_config._DISTILL_PRESETS):
-        monkeypatch.setitem(presets, "balanced", small)
-    np.save(tmp_path / "a.npy", noisy(3, 72, 72))
+    tiny_presets(200)
+    np.save(tmp_path / "a.npy", noisy_stack(3, 72, 72))
     arguments = ("denoise", tmp_path / "a.npy", "-o", tmp_path / "out.npy")
     ctrl_c(stage)
     result = call(*arguments)
@@ -336,7 +318,7 @@ def test_ctrl_c_before_the_first_step_of_distillation_is_no_wrong_input(
 ) -> None:
     ctrl_c("Compute targets")
     out = tmp_path / "out.aprrd"
-    result = call("distill", teacher, stack, "-o", out, *TINY, "--steps", "500")
+    result = call("distill", teacher, stack, "-o", out, *QUICK, "--steps", "500")
     assert result.exit_code == 130
     assert_one_sentence(result.stderr, "nothing to keep yet")
     assert not out.exists()
@@ -347,7 +329,7 @@ def test_ctrl_c_keeps_what_was_distilled(
 ) -> None:
     ctrl_c("Distil student")
     out = tmp_path / "out.aprrd"
-    result = call("distill", teacher, stack, "-o", out, *TINY, "--steps", "500")
+    result = call("distill", teacher, stack, "-o", out, *QUICK, "--steps", "500")
     assert result.exit_code == 130
     assert_one_sentence(result.stderr, f"so far is in {out}; add --resume to continue")
     assert load(out).record["distill"]["stopped"]
@@ -377,7 +359,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
 @pytest.mark.usefixtures("few_steps")
 def test_each_source_is_opened_once(tmp_path: Path, counted: Counted) -> None:
     source, out = tmp_path / "a.counted", tmp_path / "b.counted"
-    write_picture(source, Picture(noisy(72, 72), "YX"))
+    write_picture(source, Picture(noisy_stack(72, 72), "YX"))
     succeed("denoise", source, "-o", out, "--report")
     assert counted.names == ["a.counted", "b.counted"]  # the result is read for the report
 
@@ -387,14 +369,14 @@ def test_each_source_is_opened_once(tmp_path: Path, counted: Counted) -> None:
 def test_each_file_of_a_folder_is_opened_once(tmp_path: Path, counted: Counted, each: bool) -> None:
     (tmp_path / "in").mkdir()
     for name in "ab":
-        write_picture(tmp_path / "in" / f"{name}.counted", Picture(noisy(72, 72), "YX"))
+        write_picture(tmp_path / "in" / f"{name}.counted", Picture(noisy_stack(72, 72), "YX"))
     succeed("denoise", tmp_path / "in", "-o", tmp_path / "out", *(["--each"] if each else []))
     assert sorted(counted.names) == ["a.counted", "b.counted"]
 
 
 def test_reports_are_written_of_what_was_denoised(tmp_path: Path, student: Path) -> None:
     for name in "ab":
-        np.save(tmp_path / f"{name}.npy", noisy(72, 72))
+        np.save(tmp_path / f"{name}.npy", noisy_stack(72, 72))
     (tmp_path / "b.npy").write_bytes(b"no image")
     out = tmp_path / "out"
     names = (tmp_path / "a.npy", tmp_path / "b.npy")
@@ -410,7 +392,7 @@ def test_resume_goes_on_and_without_it_what_is_there_is_mentioned(
         raise SystemExit(9)
 
     out, kept = tmp_path / "out.aprrd", tmp_path / ".out.aprrd.checkpoint"
-    arguments = [command, *[teacher] * (command == "distill"), stack, "-o", out, *TINY]
+    arguments = [command, *[teacher] * (command == "distill"), stack, "-o", out, *QUICK]
     assert "starts over" in call(*arguments, "--resume").stderr  # there is nothing yet
     whole = load(out)
     with monkeypatch.context() as patch:
@@ -438,14 +420,14 @@ def test_one_file_goes_into_a_folder_that_is_there(
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path, student: Path) -> None:
-    """Each gets a name of its own, or the command refuses."""
     for folder in "ab":
         (tmp_path / folder).mkdir()
-        write_picture(tmp_path / folder / "x.npy", Picture(noisy(40, 48), "YX"))
+        write_picture(tmp_path / folder / "x.npy", Picture(noisy_stack(40, 48), "YX"))
     inputs = [tmp_path / folder / "x.npy" for folder in "ab"]
     result = call("denoise", *inputs, "--model", student, "-o", tmp_path / "out")
-    written = list((tmp_path / "out").glob("*")) if result.exit_code == 0 else []
-    assert result.exit_code == 2 or len(written) == 2
+    assert result.exit_code == 2
+    assert_one_sentence(result.stderr, "x.npy")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -454,18 +436,18 @@ def test_files_of_one_name_do_not_overwrite_each_other(tmp_path: Path, student: 
 def test_planes_can_be_chosen(
     tmp_path: Path, student: Path, planes: str, shape: tuple[int, ...]
 ) -> None:
-    np.save(tmp_path / "in.npy", noisy(3, 40, 48))
+    np.save(tmp_path / "in.npy", noisy_stack(3, 40, 48))
     out = tmp_path / "out.npy"
     succeed("denoise", tmp_path / "in.npy", "--model", student, "-o", out, "--planes", planes)
     assert read_picture(out).data.shape == shape
 
 
 def test_training_uses_the_chosen_planes_and_axes(tmp_path: Path) -> None:
-    np.save(tmp_path / "in.npy", noisy(3, 40, 48))
+    np.save(tmp_path / "in.npy", noisy_stack(3, 40, 48))
     out = tmp_path / "m.aprrd"
-    succeed("train", tmp_path / "in.npy", "-o", out, *TINY, "--planes", "0:2")
+    succeed("train", tmp_path / "in.npy", "-o", out, *QUICK, "--planes", "0:2")
     assert load(out).record["train"]["planes"] == 2
-    succeed("train", tmp_path / "in.npy", "-o", out, *TINY, "--axes", "CYX")
+    succeed("train", tmp_path / "in.npy", "-o", out, *QUICK, "--axes", "CYX")
     assert load(out).channels == 3
 
 
@@ -482,17 +464,17 @@ def test_equal_images_give_json_that_others_can_read(stack: Path) -> None:
 def bad_image(name: str) -> Callable[[Path], list[str | Path]]:
     """Training on an .npy file of this kind."""
     images = {
-        "two pixels": noisy(1, 2),
-        "complex": noisy(40, 48).astype(complex),
-        "mask": noisy(40, 48) > 100,
+        "two pixels": noisy_stack(1, 2),
+        "complex": noisy_stack(40, 48).astype(complex),
+        "mask": noisy_stack(40, 48) > 100,
         "all NaN": np.full((40, 48), np.nan),
         "constant": np.full((40, 48), 5),
-        "one dimension": noisy(1, 64)[0],
+        "one dimension": noisy_stack(1, 64)[0],
     }
 
     def arguments(folder: Path) -> list[str | Path]:
         np.save(folder / "bad.npy", images[name])
-        return ["train", folder / "bad.npy", "-o", folder / "out.aprrd", *TINY]
+        return ["train", folder / "bad.npy", "-o", folder / "out.aprrd", *QUICK]
 
     return arguments
 
@@ -521,9 +503,9 @@ def on_stack(command: str, *options: str) -> Callable[[Path], list[str | Path]]:
 
 def wrong_channels(command: str) -> Callable[[Path], list[str | Path]]:
     def arguments(folder: Path) -> list[str | Path]:
-        np.save(folder / "rgb.npy", np.moveaxis(noisy(3, 40, 48), 0, -1))
+        np.save(folder / "rgb.npy", np.moveaxis(noisy_stack(3, 40, 48), 0, -1))
         if command == "distill":
-            options = [folder / "teacher.aprrd", folder / "rgb.npy", *TINY]
+            options = [folder / "teacher.aprrd", folder / "rgb.npy", *QUICK]
             return [command, *options, "-o", folder / "out.aprrd"]
         model = ["--model", folder / "student.aprrd"]
         return [command, folder / "rgb.npy", *model, "-o", folder / "out.npy"]
@@ -534,16 +516,16 @@ def wrong_channels(command: str) -> Callable[[Path], list[str | Path]]:
 def text_as(name: str) -> Callable[[Path], list[str | Path]]:
     def arguments(folder: Path) -> list[str | Path]:
         (folder / name).write_text("this is no image")
-        return ["train", folder / name, "-o", folder / "out.aprrd", *TINY]
+        return ["train", folder / name, "-o", folder / "out.aprrd", *QUICK]
 
     return arguments
 
 
-TRAIN = ["-o", "IN/out.aprrd", *TINY]
+TRAIN = ["-o", "IN/out.aprrd", *QUICK]
 DENOISE = ["--model", "IN/student.aprrd", "-o"]
 BAD_INPUT = {
     **{name: (bad_image(name), text) for name, text in {
-        "two pixels": "at least 32 x 32 pixels, got 1 x 2",
+        "two pixels": "at least 8 x 8 pixels, got 1 x 2",
         "complex": "type complex128 cannot be denoised",
         "mask": "type bool cannot be denoised",
         "all NaN": "no finite pixels",
@@ -569,10 +551,10 @@ BAD_INPUT = {
         lambda f: ["import", f / "notes.txt", "-o", f / "out.aprrd"],
         "not a published APR-RD checkpoint",
     ),
-    "train into no folder": (on_stack("train", "-o", "IN/no/out.aprrd", *TINY), "Cannot write"),
-    "train into a file": (on_stack("train", "-o", "IN/notes.txt/out.aprrd", *TINY), "Cannot write"),
-    "train onto a folder": (on_stack("train", "-o", "IN/empty", *TINY), "ends in .aprrd"),
-    "distill into a missing folder": (on_stack("distill", "-o", "IN/no/m", *TINY), "Cannot write"),
+    "train into no folder": (on_stack("train", "-o", "IN/no/out.aprrd", *QUICK), "Cannot write"),
+    "train into a file": (on_stack("train", "-o", "IN/notes.txt/o.aprrd", *QUICK), "Cannot write"),
+    "train onto a folder": (on_stack("train", "-o", "IN/empty", *QUICK), "ends in .aprrd"),
+    "distill into a missing folder": (on_stack("distill", "-o", "IN/no/m", *QUICK), "Cannot write"),
     "denoise into a missing folder": (on_stack("denoise", *DENOISE, "IN/no/o.tif"), "Cannot write"),
     "denoise into a file": (on_stack("denoise", *DENOISE, "IN/notes.txt/o.tif"), "Cannot write"),
     "denoise to an unknown format": (on_stack("denoise", *DENOISE, "IN/o.bmp"), "Cannot write"),
@@ -587,7 +569,7 @@ BAD_INPUT = {
     "plane that is not there": (on_stack("train", *TRAIN, "--planes", "9"), "no planes '9'"),
     "axes of another count": (on_stack("train", *TRAIN, "--axes", "YX"), "YX name 2 dimensions"),
     "student as teacher": (
-        lambda f: ["distill", f / "student.aprrd", f / "stack.tif", "-o", f / "out.aprrd", *TINY],
+        lambda f: ["distill", f / "student.aprrd", f / "stack.tif", "-o", f / "out.aprrd", *QUICK],
         "student already",
     ),
     "wrong channels to denoise": (wrong_channels("denoise"), "trained on 1 channel(s)"),
@@ -608,7 +590,7 @@ BAD_INPUT = {
 @pytest.mark.parametrize("case", BAD_INPUT)
 def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path, case: str) -> None:
     (tmp_path / "notes.txt").write_text("this is neither model nor image")
-    np.save(tmp_path / "small.npy", noisy(20, 30))
+    np.save(tmp_path / "small.npy", noisy_stack(20, 30))
     (tmp_path / "empty").mkdir()
     make_arguments, expected = BAD_INPUT[case]
     arguments = make_arguments(tmp_path)
@@ -620,15 +602,6 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path: Path, case: str)
     assert contents(tmp_path) == before
 
 
-def assert_one_sentence(stderr: str, expected: str) -> None:
-    assert "Traceback" not in stderr
-    lines = [line for line in stderr.splitlines() if line.strip()]
-    assert len(lines) == 1, stderr
-    assert expected in lines[0]
-    assert lines[0][0].isupper() or lines[0].startswith("/")  # a path
-    assert lines[0].endswith(".")
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such permission on Windows")
 def test_a_folder_without_permission_is_refused(tmp_path: Path, stack: Path, student: Path) -> None:
     if os.geteuid() == 0:
@@ -637,7 +610,7 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path, stack: Path, stu
     locked.mkdir()
     locked.chmod(0o555)
     for arguments in (
-        ["train", stack, "-o", locked / "out.aprrd", *TINY],
+        ["train", stack, "-o", locked / "out.aprrd", *QUICK],
         ["denoise", stack, "--model", student, "-o", locked / "out.tif"],
     ):
         result = call(*arguments)
@@ -722,7 +695,7 @@ def test_the_program_runs_and_refuses(tmp_path: Path) -> None:
 
 def test_the_program_trains(tmp_path: Path, stack: Path) -> None:
     out = tmp_path / "out.aprrd"
-    command = [*PROGRAM, "train", str(stack), "-o", str(out), *TINY]
+    command = [*PROGRAM, "train", str(stack), "-o", str(out), *QUICK]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, env=env)
     assert done.returncode == 0, done.stderr
@@ -733,21 +706,10 @@ def test_the_program_trains(tmp_path: Path, stack: Path) -> None:
     assert load(out).is_teacher
 
 
-def test_neither_torch_nor_napari_is_imported_for_help() -> None:
-    code = (
-        "import sys, napari_aprrd.cli; "
-        "print([n for n in ('torch', 'napari', 'qtpy', 'skimage', 'zarr') if n in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=DEADLINE, check=True
-    )
-    assert done.stdout == "[]\n"
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT for one process on Windows")
 def test_an_interrupted_training_keeps_what_was_learnt(tmp_path: Path, stack: Path) -> None:
     out = tmp_path / "out.aprrd"
-    command = [*PROGRAM, "train", str(stack), "-o", str(out), *TINY, "--steps", "10000000"]
+    command = [*PROGRAM, "train", str(stack), "-o", str(out), *QUICK, "--steps", "10000000"]
     env = {**os.environ, "OMP_NUM_THREADS": "1", "FORCE_COLOR": "1", "COLUMNS": "100"}  # a live bar
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env
@@ -789,7 +751,7 @@ def read_until(stream: Any, text: bytes) -> bytes:
 
 
 def test_a_zarr_array_goes_into_a_tiff(tmp_path: Path, student: Path) -> None:
-    data = noisy(2, 40, 48)
+    data = noisy_stack(2, 40, 48)
     zarr.create_array(tmp_path / "in.zarr", data=data, chunks=(1, 20, 20))
     out = tmp_path / "out.tif"
     succeed("denoise", tmp_path / "in.zarr", "--model", student, "-o", out)
@@ -802,7 +764,7 @@ def test_stacks_of_three_or_four_planes_are_no_colour_pictures(
     tmp_path: Path, student: Path
 ) -> None:
     for planes in (2, 3, 4):
-        tifffile.imwrite(tmp_path / "in.tif", noisy(planes, 40, 48), photometric="minisblack")
+        tifffile.imwrite(tmp_path / "in.tif", noisy_stack(planes, 40, 48), photometric="minisblack")
         succeed("denoise", tmp_path / "in.tif", "--model", student, "-o", tmp_path / "out.tif")
         picture = read_picture(tmp_path / "out.tif")
         assert picture.data.shape == (planes, 40, 48)
@@ -840,4 +802,4 @@ def test_numbers_of_any_type_come_out_as_they_went_in(
         floats = api.denoise(data, model, dtype="float32", progress=False).astype(float)
         limits = np.iinfo(kind)
         nearest = np.rint(floats).clip(limits.min, limits.max)
-        assert np.abs(clean.astype(float) - nearest).max() <= 0
+        np.testing.assert_array_equal(clean.astype(float), nearest)

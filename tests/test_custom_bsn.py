@@ -14,7 +14,7 @@ from core.makers import noisy_image
 import napari_aprrd as aprrd
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-TINY: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "progress": False}
+THREE: dict[str, Any] = {"steps": 3, "batch": 1, "patch": 32, "progress": False}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def teacher_of(example: dict[str, Any], image: Any) -> aprrd.Denoiser:
     architecture = aprrd.OwnArchitecture(
         make=lambda: network(width=4), channels=1, reach=network().reach
     )
-    return aprrd.train_apr(image, architecture=architecture, shift=2, replace=True, **TINY)
+    return aprrd.train_apr(image, architecture=architecture, shift=2, replace=True, **THREE)
 
 
 @pytest.mark.parametrize("shift", [1, 2, 5])
@@ -47,7 +47,7 @@ def test_a_custom_network_is_trained_distilled_and_denoises(custom_bsn, tmp_path
     image = noisy_image(1, 72, 80)[0]
     teacher = teacher_of(custom_bsn, image)
     assert isinstance(teacher.network, custom_bsn["DilatedNetwork"])
-    student = aprrd.distill_rd(teacher, image, recharge=True, width=4, depth=2, **TINY)
+    student = aprrd.distill_rd(teacher, image, recharge=True, width=4, depth=2, **THREE)
     student.save(tmp_path / "student.aprrd")
     for model in (teacher, student, aprrd.load(tmp_path / "student.aprrd")):
         assert np.isfinite(aprrd.denoise(image, model, progress=False)).all()

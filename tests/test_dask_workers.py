@@ -11,18 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from core.makers import random_denoiser
-from typer.testing import CliRunner
+from command_line import succeed
+from core.makers import SMALL_TILES, random_denoiser, random_pixels
 
-from napari_aprrd import api, cli
-from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd import api
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import run
 from napari_aprrd.files import dask_workers as cluster
 from napari_aprrd.files import denoise_file as stream
 from napari_aprrd.files.formats import read_picture
-
-SMALL = DenoiseConfig(tile=64, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +31,7 @@ def two_workers() -> Iterator[cluster.Cluster]:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> np.ndarray[Any, Any]:
-    data = np.random.default_rng(3).integers(0, 250, (12, 150, 170)).astype("u2")
+    data = random_pixels(12, 150, 170)
     np.save(tmp_path / "in.npy", data)
     return data
 
@@ -45,8 +42,8 @@ def test_workers_give_the_pixels_of_one_process(
 ) -> None:
     model, picture = random_denoiser("student-1.00M"), read_picture(tmp_path / "in.npy")
     target = tmp_path / name
-    assert run(stream.denoise_file(picture, target, model, SMALL, cluster=two_workers))
-    expected = api.denoise(stack, model, SMALL, progress=False)
+    assert run(stream.denoise_file(picture, target, model, SMALL_TILES, cluster=two_workers))
+    expected = api.denoise(stack, model, SMALL_TILES, progress=False)
     written = np.asarray(read_picture(target).data).astype(int)
     assert abs(written - expected).max() <= 1  # other numbers of threads round differently
     assert (written == expected).mean() > 0.99
@@ -60,9 +57,8 @@ def test_the_command_finds_a_cluster_by_its_address(
     address = two_workers.client.scheduler.address
     arguments = ["denoise", tmp_path / "in.npy", "-o", tmp_path / "out.npy", "--tile", 64]
     arguments += ["--model", tmp_path / "model.aprrd", "--scheduler", address, "--device", "cpu"]
-    ended = CliRunner().invoke(cli.app, list(map(str, arguments)))
-    assert ended.exit_code == 0, ended.stderr
-    expected = api.denoise(stack, model, SMALL, progress=False).astype(int)
+    succeed(*arguments)
+    expected = api.denoise(stack, model, SMALL_TILES, progress=False).astype(int)
     assert abs(np.load(tmp_path / "out.npy").astype(int) - expected).max() <= 1
     assert len(two_workers.client.nthreads()) == 2  # they live on
 
@@ -73,13 +69,13 @@ def test_a_killed_worker_costs_nothing_but_time(
     model, picture = random_denoiser("student-1.00M"), read_picture(tmp_path / "in.npy")
     target = tmp_path / "out.npy"
     pids = two_workers.client.run(os.getpid)
-    job = stream.denoise_file(picture, target, model, SMALL, cluster=two_workers)
+    job = stream.denoise_file(picture, target, model, SMALL_TILES, cluster=two_workers)
     for _ in range(5):
         next(job)
     os.kill(next(iter(pids.values())), signal.SIGKILL)
     assert run(job)
     written = np.load(target).astype(int)
-    expected = api.denoise(stack, model, SMALL, progress=False)
+    expected = api.denoise(stack, model, SMALL_TILES, progress=False)
     assert abs(written - expected).max() <= 1
 
 
@@ -87,7 +83,7 @@ def test_what_a_worker_cannot_read_is_told(
     tmp_path: Path, stack: np.ndarray[Any, Any], two_workers: cluster.Cluster
 ) -> None:
     model, picture = random_denoiser("student-1.00M"), read_picture(tmp_path / "in.npy")
-    job = stream.denoise_file(picture, tmp_path / "o.npy", model, SMALL, cluster=two_workers)
+    job = stream.denoise_file(picture, tmp_path / "o.npy", model, SMALL_TILES, cluster=two_workers)
     (tmp_path / "in.npy").rename(tmp_path / "gone.npy")
     with pytest.raises(UserError, match="There is no file"):
         run(job)
@@ -98,11 +94,6 @@ def test_nobody_at_the_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="No Dask scheduler answers at"):  # noqa: SIM117
         with cluster.connect("tcp://127.0.0.1:1"):
             pass
-
-
-def test_no_cluster_is_no_import() -> None:
-    with cluster.connect() as found:
-        assert found is None
 
 
 @pytest.mark.parametrize(

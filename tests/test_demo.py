@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from core.makers import TINY
 
 from napari_aprrd.cli import demo
 from napari_aprrd.core.data.synthetic import noisy_cells
@@ -17,7 +18,6 @@ from napari_aprrd.files.formats import read_picture
 from napari_aprrd.metrics import evaluate
 
 SHAPE = (2, 40, 48)
-TINY: dict[str, Any] = {"batch": 1, "patch": 32, "width": 4, "depth": 2}
 
 
 @pytest.fixture

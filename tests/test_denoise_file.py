@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
-from core.makers import drive, random_denoiser
-from numpy.typing import NDArray
+from command_line import contents
+from core.makers import SMALL_TILES, drive, random_denoiser, random_pixels
 
 from napari_aprrd import api
 from napari_aprrd.core.config import DenoiseConfig
@@ -27,20 +27,10 @@ from napari_aprrd.files import denoise_file as stream
 from napari_aprrd.files.formats import read_picture
 from napari_aprrd.files.picture import Picture
 
-SMALL = DenoiseConfig(tile=64, device="cpu")
-
-
-def noisy(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
-    return np.random.default_rng(3).integers(0, 250, shape).astype(dtype)
-
 
 def saved(path: Path, *shape: int) -> Picture:
-    np.save(path, noisy(*shape))
+    np.save(path, random_pixels(*shape))
     return read_picture(path)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 @pytest.fixture
@@ -61,12 +51,12 @@ def model() -> Denoiser:
 def test_files_hold_what_the_array_function_gives(
     tmp_path: Path, name: str, shape: tuple[int, ...], axes: str, dtype: str
 ) -> None:
-    data, target = noisy(*shape, dtype=dtype), tmp_path / name
+    data, target = random_pixels(*shape, dtype=dtype), tmp_path / name
     channels = 3 if set(axes) & set("CS") else 1
     denoiser = random_denoiser("student-1.00M", channels=channels)
     picture = Picture(data, axes, {"Y": 0.5, "X": 0.25, "T": 2.0}, {"X": "µm"}, "ome")
-    assert run(stream.denoise_file(picture, target, denoiser, SMALL))
-    expected = api.denoise(data, denoiser, SMALL, axes=axes, progress=False)
+    assert run(stream.denoise_file(picture, target, denoiser, SMALL_TILES))
+    expected = api.denoise(data, denoiser, SMALL_TILES, axes=axes, progress=False)
     written = read_picture(target)
     # OME-Zarr has its channels before rows and columns.
     kept = "TSYX" if (name, axes) == ("out.zarr", "TYXS") else axes
@@ -86,8 +76,8 @@ def test_stopped_and_started_again_it_goes_on_to_the_same_bytes(
 ) -> None:
     picture = saved(tmp_path / "in.npy", 2, 200, 190)
     whole, parts = tmp_path / "whole.zarr", tmp_path / "parts.zarr"
-    assert run(stream.denoise_file(picture, whole, model, SMALL))
-    job = stream.denoise_file(picture, parts, model, SMALL)
+    assert run(stream.denoise_file(picture, whole, model, SMALL_TILES))
+    job = stream.denoise_file(picture, parts, model, SMALL_TILES)
     for _ in range(5):
         done = next(job).step
     with pytest.raises(StopIteration) as end:
@@ -95,7 +85,7 @@ def test_stopped_and_started_again_it_goes_on_to_the_same_bytes(
     assert end.value.value is False
     assert done == 5
     assert not parts.exists()
-    finished, reports = drive(stream.denoise_file(picture, parts, model, SMALL))
+    finished, reports = drive(stream.denoise_file(picture, parts, model, SMALL_TILES))
     assert finished
     assert reports[0].step == 6
     assert "5 of" in reports[0].note
@@ -107,7 +97,11 @@ def test_stopped_and_started_again_it_goes_on_to_the_same_bytes(
 def test_the_work_on_something_else_is_not_gone_on_with(
     tmp_path: Path, model: Denoiser, change: str
 ) -> None:
-    picture, target, config = saved(tmp_path / "in.npy", 2, 150, 150), tmp_path / "out.npy", SMALL
+    picture, target, config = (
+        saved(tmp_path / "in.npy", 2, 150, 150),
+        tmp_path / "out.npy",
+        SMALL_TILES,
+    )
     job = stream.denoise_file(picture, target, model, config)
     next(job)
     job.close()
@@ -127,7 +121,7 @@ def test_a_tile_that_cannot_be_read_is_named_and_the_rest_is_kept(
     tmp_path: Path, model: Denoiser
 ) -> None:
     class Torn:
-        data, broken = noisy(2, 200, 190), True
+        data, broken = random_pixels(2, 200, 190), True
         shape, dtype, ndim = data.shape, data.dtype, data.ndim
 
         def __getitem__(self, index: Any) -> Any:
@@ -138,14 +132,14 @@ def test_a_tile_that_cannot_be_read_is_named_and_the_rest_is_kept(
     torn = Torn()
     target = tmp_path / "out.npy"
     with pytest.raises(UserError, match=r"Plane 1, rows 0 to \d+, .*input/output error") as told:
-        run(stream.denoise_file(Picture(torn, "TYX"), target, model, SMALL))
+        run(stream.denoise_file(Picture(torn, "TYX"), target, model, SMALL_TILES))
     assert "The others are kept" in str(told.value)
     assert not target.exists()
     torn.broken = False
-    _, reports = drive(stream.denoise_file(Picture(torn, "TYX"), target, model, SMALL))
+    _, reports = drive(stream.denoise_file(Picture(torn, "TYX"), target, model, SMALL_TILES))
     assert reports[0].step > 1
     np.testing.assert_array_equal(
-        np.load(target), api.denoise(torn.data, model, SMALL, progress=False)
+        np.load(target), api.denoise(torn.data, model, SMALL_TILES, progress=False)
     )
 
 
@@ -162,20 +156,23 @@ def test_a_full_disk_is_told_and_what_is_done_is_kept(
 
     monkeypatch.setattr(stream.TileWriter, "write", full)
     with pytest.raises(UserError, match=r"Cannot write .*out\.npy: No space left on device"):
-        run(stream.denoise_file(picture, target, model, SMALL))
+        run(stream.denoise_file(picture, target, model, SMALL_TILES))
     assert not target.exists()
-    _, reports = drive(stream.denoise_file(picture, target, model, SMALL))
+    _, reports = drive(stream.denoise_file(picture, target, model, SMALL_TILES))
     assert reports[0].step == 3
 
 
 def test_a_large_tiff_is_never_whole_in_memory(tmp_path: Path, model: Denoiser) -> None:
     tifffile.imwrite(
-        tmp_path / "in.tif", noisy(5, 120, 130), metadata={"axes": "TYX"}, compression="zlib"
+        tmp_path / "in.tif",
+        random_pixels(5, 120, 130),
+        metadata={"axes": "TYX"},
+        compression="zlib",
     )
     picture = read_picture(tmp_path / "in.tif", in_memory=0)
     assert isinstance(picture.data, zarr.Array)
-    assert run(stream.denoise_file(picture, tmp_path / "out.tif", model, SMALL))
-    expected = api.denoise(noisy(5, 120, 130), model, SMALL, progress=False)
+    assert run(stream.denoise_file(picture, tmp_path / "out.tif", model, SMALL_TILES))
+    expected = api.denoise(random_pixels(5, 120, 130), model, SMALL_TILES, progress=False)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), expected)
 
 
@@ -187,7 +184,7 @@ def journal_lines(target: Path) -> int:
 @pytest.fixture
 def long_command(tmp_path: Path) -> list[str]:
     """Denoises some hundred tiles."""
-    np.save(tmp_path / "in.npy", noisy(30, 250, 250))
+    np.save(tmp_path / "in.npy", random_pixels(30, 250, 250))
     random_denoiser("student-1.00M").save(tmp_path / "m.aprrd")
     command = [str(Path(sys.executable).with_name("napari-aprrd")), "denoise"]
     command += [str(tmp_path / "in.npy"), "--model", str(tmp_path / "m.aprrd"), "--tile", "64"]
@@ -216,7 +213,10 @@ def test_killed_in_the_middle_the_command_goes_on_to_the_same_bytes(
 def test_ome_zarr_has_levels_axes_sizes_and_its_history(tmp_path: Path, model: Denoiser) -> None:
     target = tmp_path / "out.zarr"
     picture = Picture(
-        noisy(2, 1100, 600), "TYX", {"T": 3.0, "Y": 0.5, "X": 0.25}, dict.fromkeys("YX", "µm")
+        random_pixels(2, 1100, 600),
+        "TYX",
+        {"T": 3.0, "Y": 0.5, "X": 0.25},
+        dict.fromkeys("YX", "µm"),
     )
     assert run(stream.denoise_file(picture, target, model, DenoiseConfig(device="cpu")))
     group = zarr.open_group(target, mode="r")

@@ -9,18 +9,19 @@ import shlex
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
 import typer.main
+from core.makers import white_noise
 from napari.components import ViewerModel
 
 import napari_aprrd as aprrd
 from napari_aprrd.cli import app
-from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
+from napari_aprrd.core.config import DenoiseConfig, DistillConfig, Preset, TrainConfig
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -77,25 +78,21 @@ def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "dask_jobqueue", jobqueue)
 
 
-def _noisy(*shape: int) -> Any:
-    return np.random.default_rng(0).normal(100, 10, shape).astype(np.uint16)
-
-
 @functools.cache
 def _models() -> dict[str, Any]:
-    teacher = aprrd.train_apr(_noisy(64, 72), progress=False)
-    student = aprrd.distill_rd(teacher, _noisy(64, 72), progress=False)
+    teacher = aprrd.train_apr(white_noise(64, 72), progress=False)
+    student = aprrd.distill_rd(teacher, white_noise(64, 72), progress=False)
     return {"teacher": teacher, "student": student}
 
 
 def _what_readers_have() -> dict[str, Any]:
     """The names and files that pages take for granted."""
-    image = _noisy(64, 72)
-    stack = _noisy(2, 2, 40, 48)
+    image = white_noise(64, 72)
+    stack = white_noise(2, 2, 40, 48)
     viewer = ViewerModel()
     viewer.add_image(image, name="cells")
     tifffile.imwrite("cells.tif", image)
-    imageio.imwrite("photo.png", _noisy(64, 72, 3).astype(np.uint8))
+    imageio.imwrite("photo.png", white_noise(64, 72, 3).astype(np.uint8))
     return {"image": image, "images": [image, image], "stack": stack, "viewer": viewer}
 
 
@@ -133,9 +130,11 @@ def test_the_settings_page_has_every_setting_and_every_choice() -> None:
             assert f"| `{name}` |" in table
             assert str(info.description) in table
     table = hook.settings(TrainConfig)
-    assert "| `patch` | `64` | ≥ 32, ≤ 1,024 | pixels |" in table
-    assert "`fast`, `balanced`, `thorough`, `paper`" in table
-    assert "| `width` | `16` | `16` | `16` | `48` |" in hook.presets(TrainConfig)
+    assert f"| `patch` | `{TrainConfig().patch}` | ≥ 32, ≤ 1,024 | pixels |" in table
+    presets = get_args(Preset)
+    assert ", ".join(f"`{name}`" for name in presets) in table
+    widths = [f"`{TrainConfig(preset=name).width}`" for name in presets]
+    assert f"| `width` | {' | '.join(widths)} |" in hook.presets(TrainConfig)
 
 
 def test_the_command_page_has_every_command_and_option() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from core.makers import white_noise
 from napari.components import ViewerModel
 
 import napari_aprrd as aprrd
@@ -34,10 +35,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def _noisy(*shape: int) -> Any:
-    return np.random.default_rng(0).normal(100, 10, shape).astype(np.uint16)
-
-
 def test_a_session_in_the_console(run: Any) -> None:
     viewer = ViewerModel()
     for data, attributes, _ in correlated_noise():
@@ -51,14 +48,14 @@ def test_a_folder(run: Any) -> None:
     Path("noisy").mkdir()
     shapes = {"a.tif": (40, 48), "b.tif": (56, 40)}
     for name, shape in shapes.items():
-        tifffile.imwrite(Path("noisy", name), _noisy(*shape))
+        tifffile.imwrite(Path("noisy", name), white_noise(*shape))
     run("batch_folder.py", "noisy", "clean")
     assert {p.name: tifffile.imread(p).shape for p in Path("clean").iterdir()} == shapes
 
 
 @pytest.mark.filterwarnings("default")  # of Dask's, when its workers end
 def test_a_zarr_on_dask(run: Any) -> None:
-    write_picture("stack.zarr", Picture(_noisy(3, 40, 48), "ZYX"))
+    write_picture("stack.zarr", Picture(white_noise(3, 40, 48), "ZYX"))
     run("ome_zarr_on_dask.py", "stack.zarr", "clean.zarr")
     out, source = zarr.open_group("clean.zarr", mode="r")["0"], read_picture(Path("stack.zarr"))
     assert out.shape == source.data.shape

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from core.makers import ramp
 from numpy.typing import NDArray
 
 from napari_aprrd.core.errors import UserError
@@ -21,10 +22,6 @@ from napari_aprrd.files.picture import Choice, Picture, chosen
 from napari_aprrd.files.units import symbol
 
 LENGTHS = {"I": 2, "T": 3, "Z": 4, "C": 2, "Y": 17, "X": 15, "S": 3}
-
-
-def ramp(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
-    return (np.arange(np.prod(shape)).reshape(shape) % 251).astype(dtype)
 
 
 def of_axes(axes: str, dtype: Any = np.uint16) -> NDArray[Any]:
@@ -214,7 +211,7 @@ def test_jpeg_keeps_nearly_all(tmp_path: Path, name: str, axes: str) -> None:
         ("a.png", "YX", (17, 15), "f4"),
         ("a.png", "YX", (17, 15), "i2"),
         ("a.png", "TYX", (3, 17, 15), "u1"),
-        ("a.png", "YXS", (17, 15, 3), "u2"),
+        ("a.png", "YXS", (17, 15, 5), "u2"),
         ("a.jpg", "YX", (17, 15), "u2"),
         ("a.jpg", "YX", (17, 15), "f4"),
         ("a.jpg", "TYX", (3, 17, 15), "u1"),
@@ -294,7 +291,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.aprrd", "a.tif.gz"])
 def test_an_unknown_suffix_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("")
-    with pytest.raises(UserError, match=r"Cannot read .*: use one of \.tif, \.tiff, \.png"):
+    with pytest.raises(UserError, match=r"Cannot read .*: use one of \.tif, \.tiff, \.btf"):
         read_picture(tmp_path / name)
 
 

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from core.makers import noisy_image, random_denoiser
+from command_line import call, options
+from core.makers import TINY, noisy_image, random_denoiser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd import cli
 from napari_aprrd.api import as_planes
 from napari_aprrd.axes import infer_axes
 from napari_aprrd.core.errors import UserError
@@ -139,8 +138,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fuzz")
     MODEL.save(folder / "model.aprrd")
     image = noisy_image(2, 40, 36).astype(np.uint16)
-    for name, options in {"plain": {}, "imagej": {"imagej": True}, "ome": {"ome": True}}.items():
-        tifffile.imwrite(folder / f"{name}.tif", image, metadata={"axes": "TYX"}, **options)
+    for name, kind in {"plain": {}, "imagej": {"imagej": True}, "ome": {"ome": True}}.items():
+        tifffile.imwrite(folder / f"{name}.tif", image, metadata={"axes": "TYX"}, **kind)
     np.save(folder / "image.npy", image)
     (folder / "text.txt").write_text("no image")
     return folder
@@ -192,7 +191,7 @@ WORDS = [
     *("cpu", "float32", "--", "-o", "x y", "", "model.aprrd", "out.tif", "out.xyz", "out"),
 ]
 COMMANDS = ["inspect", "evaluate", "info", "import", "denoise", "denoise", "train", "distill", "x"]
-CHEAP = ["--steps", "1", "--batch", "1", "--patch", "32", "--width", "2", "--depth", "2"]
+CHEAP = options({**TINY, "steps": 1, "width": 2})
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -215,7 +214,7 @@ def test_command_lines(
         words += ["--model", "model.aprrd"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        result = CliRunner().invoke(cli.app, words)
+        result = call(*words)
     assert result.exit_code in (0, 2), (words, result.output)
     assert result.exception is None or isinstance(result.exception, SystemExit), words
     assert "Traceback" not in result.output

@@ -22,19 +22,20 @@ def paths(tmp_path: Path) -> list[Path]:
     return made
 
 
-def still_open(opened: OpenPictures, paths: list[Path]) -> list[bool]:
-    return [any(picture.path == path for picture in opened._pictures.values()) for path in paths]
-
-
 @pytest.mark.parametrize(("limit", "value"), [("IN_MEMORY", 4500), ("MOST_OPEN", 2)])
 def test_pictures_of_a_folder_do_not_pile_up(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch, limit: str, value: int
 ) -> None:
     monkeypatch.setattr(inputs, limit, value)
     opened = OpenPictures()
-    for path in (*paths[:2], paths[0], paths[2]):
+    first, second, again, third = (
         opened.read(path, EVERYTHING, 2**20, say_nothing)
-    assert still_open(opened, paths) == [True, False, True, False]  # the last two that were used
+        for path in (*paths[:2], paths[0], paths[2])
+    )
+    assert again is first
+    for path, picture in ((paths[0], first), (paths[2], third)):  # the last two that were used
+        assert opened.read(path, EVERYTHING, 2**20, say_nothing) is picture
+    assert opened.read(paths[1], EVERYTHING, 2**20, say_nothing) is not second
 
 
 def test_a_picture_larger_than_the_limit_stays_open_while_it_is_in_use(

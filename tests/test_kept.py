@@ -9,12 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from core.makers import noisy_image, random_denoiser
-from typer.testing import CliRunner, Result
+from command_line import QUICK, call, contents
+from core.makers import noisy_stack, random_denoiser
 
-from napari_aprrd import cli
 from napari_aprrd.cli import demo
-from napari_aprrd.core import config as core_config
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.denoiser import load
 from napari_aprrd.files import batch, learn_from_files
@@ -23,21 +21,10 @@ from napari_aprrd.files.formats import write_picture
 from napari_aprrd.files.inputs import Files
 from napari_aprrd.files.picture import Picture
 
-TINY = ["--steps", "3", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
-
-
-def call(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(cli.app, [str(a) for a in arguments])
-
-
-def image(*shape: int) -> Any:
-    planes = noisy_image(int(np.prod(shape[:-2])), *shape[-2:])
-    return planes.reshape(shape).astype(np.uint16)
-
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
-    np.save(tmp_path / "a.npy", image(3, 72, 72))
+    np.save(tmp_path / "a.npy", noisy_stack(3, 72, 72))
     return tmp_path / "a.npy"
 
 
@@ -52,12 +39,10 @@ def test_ctrl_c_in_denoise_leaves_a_model_beside_the_output_alone(
     tmp_path: Path,
     stack: Path,
     ctrl_c: Callable[[str], None],
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_presets: Callable[[int], None],
     stage: str,
 ) -> None:
-    small = {"steps": 200, "batch": 1, "patch": 32, "width": 4, "depth": 2}
-    for presets in (core_config._TRAIN_PRESETS, core_config._DISTILL_PRESETS):
-        monkeypatch.setitem(presets, "balanced", small)
+    tiny_presets(200)
     mine = tmp_path / "clean.aprrd"
     mine.write_bytes(b"a model of mine")
     ctrl_c(stage)
@@ -73,16 +58,16 @@ def test_ctrl_c_in_training_leaves_a_finished_model_alone(
     tmp_path: Path, stack: Path, ctrl_c: Callable[[str], None]
 ) -> None:
     out, other = tmp_path / "t.aprrd", tmp_path / "new.aprrd"
-    assert call("train", stack, "-o", out, *TINY).exit_code == 0
+    assert call("train", stack, "-o", out, *QUICK).exit_code == 0
     before = out.read_bytes()
     for target in (out, other):
         ctrl_c("Train teacher")
-        result = call("train", stack, "-o", target, *TINY, "--steps", "500")
+        result = call("train", stack, "-o", target, *QUICK, "--steps", "500")
         assert result.exit_code == 130
     assert out.read_bytes() == before
     assert load(other).record["train"]["stopped"]
     ctrl_c("Train teacher")
-    result = call("train", stack, "-o", out, *TINY, "--steps", "500")
+    result = call("train", stack, "-o", out, *QUICK, "--steps", "500")
     kept = tmp_path / ".t.aprrd.checkpoint"
     assert f"so far is in {kept}; {out} is still the previous model" in result.stderr
     assert kept.exists()
@@ -91,8 +76,8 @@ def test_ctrl_c_in_training_leaves_a_finished_model_alone(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["train", "a.npy", "-o", "a.npy", *TINY], "the name of a model file ends in .aprrd"),
-        (["distill", "t.aprrd", "a.npy", "-o", "t.aprrd", *TINY], "overwrite the input t.aprrd"),
+        (["train", "a.npy", "-o", "a.npy", *QUICK], "the name of a model file ends in .aprrd"),
+        (["distill", "t.aprrd", "a.npy", "-o", "t.aprrd", *QUICK], "overwrite the input t.aprrd"),
         (["import", "m.pth", "-o", "m.pth"], "the name of a model file ends in .aprrd"),
         (["export", "student.aprrd", "-o", "student.aprrd"], "overwrite the input"),
         (["denoise", "a.npy", "b.npy", "-o", "c.tif", "--model", "student.aprrd"], "name a folder"),
@@ -107,18 +92,18 @@ def test_outputs_never_replace_inputs_or_foreign_folders(
     monkeypatch.chdir(tmp_path)
     for name in ("b.npy", "x.zarr/a.npy"):
         Path(name).parent.mkdir(exist_ok=True)
-        np.save(name, image(40, 48))
+        np.save(name, noisy_stack(40, 48))
     random_denoiser("blind-spot").save("t.aprrd")
     Path("m.pth").write_bytes(b"weights")
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = contents(tmp_path)
     result = call(*arguments)
     assert result.exit_code == 2
     assert said in result.stderr
-    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert contents(tmp_path) == before
 
 
 def test_a_zarr_image_is_replaced_and_nothing_else(tmp_path: Path) -> None:
-    picture = Picture(image(40, 48), "YX")
+    picture = Picture(noisy_stack(40, 48), "YX")
     for name in ("ome.zarr", "plain.zarr"):
         if name == "plain.zarr":
             zarr.create_array(tmp_path / name, data=np.zeros((4, 4)))
@@ -137,7 +122,7 @@ def test_reports_on_outputs_of_one_stem_have_names_of_their_own(
 ) -> None:
     (tmp_path / "in").mkdir()
     for name in ("a.tif", "a.png"):
-        picture = Picture(noisy_image(1, 72, 72)[0].astype(np.uint8), "YX")
+        picture = Picture(noisy_stack(72, 72, dtype=np.uint8), "YX")
         write_picture(tmp_path / "in" / name, picture)
     out = tmp_path / "out"
     assert call(
@@ -177,22 +162,27 @@ def test_a_model_is_kept_until_its_image_is_written(
 
 
 def test_the_demo_never_replaces_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
     monkeypatch.chdir(tmp_path)
     Path("noisy.tif").write_bytes(b"mine")
     result = call("demo", "--out", ".")
     assert result.exit_code == 2
     assert "noisy.tif is there already" in result.stderr
-    assert demo._free_folder() == Path("napari-aprrd-demo")
-    Path("napari-aprrd-demo").mkdir()
-    assert demo._free_folder() == Path("napari-aprrd-demo-2")
+    monkeypatch.setattr(demo, "noisy_cells", interrupt)  # the folder is made before the work
+    for name in ("napari-aprrd-demo", "napari-aprrd-demo-2"):
+        assert not Path(name).exists()
+        assert call("demo").exit_code == 130
+        assert Path(name).is_dir()
 
 
 def test_a_benchmark_never_replaces_its_models(tmp_path: Path, stack: Path) -> None:
     for name in ("noisy", "clean"):
-        np.save(tmp_path / f"a_{name}.npy", image(40, 48))
+        np.save(tmp_path / f"a_{name}.npy", noisy_stack(40, 48))
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "teacher.aprrd").write_bytes(b"days of training")
-    result = call("benchmark", "pairs", "--root", tmp_path, "-o", tmp_path / "out", *TINY)
+    result = call("benchmark", "pairs", "--root", tmp_path, "-o", tmp_path / "out", *QUICK)
     assert result.exit_code == 2
     assert "use it with --model" in result.stderr
     assert (tmp_path / "out" / "teacher.aprrd").read_bytes() == b"days of training"

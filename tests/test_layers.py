@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import zarr
-from core.makers import random_denoiser
+from core.makers import ramp, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
@@ -59,10 +57,6 @@ PLANE = {"scale": (0.1, 0.2), "translate": (1, -1), "units": ("um", "um")}
 AFFINE = np.array([[1, 0, 0, 4], [0, 0.9, -0.2, 1], [0, 0.3, 1.1, 2], [0, 0, 0, 1]], float)
 
 
-def ramp(*shape: int, dtype: Any = np.uint16) -> np.ndarray[Any, Any]:
-    return (np.arange(np.prod(shape)).reshape(shape) % 251).astype(dtype)
-
-
 def forbidden(block: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     raise AssertionError("a lazy stack was computed")
 
@@ -83,15 +77,6 @@ def test_only_image_layers_count_in_the_order_of_the_list() -> None:
     viewer.add_points(np.zeros((1, 2)))
     assert image_layers(viewer.layers) == [first, second]
     assert not is_image_layer(ramp(40, 40))
-
-
-def test_importing_the_module_imports_neither_napari_nor_qt() -> None:
-    code = (
-        "import sys; from napari_aprrd.layers import is_image_layer; assert not is_image_layer(1);"
-        "print([m for m in ('napari', 'qtpy', 'PyQt6', 'dask') if m in sys.modules])"
-    )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
 
 
 def test_a_multiscale_layer_gives_its_full_resolution() -> None:

@@ -10,7 +10,7 @@ import pytest
 SRC = Path(__file__).resolve().parents[1] / "src" / "napari_aprrd"
 BASE = {"core.config", "core.errors", "core.jobs", "core.background", "core.atomic_files"}
 ENGINE = {"core.method", "core.data", "core.noise", "core.model", "core.training", "core.trust"}
-SHARED = {"axes", "layers", "denoise_arrays", "metrics", "progress_bar", "signatures"}
+SHARED = {"arrays", "axes", "layers", "denoise_arrays", "metrics", "progress_bar", "signatures"}
 # A room may import from the rooms beside it here, and from nothing else of the package.
 ALLOWED: dict[str, set[str]] = {
     "core.errors": set(),
@@ -24,10 +24,11 @@ ALLOWED: dict[str, set[str]] = {
     "core.model": BASE | {"core.data", "core.method"},
     "core.training": BASE | {"core.method", "core.data", "core.noise", "core.model"},
     "core.trust": BASE | {"core.data", "core.noise", "core.model"},
-    "axes": BASE | ENGINE,
+    "arrays": {"core.errors", "signatures"},
+    "axes": BASE | ENGINE | {"arrays"},
     "layers": BASE | ENGINE | {"axes"},
     "denoise_arrays": BASE | ENGINE | {"axes"},
-    "metrics": BASE,
+    "metrics": BASE | {"arrays", "axes"},
     "progress_bar": BASE,
     "signatures": BASE | ENGINE | {"progress_bar"},
     "files": BASE | ENGINE | SHARED,

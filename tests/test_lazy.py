@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
+from core.makers import random_pixels
 from napari.components import ViewerModel
 from napari.layers import Image
 
@@ -42,10 +43,6 @@ def tiny(channels: int = 1, kind: Any = "student-1.00M") -> Denoiser:
     return model
 
 
-def noisy(*shape: int, dtype: Any = np.uint16) -> np.ndarray[Any, Any]:
-    return np.random.default_rng(3).integers(0, 250, shape).astype(dtype)
-
-
 LAZY = [
     pytest.param((40, 48), "YX", np.uint16, id="plane"),
     pytest.param((3, 40, 48), "TYX", np.uint8, id="stack"),
@@ -63,7 +60,7 @@ LAZY = [
 def test_a_lazy_array_equals_the_denoised_one(
     shape: tuple[int, ...], axes: str, dtype: Any, wrap: Any
 ) -> None:
-    data = noisy(*shape, dtype=dtype)
+    data = random_pixels(*shape, dtype=dtype)
     model = tiny(ArrayPlanes(data, axes).channels)
     config = DenoiseConfig(device="cpu")
     lazy = lazy_denoise(wrap(data), axes, model, config)
@@ -77,7 +74,7 @@ def test_a_lazy_array_equals_the_denoised_one(
 
 @pytest.mark.parametrize("wrap", [da.from_array, zarr.array])
 def test_lazy_arrays_and_layers_give_lazy_ones(wrap: Any) -> None:
-    data, model = noisy(2, 40, 48), tiny()
+    data, model = random_pixels(2, 40, 48), tiny()
     expected = api.denoise(data, model, progress=False, dtype="float32")
     lazy = api.denoise(wrap(data), model, progress=False, dtype="float32")
     layer = api.denoise(Image(da.from_array(data)), model, progress=False)
@@ -88,7 +85,7 @@ def test_lazy_arrays_and_layers_give_lazy_ones(wrap: Any) -> None:
 
 
 def test_a_chunk_is_one_plane_with_all_channels() -> None:
-    lazy = lazy_denoise(noisy(4, 2, 3, 40, 48), "TZCYX", tiny(3), DenoiseConfig())
+    lazy = lazy_denoise(random_pixels(4, 2, 3, 40, 48), "TZCYX", tiny(3), DenoiseConfig())
     assert lazy.chunks == ((1,) * 4, (1,) * 2, (3,), (40,), (48,))
 
 
@@ -98,7 +95,7 @@ def test_tiles_of_a_lazy_plane_have_no_seams_and_wait_each(kind: Any) -> None:
 
     class Spied:
         shape, dtype, ndim = (2, 310, 270), np.dtype(np.float32), 3
-        values = noisy(2, 310, 270, dtype=np.float32)
+        values = random_pixels(2, 310, 270, dtype=np.float32)
 
         def __getitem__(self, index: Any) -> Any:
             part = self.values[index]
@@ -119,7 +116,7 @@ def test_tiles_of_a_lazy_plane_have_no_seams_and_wait_each(kind: Any) -> None:
 
 def test_only_the_planes_looked_at_are_computed() -> None:
     loaded: list[int] = []
-    model, data = tiny(), noisy(5, 40, 48)
+    model, data = tiny(), random_pixels(5, 40, 48)
 
     def spy(block: Any, block_info: Any = None) -> Any:
         loaded.append(block_info[0]["chunk-location"][0])
@@ -160,7 +157,8 @@ def test_concurrent_chunks_take_turns_at_the_network() -> None:
 
     model.network.forward = counted  # type: ignore[method-assign]
     one, two = (
-        lazy_denoise(noisy(4, 40, 48), "TYX", model, DenoiseConfig(device="cpu")) for _ in range(2)
+        lazy_denoise(random_pixels(4, 40, 48), "TYX", model, DenoiseConfig(device="cpu"))
+        for _ in range(2)
     )
     with dask.config.set(scheduler="threads", num_workers=4), ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda lazy: lazy.compute(), (one, two)))
@@ -169,7 +167,7 @@ def test_concurrent_chunks_take_turns_at_the_network() -> None:
 
 
 def test_two_models_do_not_share_results() -> None:
-    data = noisy(2, 40, 48)
+    data = random_pixels(2, 40, 48)
     one, two = tiny(), tiny()
     lazies = [lazy_denoise(data, "TYX", m, DenoiseConfig(device="cpu")) for m in (one, two)]
     assert lazies[0].name != lazies[1].name
@@ -177,7 +175,7 @@ def test_two_models_do_not_share_results() -> None:
 
 def test_a_model_for_other_channels_is_refused_at_once() -> None:
     with pytest.raises(UserError, match="channel"):
-        lazy_denoise(noisy(2, 40, 48), "TYX", tiny(3), DenoiseConfig())
+        lazy_denoise(random_pixels(2, 40, 48), "TYX", tiny(3), DenoiseConfig())
 
 
 def test_a_lazy_array_does_not_pickle_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +186,7 @@ def test_a_lazy_array_does_not_pickle_the_network(monkeypatch: pytest.MonkeyPatc
         return object.__reduce_ex__(module, protocol)
 
     monkeypatch.setattr(torch.nn.Module, "__reduce_ex__", spy)
-    lazy_denoise(noisy(2, 40, 48), "TYX", model, DenoiseConfig(device="cpu"))
+    lazy_denoise(random_pixels(2, 40, 48), "TYX", model, DenoiseConfig(device="cpu"))
     assert pickled == []
 
 
@@ -196,7 +194,7 @@ def test_sources_are_not_read_whole_from_files(tmp_path: Path) -> None:
     stored = zarr.create_array(
         tmp_path / "stack.zarr", shape=(4, 40, 48), chunks=(1, 40, 48), dtype="uint16"
     )
-    data = noisy(4, 40, 48)
+    data = random_pixels(4, 40, 48)
     stored[:] = data
     model = tiny()
     lazy = lazy_denoise(stored, "TYX", model, DenoiseConfig(device="cpu"))

@@ -10,13 +10,12 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from command_line import call, succeed
 from core.trust.test_domain_shift import model_of, scene
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
-from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd import cli
 from napari_aprrd._napari import commands
 from napari_aprrd._napari.session import session
 from napari_aprrd.core.model.denoiser import Denoiser
@@ -32,9 +31,9 @@ def model() -> Denoiser:
     return model_of(scene(seed=1))
 
 
-def call(*arguments: str | Path) -> str:
+def told_by(*arguments: str | Path) -> str:
     """Standard error of a command that goes well."""
-    result = CliRunner().invoke(cli.app, [str(a) for a in arguments])
+    result = call(*arguments)
     assert result.exit_code == 0, result.stderr
     return result.stderr
 
@@ -54,7 +53,7 @@ def test_the_shell_warns_once_for_each_file(tmp_path: Path, model: Denoiser) -> 
     for name, image in (("dark", DARK), ("bright", BRIGHT)):
         np.save(tmp_path / f"{name}.npy", image)
     files = (tmp_path / "dark.npy", tmp_path / "bright.npy")
-    told = call("denoise", *files, "-o", tmp_path / "out", "--model", tmp_path / "m.aprrd")
+    told = told_by("denoise", *files, "-o", tmp_path / "out", "--model", tmp_path / "m.aprrd")
     assert told.count(f"{files[0]}: These images are {SAID}") == 1
     assert str(files[1]) not in told
 
@@ -87,11 +86,12 @@ def test_the_intensities_of_the_image_can_be_used_instead(
     np.testing.assert_array_equal(lazy, expected)
     out = tmp_path / f"out{suffix}"
     options = ("--model", tmp_path / "m.aprrd", "--normalise", "image")
-    assert SAID not in call("denoise", tmp_path / "a.npy", "-o", out, *options)
+    assert SAID not in told_by("denoise", tmp_path / "a.npy", "-o", out, *options)
     np.testing.assert_array_equal(read_picture(out).data, expected)
     if suffix != ".npy":
-        told = CliRunner().invoke(cli.app, ["info", str(out), "--json"])
-        assert json.loads(told.stdout)["denoise"]["config"]["normalise"] == "image"
+        assert (
+            json.loads(succeed("info", out, "--json"))["denoise"]["config"]["normalise"] == "image"
+        )
 
 
 def test_a_stopped_job_in_the_background_has_no_result_and_says_so(model: Denoiser) -> None:

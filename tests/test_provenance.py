@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from command_line import succeed
 from napari.layers import Image
-from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd.cli import app
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.files.formats import read_picture
 from napari_aprrd.files.picture import Picture
-from napari_aprrd.report.trust import write_report
+from napari_aprrd.report.trust_report import write_report
 
 NAMED = {"starter": "pre-trained on public pictures", "scratch": "no pre-training"}
 DESCRIBED = {"starter": "supervised, on public pictures (photographs", "scratch": "none"}
@@ -33,17 +32,17 @@ class Made(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def noisy() -> np.ndarray[Any, Any]:
+def cells() -> np.ndarray[Any, Any]:
     return noisy_cells((64, 64))[0]
 
 
 @pytest.fixture(scope="module", params=["starter", "scratch"])
-def made(request: pytest.FixtureRequest, noisy: np.ndarray[Any, Any]) -> Made:
+def made(request: pytest.FixtureRequest, cells: np.ndarray[Any, Any]) -> Made:
     notes: list[str] = []
     given: dict[str, Any] = {"steps": 2, "patch": 32, "start": request.param, "device": "cpu"}
     given["progress"] = lambda progress: notes.append(progress.note)
-    teacher = aprrd.train_apr(noisy, **given)
-    student = aprrd.distill_rd(teacher, noisy, **given)
+    teacher = aprrd.train_apr(cells, **given)
+    student = aprrd.distill_rd(teacher, cells, **given)
     return Made(request.param, " ".join(notes), teacher, student)
 
 
@@ -64,27 +63,27 @@ def test_the_record_says_which_steps_of_the_method_ran(made: Made) -> None:
 def test_the_model_file_and_info_say_it(made: Made, tmp_path: Path) -> None:
     made.student.save(tmp_path / "model.aprrd")
     assert DESCRIBED[made.start].encode() in (tmp_path / "model.aprrd").read_bytes()
-    shown = CliRunner().invoke(app, ["info", str(tmp_path / "model.aprrd")]).stdout
+    shown = succeed("info", tmp_path / "model.aprrd")
     assert f"pretraining: {DESCRIBED[made.start]}" in shown
-    paragraph = CliRunner().invoke(app, ["info", str(tmp_path / "model.aprrd"), "--methods"]).stdout
+    paragraph = succeed("info", tmp_path / "model.aprrd", "--methods")
     assert paragraph.strip() == aprrd.methods(tmp_path / "model.aprrd")
     assert paragraph.strip() == aprrd.methods(made.student)
 
 
 def test_denoised_layers_and_files_say_it(
-    made: Made, noisy: np.ndarray[Any, Any], tmp_path: Path
+    made: Made, cells: np.ndarray[Any, Any], tmp_path: Path
 ) -> None:
-    layer = aprrd.denoise(Image(noisy, name="cells"), made.student, progress=False)
+    layer = aprrd.denoise(Image(cells, name="cells"), made.student, progress=False)
     expected = {"starter": "pre-trained (supervised", "scratch": "there was no pre-training"}
     assert expected[made.start] in aprrd.methods(layer)
     made.student.save(tmp_path / "model.aprrd")
-    np.save(tmp_path / "noisy.npy", noisy)
-    command = ["denoise", "noisy.npy", "-o", "clean.tif", "--model", "model.aprrd"]
-    named = [str(tmp_path / part) if "." in part else part for part in command]
-    assert CliRunner().invoke(app, named).exit_code == 0
+    np.save(tmp_path / "noisy.npy", cells)
+    files = (tmp_path / name for name in ("noisy.npy", "clean.tif", "model.aprrd"))
+    source, out, model = files
+    succeed("denoise", source, "-o", out, "--model", model)
     assert expected[made.start] in aprrd.methods(tmp_path / "clean.tif")
     assert read_picture(tmp_path / "clean.tif").record["train"]["start"] == made.start
-    source = Picture(noisy, "YX", path=tmp_path / "noisy.npy")
+    source = Picture(cells, "YX", path=tmp_path / "noisy.npy")
     page, _ = write_report(source, tmp_path / "clean.tif")
     assert expected[made.start] in page.read_text("utf-8")
 
@@ -102,7 +101,7 @@ def test_an_exported_package_says_it(made: Made, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("starter", "scratch"), ("imported", "scratch")])
 def test_a_student_from_scratch_does_not_hide_how_its_teacher_started(
-    first: str, second: str, noisy: np.ndarray[Any, Any], tmp_path: Path
+    first: str, second: str, cells: np.ndarray[Any, Any], tmp_path: Path
 ) -> None:
     notes: list[str] = []
     given: dict[str, Any] = {"steps": 2, "patch": 32, "device": "cpu"}
@@ -111,9 +110,9 @@ def test_a_student_from_scratch_does_not_hide_how_its_teacher_started(
         teacher = aprrd.load(Path(__file__).parent / "made_before" / "teacher.aprrd")
         teacher.record = {"imported": "bsn.pth"}
     else:
-        teacher = aprrd.train_apr(noisy, start=first, **given)
+        teacher = aprrd.train_apr(cells, start=first, **given)
     notes.clear()
-    student = aprrd.distill_rd(teacher, noisy, start=second, **given)
+    student = aprrd.distill_rd(teacher, cells, start=second, **given)
     said = " ".join([*notes, aprrd.methods(student)])
     aprrd.export(student, tmp_path / "package.zip")
     with zipfile.ZipFile(tmp_path / "package.zip") as package:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from command_line import succeed
 from core.makers import KINDS, noisy_image, random_denoiser
 from napari.components import ViewerModel
-from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd.cli import app
 
 PUBLISHED = "student_1.00M_sidd_medium.pth"
 
@@ -21,8 +19,7 @@ PUBLISHED = "student_1.00M_sidd_medium.pth"
 def imported(checkpoint: Path, folder: Path) -> aprrd.Denoiser:
     """The model file that the command line makes."""
     out = folder / "model.aprrd"
-    result = CliRunner().invoke(app, ["import", str(checkpoint), "-o", str(out)])
-    assert result.exit_code == 0, result.stderr
+    succeed("import", checkpoint, "-o", out)
     return aprrd.load(out)
 
 
@@ -45,13 +42,9 @@ def test_an_imported_checkpoint_denoises_an_rgb_layer(kind, tmp_path: Path) -> N
     np.testing.assert_allclose(clean.data, expected, atol=1)
 
 
-def test_the_published_student_removes_noise_from_a_layer(tmp_path: Path) -> None:
-    beside = Path(__file__).resolve().parents[2] / "shared"
-    checkpoint = Path(os.environ.get("NAPARI_APRRD_SHARED", beside)) / "parity" / PUBLISHED
-    if not checkpoint.is_file():
-        pytest.skip("no ../shared/parity beside the project, and NAPARI_APRRD_SHARED names none")
+def test_the_published_student_removes_noise_from_a_layer(tmp_path: Path, parity: Path) -> None:
     layer = ViewerModel().add_image(photo())
-    clean = aprrd.denoise(layer, imported(checkpoint, tmp_path), progress=False)
+    clean = aprrd.denoise(layer, imported(parity / PUBLISHED, tmp_path), progress=False)
     truth = np.moveaxis(noisy_image(3, 48, 64, noise=0), 0, -1)
     before, after = (aprrd.evaluate(image, truth, rgb=True) for image in (photo(), clean.data))
     assert after.psnr > before.psnr + 3

@@ -31,6 +31,10 @@ STUBS = {
     "napari/__init__.pyi": "",
     "napari/layers.pyi": "from typing import Any\nclass Image:\n"
     "    def as_layer_data_tuple(self) -> Any: ...\n",
+    "xarray/__init__.pyi": "from typing import Any\nclass DataArray:\n"
+    "    dims: tuple[str, ...]\n    shape: tuple[int, ...]\n    dtype: Any\n    chunks: Any\n"
+    "    data: Any\n    def isel(self, indexers: Any, drop: bool) -> DataArray: ...\n"
+    "    def copy(self, deep: bool = True, data: Any = None) -> DataArray: ...\n",
     "dask/__init__.pyi": "from typing import Any\ndef __getattr__(name: str) -> Any: ...\n",
     "dask/array/__init__.pyi": "from typing import Any\n"
     "class Array:\n    shape: tuple[Any, ...]\n    dtype: Any\n    chunks: Any\n"
@@ -44,6 +48,7 @@ import numpy as np
 from dask.array import Array
 from napari.layers import Image
 from numpy.typing import NDArray
+from xarray import DataArray
 
 import napari_aprrd as aprrd
 from napari_aprrd.core.background import Background
@@ -52,7 +57,7 @@ from napari_aprrd.metrics import Scores
 image: NDArray[Any] = np.zeros((64, 64))
 
 
-def use(layer: Image, lazy: Array) -> None:
+def use(layer: Image, lazy: Array, named: DataArray) -> None:
     teacher = aprrd.train_apr([image, image], minutes=2, shift=3, axes="YX", progress=False)
     assert_type(teacher, aprrd.Denoiser)
     assert_type(aprrd.train_apr(layer, background=True), Background[aprrd.Denoiser])
@@ -63,6 +68,10 @@ def use(layer: Image, lazy: Array) -> None:
     assert_type(aprrd.denoise(image, teacher, dtype="float32"), NDArray[Any])
     assert_type(aprrd.denoise(layer, "cells.aprrd"), Image)
     assert_type(aprrd.denoise(lazy, teacher), Array)
+    assert_type(aprrd.denoise(named, teacher), DataArray)
+    assert_type(aprrd.denoise([named], teacher), list[DataArray])
+    assert_type(aprrd.uncertainty(named, teacher), DataArray)
+    assert_type(aprrd.train_apr(named), aprrd.Denoiser)
     assert_type(aprrd.denoise([image, image], teacher), list[NDArray[Any]])
     assert_type(aprrd.denoise([layer], teacher), list[Image])
     assert_type(aprrd.denoise([lazy], teacher), list[Array])

@@ -10,14 +10,13 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
+from command_line import call, succeed
 from core.makers import noisy_image, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
-from typer.testing import CliRunner
 
 import napari_aprrd as aprrd
-from napari_aprrd import cli
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import TrustWidget
 from napari_aprrd.axes import ArrayPlanes
@@ -26,7 +25,8 @@ from napari_aprrd.core.trust.report import plane_maps
 from napari_aprrd.files.formats import write_picture
 from napari_aprrd.files.picture import Picture
 from napari_aprrd.layers import denoised_layer
-from napari_aprrd.report.trust import film, lazy_map, lazy_spread, trust_report
+from napari_aprrd.report.maps import lazy_map, lazy_spread
+from napari_aprrd.report.trust_report import film, trust_report
 
 
 def pair(shape: tuple[int, ...] = (2, 96, 96)) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
@@ -121,10 +121,8 @@ def test_the_command_line_writes_a_page_that_stands_alone(tmp_path: Path) -> Non
     source, target, model = (tmp_path / n for n in ("a<b.tif", "clean.tif", "model.aprrd"))
     write_picture(source, Picture(noisy, "TYX"))
     random_denoiser().save(model)
-    words = ["denoise", str(source), "-o", str(target), "--model", str(model), "--report"]
-    result = CliRunner().invoke(cli.app, words)
-    assert result.exit_code == 0, result.stderr
-    assert "clean.tif.report.html" in result.stdout
+    said = succeed("denoise", source, "-o", target, "--model", model, "--report")
+    assert "clean.tif.report.html" in said
     found = json.loads((tmp_path / "clean.tif.report.json").read_text())
     page = (tmp_path / "clean.tif.report.html").read_text("utf-8")
     assert found["verdicts"][0]["status"] == "bad"  # the model has learnt nothing
@@ -138,9 +136,8 @@ def test_the_command_line_writes_a_page_that_stands_alone(tmp_path: Path) -> Non
 def test_an_image_that_is_too_small_for_a_report_is_written_all_the_same(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(12, 12)).astype("f4"))
     random_denoiser().save(tmp_path / "m.aprrd")
-    words = ["denoise", str(tmp_path / "a.npy"), "-o", str(tmp_path / "b.npy")]
-    words += ["--model", str(tmp_path / "m.aprrd"), "--report"]
-    result = CliRunner().invoke(cli.app, words)
+    files = (tmp_path / "a.npy", "-o", tmp_path / "b.npy", "--model", tmp_path / "m.aprrd")
+    result = call("denoise", *files, "--report")
     assert result.exit_code == 0
     assert "No report on" in result.stderr
     assert (tmp_path / "b.npy").exists()

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
 
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget, TrustWidget
@@ -18,10 +16,7 @@ TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorials" / "correlated-noise.
 OURS = "APR-RD denoising"
 
 
-@pytest.fixture(autouse=True)
-def no_notifications_left(interrupted: Path) -> Iterator[None]:
-    yield
-    notification_manager.records.clear()
+pytestmark = pytest.mark.usefixtures("no_notifications_left")
 
 
 def steps() -> list[str]:

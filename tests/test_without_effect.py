@@ -8,10 +8,10 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from core.makers import noisy_image, random_denoiser
-from typer.testing import CliRunner
+from command_line import call, contents
+from core.makers import assert_one_sentence, noisy_image, random_denoiser
 
-from napari_aprrd import api, cli
+from napari_aprrd import api
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.architecture import OwnArchitecture
 
@@ -55,18 +55,11 @@ def test_options_without_effect_are_refused(
     np.save("a.npy", noisy_image(1, 72, 72)[0])
     random_denoiser("student-1.00M").save("student.aprrd")
     random_denoiser("blind-spot").save("teacher.aprrd")
-    before = sorted(tmp_path.rglob("*"))
-    result = CliRunner().invoke(cli.app, [*command, *options.split()])
+    before = contents(tmp_path)
+    result = call(*command, *options.split())
     assert result.exit_code == 2
-    assert said in result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_every_command_that_takes_settings_has_rules() -> None:
-    from napari_aprrd.cli.without_effect import _RULES
-
-    assert set(_RULES) == {"train", "distill", "denoise", "benchmark", "info"}
+    assert_one_sentence(result.stderr, said)
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize("wrap", [np.asarray, da.from_array])

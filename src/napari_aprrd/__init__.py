@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from .core.trust.report import TrustReport
     from .files.bioimage_io import export
     from .metrics import evaluate
-    from .report.trust import trust_report, uncertainty
+    from .report.maps import uncertainty
+    from .report.trust_report import trust_report
 
 __all__ = [
     "CancelledError",
@@ -65,7 +66,8 @@ _HOME = {
     "evaluate": ".metrics",
     "export": ".files.bioimage_io",
     "noisy_cells": ".core.data.synthetic",
-    **dict.fromkeys(("trust_report", "uncertainty"), ".report.trust"),
+    "trust_report": ".report.trust_report",
+    "uncertainty": ".report.maps",
 }
 
 

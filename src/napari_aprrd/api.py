@@ -10,7 +10,9 @@ from typing import Any, Literal, TypeVar, Unpack, overload
 
 from numpy.typing import NDArray
 
-from .axes import ArrayPlanes, JoinedPlanes, check_array, infer_axes
+from .arrays.labelled import is_labelled, labelled_axes, labelled_like
+from .arrays.naming import check_array, guess_axes, infer_axes
+from .axes import ArrayPlanes, JoinedPlanes
 from .core.background import Background, CancelledError
 from .core.config import DenoiseConfig, DistillConfig, TrainConfig
 from .core.errors import DataWarning, UserError
@@ -35,6 +37,7 @@ from .signatures import (
     DistillSettings,
     ImageLayer,
     Images,
+    Labelled,
     Layer,
     LayerOrArray,
     LazyArray,
@@ -50,7 +53,7 @@ def inspect_noise(images: Images, *, axes: str | None = None) -> NoiseReport:
 
     Parameters
     ----------
-    images : array, napari Image layer, or list of these
+    images : array, xarray.DataArray, napari Image layer, or list of these
         Noisy images of any axes and size. A few windows of them are read.
     axes : str, optional
         One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
@@ -99,8 +102,9 @@ def train_apr(
 
     Parameters
     ----------
-    images : array, napari Image layer, or list of these
-        Noisy images of any axes and size; no clean images of the specimen are needed.
+    images : array, xarray.DataArray, napari Image layer, or list of these
+        Noisy images of any axes and size; no clean images of the specimen are needed. Pixels that
+        are masked, NaN or infinite are not learnt from.
     config : TrainConfig, optional
         Settings; see there.
     axes : str, optional
@@ -183,7 +187,7 @@ def distill_rd(
     ----------
     teacher : Denoiser
         Result of `train_apr`.
-    images : array, napari Image layer, or list of these
+    images : array, xarray.DataArray, napari Image layer, or list of these
         Noisy images, usually those of the training.
     config : DistillConfig, optional
         Settings; see there.
@@ -230,6 +234,15 @@ def denoise(
 ) -> NDArray[Any]: ...
 @overload
 def denoise(
+    image: Labelled,
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> Labelled: ...
+@overload
+def denoise(
     image: LazyArray,
     model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
@@ -255,6 +268,15 @@ def denoise(
     background: Literal[False] = False,
     **keywords: Unpack[DenoiseKeywords],
 ) -> list[NDArray[Any]]: ...
+@overload
+def denoise(
+    image: Sequence[Labelled],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[False] = False,
+    **keywords: Unpack[DenoiseKeywords],
+) -> list[Labelled]: ...
 @overload
 def denoise(
     image: Sequence[LazyArray],
@@ -284,6 +306,15 @@ def denoise(
 ) -> Background[NDArray[Any]]: ...
 @overload
 def denoise(
+    image: Labelled,
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[Labelled]: ...
+@overload
+def denoise(
     image: LazyArray,
     model: Denoiser | AnyPath,
     config: DenoiseConfig | None = None,
@@ -309,6 +340,15 @@ def denoise(
     background: Literal[True],
     **keywords: Unpack[DenoiseKeywords],
 ) -> Background[list[NDArray[Any]]]: ...
+@overload
+def denoise(
+    image: Sequence[Labelled],
+    model: Denoiser | AnyPath,
+    config: DenoiseConfig | None = None,
+    *,
+    background: Literal[True],
+    **keywords: Unpack[DenoiseKeywords],
+) -> Background[list[Labelled]]: ...
 @overload
 def denoise(
     image: Sequence[LazyArray],
@@ -341,7 +381,7 @@ def denoise(
 
     Parameters
     ----------
-    image : array, napari Image layer, or list of these
+    image : array, xarray.DataArray, napari Image layer, or list of these
         With the channels that the model was trained on.
     model : Denoiser or path
         A student, a teacher, or a model file.
@@ -354,9 +394,10 @@ def denoise(
 
     Returns
     -------
-    ndarray, napari Image layer, list of these, or Background
-        Same shape as the image, and its dtype unless asked otherwise. NaN and infinite pixels
-        stay where they were. A layer gives a layer, ready for ``viewer.add_layer``. Dask and
+    ndarray, xarray.DataArray, napari Image layer, list of these, or Background
+        Same shape as the image, and its dtype unless asked otherwise. NaN, infinite and masked
+        pixels stay what they were, under the same mask. A layer gives a layer, ready for
+        ``viewer.add_layer``; a DataArray gives one with its coordinates and attributes. Dask and
         zarr give a dask array that denoises the planes that are asked for, when they are.
 
     Raises
@@ -368,7 +409,8 @@ def denoise(
     -----
     DataWarning
         If the image is not like those that the model learnt from: far darker or brighter, or with
-        noise of another strength. A few windows of the image are read for it.
+        noise of another strength. A few windows of the image are read for it. Also, once, where
+        axes were guessed in a way that would leave a part of the image noisy if it were wrong.
     """
     config = DenoiseConfig.of(config, **settings)
     model = model if isinstance(model, Denoiser) else load(model)
@@ -426,7 +468,11 @@ def _denoise_job(
         made = yield from denoise_now(planes, model, config)
     if made is None:
         raise CancelledError("The job was stopped before its end: there is no result.")
-    return denoised_layer(image, made.data, made.record()) if is_image_layer(image) else made.data
+    if is_image_layer(image):
+        return denoised_layer(image, made.data, made.record())
+    if is_labelled(image):
+        return labelled_like(image, made.data, planes.axes, planes.axes)
+    return made.data
 
 
 def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]:
@@ -447,8 +493,21 @@ def planes_of(image: Any, axes: str | None = None) -> ArrayPlanes:
         )
     if isinstance(image, (str, PathLike)):
         raise UserError(f"An image must be an array, got a path; read {image} first.")
+    if is_labelled(image):
+        axes = labelled_axes(image.dims) if axes is None else axes
+        image = image.data
     check_array(image)
+    if axes is None:
+        _warn_of_guess(image.shape)
     return ArrayPlanes(image, infer_axes(image.shape, axes))
+
+
+def _warn_of_guess(shape: Sequence[int]) -> None:
+    """Say how an array is read where a part of it would stay noisy if that were wrong."""
+    guess = guess_axes(shape)
+    if guess.can_lose:
+        # All warnings come from this line, so that Python shows each of them once.
+        warnings.warn(guess.note('axes="{}"'), DataWarning, stacklevel=1)
 
 
 def methods(made: Denoiser | ImageLayer | AnyPath | dict[str, Any]) -> str:

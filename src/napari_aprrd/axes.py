@@ -1,4 +1,4 @@
-"""Arrays of any axes as planes, and back: which axis is which, and lazy windows of each plane."""
+"""Arrays of any axes as planes, and back: lazy windows of each plane."""
 
 from __future__ import annotations
 
@@ -9,127 +9,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# Here as well, where most of the package looks for them.
+from .arrays.naming import LETTERS as LETTERS
+from .arrays.naming import check_array as check_array
+from .arrays.naming import count_axes as count_axes
+from .arrays.naming import describe_axes as describe_axes
+from .arrays.naming import guess_axes as guess_axes
+from .arrays.naming import infer_axes as infer_axes
+from .arrays.naming import stack_axes as stack_axes
 from .core.data.planes import Image, Planes
 from .core.errors import UserError, cause
 
-LETTERS = "ITZCYXS"  # independent images, time, slices, channels, rows, columns, RGB samples
-_BY_DIMENSIONS = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TZCYX", 6: "ITZCYX"}
-_NUMBERS = "uif"
-
-
-def check_array(data: Any) -> None:
-    """Refuse arrays that are not images.
-
-    Raises
-    ------
-    UserError
-        For masks, complex and object arrays, empty arrays and fewer than two dimensions.
-    """
-    dtype, shape = getattr(data, "dtype", None), getattr(data, "shape", None)
-    if dtype is None or shape is None:
-        raise UserError(f"An image must be an array, got {type(data).__name__}.")
-    if dtype.kind not in _NUMBERS:
-        raise UserError(f"Images of type {dtype} cannot be denoised; convert to real numbers.")
-    if len(shape) < 2:
-        raise UserError(f"An image has at least two dimensions, got {len(shape)}.")
-    if 0 in shape:
-        raise UserError(f"The image is empty (shape {tuple(shape)}).")
-
-
-def infer_axes(shape: Sequence[int], axes: str | None = None) -> str:
-    """Name the axes of an array.
-
-    Without a name, a last axis of 3 or 4 after larger ones is RGB(A); what comes before the
-    last two axes is a stack of planes.
-
-    Parameters
-    ----------
-    shape : sequence of int
-    axes : str, optional
-        Letters of "ITZCYXS", one for each dimension, for example "TZCYX".
-
-    Returns
-    -------
-    str
-        Upper-case letters.
-
-    Raises
-    ------
-    UserError
-        If the letters do not fit the shape.
-    """
-    if axes is not None:
-        return _check_axes(axes.upper(), shape)
-    dimensions = len(shape)
-    if dimensions >= 3 and shape[-1] in (3, 4) and min(shape[-3:-1]) > 4:
-        return infer_axes(shape[:-1]) + "S"
-    if dimensions not in _BY_DIMENSIONS:
-        raise UserError(f"Cannot guess the axes of shape {tuple(shape)}; name them (setting axes).")
-    return _BY_DIMENSIONS[dimensions]
-
-
-def _check_axes(axes: str, shape: Sequence[int]) -> str:
-    if len(axes) != len(shape):
-        raise UserError(
-            f"Axes {axes} name {len(axes)} dimensions, the image has {len(shape)}: {tuple(shape)}."
-        )
-    unknown = set(axes) - set(LETTERS)
-    if unknown or len(set(axes)) < len(axes):
-        raise UserError(f"Axes {axes} are not understood; use each of the letters {LETTERS} once.")
-    if not {"Y", "X"} <= set(axes):
-        raise UserError(f"Axes {axes} lack Y or X.")
-    return axes
-
-
-_NAMES = {
-    "I": ("image", "images"),
-    "T": ("time point", "time points"),
-    "Z": ("slice", "slices"),
-    "C": ("channel", "channels"),
-    "S": ("colour", "colours"),
-}
-
-
-def count_axes(shape: Sequence[int], axes: str, named: bool = True) -> str:
-    """What an array counts: "TYX, 5 time points of 128 x 128".
-
-    Parameters
-    ----------
-    shape : sequence of int
-    axes : str
-        One letter for each dimension.
-    named : bool
-        False: the axes were guessed; what is stacked is then called planes, whatever it is.
-    """
-    lengths = dict(zip(axes, map(int, shape), strict=True))
-    size = f"{lengths['Y']} x {lengths['X']}"
-    others = {letter: length for letter, length in lengths.items() if letter not in "YX"}
-    if not named:
-        stacked = [str(length) for letter, length in others.items() if letter not in "CS"]
-        planes = [f"{' x '.join(stacked)} planes"] if stacked else []
-        others = {letter: length for letter, length in others.items() if letter in "CS"}
-        return f"{' x '.join([*planes, *_counted(others)]) or 'one plane'} of {size}"
-    return f"{axes}, {' x '.join(_counted(others)) or 'one plane'} of {size}"
-
-
-def _counted(lengths: dict[str, int]) -> list[str]:
-    names = (
-        (n, _NAMES.get(a, (f"image along {a}", f"images along {a}"))) for a, n in lengths.items()
-    )
-    return [f"{length} {name[length != 1]}" for length, name in names]
-
-
-def describe_axes(shape: Sequence[int], axes: str, named: bool = True) -> str:
-    """One sentence on how an array is read; its parameters are those of `count_axes`."""
-    return f"Read as {count_axes(shape, axes, named)} pixels."
+# An S axis may have grey (1), grey and alpha (2), colours (3), colours and alpha (4).
+_COLOURS_OF_SAMPLES = {1: 1, 2: 1, 4: 3}
 
 
 @dataclass(frozen=True)
 class ArrayPlanes:
     """The planes of one array of any axes.
 
-    Channels are RGB samples (S; alpha stays out) or else C; every other axis but Y and X counts
-    planes.
+    Channels are RGB or grey samples (S; alpha stays out) or else C; every other axis but Y and X
+    counts planes. The masked pixels of a masked array are read as NaN.
 
     Parameters
     ----------
@@ -149,14 +49,14 @@ class ArrayPlanes:
 
     @property
     def channels(self) -> int:
-        """Number of channels C."""
-        samples = self._length(self.channel_axis)
-        return 3 if self.channel_axis == "S" and samples == 4 else samples
+        """Number of channels C; alpha does not count."""
+        length = self._length(self.channel_axis)
+        return _COLOURS_OF_SAMPLES.get(length, length) if self.channel_axis == "S" else length
 
     @property
     def colours(self) -> bool:
         """Whether the channels are the colours of one picture."""
-        return self.channel_axis == "S"
+        return self.channel_axis == "S" and self.channels == 3
 
     @property
     def plane_axes(self) -> str:
@@ -197,7 +97,8 @@ class ArrayPlanes:
             If the source fails.
         """
         try:
-            window = np.asarray(self.data[self._index(plane, rows, columns)])
+            window = self.data[self._index(plane, rows, columns)]
+            window = _with_nan(window.compute() if hasattr(window, "compute") else window)
         except Exception as error:  # readers raise what they like
             raise UserError(
                 f"Plane {plane}, rows {rows.start} to {rows.stop}, columns {columns.start} to "
@@ -211,6 +112,16 @@ class ArrayPlanes:
         counts = np.unravel_index(plane, self.plane_shape)
         at |= {a: slice(int(i), int(i) + 1) for a, i in zip(self.plane_axes, counts, strict=True)}
         return tuple(at.get(letter, slice(None)) for letter in self.axes)
+
+    def rows_and_columns_last(self) -> NDArray[Any]:
+        """All pixels as (..., Y, X), or (..., Y, X, S) for colours; without alpha."""
+        last = "YXS" if self.colours else "YX"
+        order = [a for a in self.axes if a not in last] + list(last)
+        data = np.asarray(self.data).transpose([self.axes.index(a) for a in order])
+        if "S" not in self.axes:
+            return data
+        kept = data.take(range(self.channels), axis=order.index("S"))
+        return kept if self.channels > 1 else kept.squeeze(order.index("S"))
 
     def chunks(self, side: int) -> tuple[int, ...]:
         """Chunks for a file: windows of single planes with all their channels."""
@@ -257,6 +168,13 @@ class ArrayPlanes:
         if not self.channel_axis:
             window, left = window[None], ["", *left]
         return window.transpose([left.index(a) for a in (self.channel_axis, "Y", "X")])
+
+
+def _with_nan(window: Any) -> NDArray[Any]:
+    """A window in memory; what is masked in it becomes NaN, which nothing is learnt from."""
+    if isinstance(window, np.ma.MaskedArray):
+        return np.ma.filled(window.astype(np.float32), np.nan)
+    return np.asarray(window)
 
 
 def convert(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -14,13 +14,13 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import ArrayPlanes
+from .axes import ArrayPlanes, convert
 from .core.config import DenoiseConfig
 from .core.jobs import Job
 from .core.model.denoise_planes import denoise
 from .core.model.denoiser import Denoiser
 from .core.model.provenance import of_output
-from .core.model.tiling import Span, Tile
+from .core.model.tiling import Span
 
 # torch uses all cores for one block, so dask's threads wait for each other.
 one_at_a_time = threading.Lock()
@@ -55,7 +55,9 @@ def denoise_now(
     done = yield from denoise(
         denoiser, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
     )
-    return Denoised(out, lambda: of_output(denoiser, planes, config)) if done else None
+    if not done:
+        return None
+    return Denoised(masked_like(planes.data, out), lambda: of_output(denoiser, planes, config))
 
 
 def denoise_lazily(planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig) -> Denoised:
@@ -68,6 +70,17 @@ def denoise_lazily(planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfi
 def is_lazy(data: Any) -> bool:
     """True for dask and zarr arrays, False for arrays in memory."""
     return not isinstance(data, np.ndarray) and hasattr(data, "chunks")
+
+
+def masked_like(source: Any, out: NDArray[Any]) -> NDArray[Any]:
+    """Give a result the mask of its source, and under it the pixels that the source has there."""
+    if not isinstance(source, np.ma.MaskedArray):
+        return out
+    mask = np.ma.getmaskarray(source).copy()
+    out[mask] = convert(np.ma.getdata(source)[mask], out.dtype)
+    fill: Any = convert(source.fill_value, out.dtype)
+    masked: NDArray[Any] = np.ma.MaskedArray(out, mask, fill_value=fill)
+    return masked
 
 
 def identify(data: Any) -> dict[str, str]:
@@ -133,7 +146,12 @@ def denoise_tile(
     clean = denoiser.predict_tile(read, size or planes.size, spans, config)
     block = planes.new_output(dtype, place)
     ArrayPlanes(block, planes.axes).write(block, 0, (slice(None), slice(None)), clean)
-    return block
+    return masked_like(planes.data[place], block) if _is_masked(planes.data) else block
+
+
+def _is_masked(data: Any) -> bool:
+    """Whether an array, or the chunks of a lazy one, have masks."""
+    return isinstance(getattr(data, "_meta", data), np.ma.MaskedArray)
 
 
 def _moved(part: slice, start: int) -> slice:
@@ -168,18 +186,8 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
     denoiser.check_channels(source.channels)  # now, not when napari draws
     denoiser.check_settings(config)
     denoiser = denoiser.matched(source, config)
-    # dask wants chunks no smaller than their overlap.
-    least = denoiser.architecture.halo(config.shifts or denoiser.shifts)
-    least += denoiser.architecture.multiple
-    config = denoiser.fitted(config)
-    config = DenoiseConfig.of(config, tile=max(config.tile, least))
-    dtype = output_dtype(data.dtype, config)
-    blocks = _Blocks.of(denoiser.tiles(source.size, config), least, axes, config, dtype)
-    chunks = {
-        axis: blocks.lengths(letter)
-        or (1 if letter in source.plane_axes else -1)  # single planes with all their channels
-        for axis, letter in enumerate(axes)
-    }
+    blocks = _Blocks.of(source, denoiser, config)
+    chunks = blocks.chunks(source.plane_axes)
     lazy = data if hasattr(data, "dask") else da.from_array(data, chunks=chunks, name=False)
     lazy = lazy.rechunk(chunks)
     # Names of their own: else dask hashes the network to find them. The network is one task,
@@ -190,8 +198,8 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
         blocks.denoise,
         model,
         name=f"denoised-{token}",
-        dtype=dtype,
-        meta=np.empty(0, dtype),
+        dtype=blocks.dtype,
+        meta=np.ma.empty(0, blocks.dtype) if _is_masked(lazy) else np.empty(0, blocks.dtype),
         chunks=lazy.chunks,
     )
 
@@ -220,20 +228,31 @@ class _Blocks:
     dtype: np.dtype[Any]
 
     @classmethod
-    def of(
-        cls, tiles: list[Tile], least: int, axes: str, config: DenoiseConfig, dtype: np.dtype[Any]
-    ) -> _Blocks:
-        """Blocks for the tiles of a plane, with at least so many pixels around each."""
+    def of(cls, source: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig) -> _Blocks:
+        """Blocks for the tiles of planes, as large as memory allows."""
+        # dask wants chunks no smaller than their overlap.
+        least = denoiser.architecture.halo(config.shifts or denoiser.shifts)
+        least += denoiser.architecture.multiple
+        config = denoiser.fitted(config)
+        config = DenoiseConfig.of(config, tile=max(config.tile, least))
+        tiles = denoiser.tiles(source.size, config)
         first_row, first_column = tiles[0]
         rows = tuple(row for row, column in tiles if column == first_column)
         columns = tuple(column for row, column in tiles if row == first_row)
         around = (least if len(rows) > 1 else 0, least if len(columns) > 1 else 0)
-        return cls(axes, rows, columns, around, config, dtype)
+        dtype = output_dtype(source.data.dtype, config)
+        return cls(source.axes, rows, columns, around, config, dtype)
 
-    def lengths(self, letter: str) -> tuple[int, ...]:
-        """Length of each tile along Y or X; empty for other axes."""
-        spans = {"Y": self.rows, "X": self.columns}.get(letter, ())
-        return tuple(span.keep_stop - span.keep_start for span in spans)
+    def chunks(self, plane_axes: str) -> dict[int, tuple[int, ...] | int]:
+        """Lengths of the blocks along each dimension, as dask wants them."""
+        lengths: dict[int, tuple[int, ...] | int] = {}
+        for axis, letter in enumerate(self.axes):
+            if letter in "YX":
+                spans = self.rows if letter == "Y" else self.columns
+                lengths[axis] = tuple(span.keep_stop - span.keep_start for span in spans)
+            else:  # single planes with all their channels
+                lengths[axis] = 1 if letter in plane_axes else -1
+        return lengths
 
     @property
     def depth(self) -> dict[int, int]:

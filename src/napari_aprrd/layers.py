@@ -6,14 +6,15 @@ import copy
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-from .axes import LETTERS, ArrayPlanes, check_array, infer_axes
+from .axes import LETTERS, ArrayPlanes, check_array, stack_axes
 from .core.errors import UserError
 
 if TYPE_CHECKING:
     from napari.layers import Image as ImageLayer
 
 
-KEY = "napari-aprrd"  # in a layer's metadata
+KEY = "napari-aprrd"  # in a layer's metadata: how it was made
+KEY_FILE = "napari-aprrd file"  # in a layer's metadata: path of the file that its source is from
 
 
 def is_image_layer(thing: object) -> TypeGuard[ImageLayer]:
@@ -30,12 +31,23 @@ def layer_array(layer: Any) -> Any:
     UserError
         If it is not an image layer, or contains no numbers.
     """
+    data = layer_values(layer)
+    check_array(data)
+    return data
+
+
+def layer_values(layer: Any) -> Any:
+    """The data of any image layer, of masks as well; of a multiscale layer the full resolution.
+
+    Raises
+    ------
+    UserError
+        If it is not an image layer.
+    """
     if not is_image_layer(layer):
         name = getattr(layer, "name", type(layer).__name__)
         raise UserError(f"{name!r} is not an image layer; choose an image.")
-    data = layer.data[0] if layer.multiscale else layer.data
-    check_array(data)
-    return data
+    return layer.data[0] if layer.multiscale else layer.data
 
 
 def layer_axes(layer: Any) -> str:
@@ -44,14 +56,20 @@ def layer_axes(layer: Any) -> str:
     `rgb` decides on S. The layer's axis labels count where each is one of "ITZCYX"; otherwise
     what comes before Y and X is a stack of planes.
     """
-    shape = layer_array(layer).shape
+    shape = layer_values(layer).shape
     samples = "S" if layer.rgb else ""
+    # The length of a last axis says nothing here: `rgb` has, and napari shows the last two axes.
+    return (labelled_axes(layer) or stack_axes(shape[: len(shape) - len(samples)])) + samples
+
+
+def labelled_axes(layer: Any) -> str:
+    """Letters that the layer's axis labels say, without RGB samples; empty where they say none.
+
+    napari's own labels, "-3" for the third axis from the end, say none.
+    """
     labels = "".join(label.upper() for label in layer.axis_labels)
-    if all(len(label) == 1 for label in layer.axis_labels) and _is_valid(labels):
-        return labels + samples
-    # Ones: the length of a last axis says nothing here, `rgb` has.
-    plain = infer_axes((1,) * (len(shape) - len(samples)))
-    return plain + samples
+    single = all(len(label) == 1 for label in layer.axis_labels)
+    return labels if single and _is_valid(labels) else ""
 
 
 def name_axes(layer: Any, axes: str) -> None:
@@ -69,7 +87,7 @@ def name_axes(layer: Any, axes: str) -> None:
         If the letters do not fit.
     """
     axes = axes.strip().upper()
-    layer_array(layer)
+    layer_values(layer)
     if len(axes) != layer.ndim or not _is_valid(axes):
         raise UserError(
             f"{layer.name!r} needs {layer.ndim} different letters of ITZCYX, the last two YX."
@@ -98,8 +116,15 @@ def denoised_layer(layer: Any, data: Any, record: dict[str, Any]) -> ImageLayer:
         Denoised image, in the shape of the source's full resolution.
     record : dict
         How it was made, for ``metadata["napari-aprrd"]``, which names the source as well.
+
+    Returns
+    -------
+    Image
+        Its metadata also names the file of the source, whose description is saved with it.
     """
-    about = {KEY: {**copy.deepcopy(record), "source": layer.name}}
+    about: dict[str, Any] = {KEY: {**copy.deepcopy(record), "source": layer.name}}
+    if layer.source.path:
+        about[KEY_FILE] = layer.source.path
     return _like(layer, data, f"{layer.name} denoised", about)
 
 

@@ -31,6 +31,19 @@ class LazyArray(Protocol):
     def chunks(self) -> Any: ...  # noqa: D102
 
 
+class LabelledArray(Protocol):
+    """An `xarray.DataArray`: xarray need not be installed."""
+
+    @property
+    def dims(self) -> tuple[Any, ...]: ...  # noqa: D102
+    @property
+    def shape(self) -> tuple[Any, ...]: ...  # noqa: D102
+    @property
+    def data(self) -> Any: ...  # noqa: D102
+    def isel(self, indexers: Any, drop: bool) -> Any: ...  # noqa: D102
+    def copy(self, *, data: Any) -> Any: ...  # noqa: D102
+
+
 class ImageLayer(Protocol):
     """A napari Image layer: napari need not be installed, and tells most checkers no types."""
 
@@ -38,8 +51,9 @@ class ImageLayer(Protocol):
 
 
 Layer = TypeVar("Layer", bound=ImageLayer)
+Labelled = TypeVar("Labelled", bound=LabelledArray)
 LayerOrArray = TypeVar("LayerOrArray", bound=ImageLayer | NDArray[Any])
-AnyImage: TypeAlias = NDArray[Any] | LazyArray | ImageLayer
+AnyImage: TypeAlias = NDArray[Any] | LazyArray | LabelledArray | ImageLayer
 Images: TypeAlias = AnyImage | Sequence[AnyImage]
 AnyPath: TypeAlias = str | PathLike[str]
 

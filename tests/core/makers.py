@@ -9,17 +9,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.jobs import STOP, Job, Progress
-from napari_aprrd.core.model.architecture import Architecture, Kind
+from napari_aprrd.core.model.architecture import Architecture, NetworkKind
 from napari_aprrd.core.model.denoiser import Denoiser
 
-KINDS: tuple[Kind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
+KINDS: tuple[NetworkKind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
+# Settings of networks and crops that take milliseconds; a test adds the steps that it needs.
+TINY: dict[str, Any] = {"batch": 1, "patch": 32, "width": 4, "depth": 2}
+THREE_STEPS: dict[str, Any] = {**TINY, "steps": 3}
+BRIEF: dict[str, Any] = {**TINY, "steps": 6, "batch": 2}  # what a loss is compared over
+SMALL_TILES = DenoiseConfig(tile=64, device="cpu")
 
 
 def random_denoiser(
-    kind: Kind = "blind-spot",
+    kind: NetworkKind = "blind-spot",
     *,
     channels: int = 1,
     width: int = 4,
@@ -75,6 +81,33 @@ def noisy_planes(*sizes: tuple[int, int], channels: int = 1, seed: int = 0) -> M
     )
 
 
+class LazyPlanes(MemoryPlanes):
+    """Planes that are read window by window, in another thread."""
+
+    in_memory = False
+
+
+def noisy_stack(*shape: int, dtype: Any = np.uint16, seed: int = 0) -> NDArray[Any]:
+    """As `noisy_image`, of any number of dimensions and any type."""
+    image = noisy_image(int(np.prod(shape[:-2])), *shape[-2:], seed=seed)
+    return image.reshape(shape).astype(dtype)
+
+
+def random_pixels(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
+    """Whole numbers of 0 to 249, without any structure."""
+    return np.random.default_rng(3).integers(0, 250, shape).astype(dtype)
+
+
+def white_noise(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
+    """Normal noise of standard deviation 10 around 100."""
+    return np.random.default_rng(0).normal(100, 10, shape).astype(dtype)
+
+
+def ramp(*shape: int, dtype: Any = np.uint16) -> NDArray[Any]:
+    """0, 1, ... 250, 0, 1, ...: all pixels that lie near each other differ."""
+    return (np.arange(np.prod(shape)).reshape(shape) % 251).astype(dtype)
+
+
 def drive(job: Job[Any], *, stop_at: str | None = None) -> tuple[Any, list[Progress]]:
     """Run a job: its result and reports. `stop_at` names the stage whose report hears STOP.
 
@@ -90,6 +123,17 @@ def drive(job: Job[Any], *, stop_at: str | None = None) -> tuple[Any, list[Progr
         assert torch.is_grad_enabled()
         assert not torch.is_inference_mode_enabled()
         answer = STOP if reports[-1].stage == stop_at else None
+
+
+def assert_one_sentence(text: str, expected: str = "") -> None:
+    """A user is told one whole sentence; it may start with the file or option it is about."""
+    text = text.strip()
+    assert expected in text
+    assert text[0].isupper() or text.startswith(("/", "--")), text
+    assert text.endswith("."), text
+    assert "\n" not in text
+    assert ". " not in text, text
+    assert "Traceback" not in text
 
 
 def same_weights(a: Denoiser, b: Denoiser) -> bool:

@@ -23,6 +23,15 @@ sys.argv = ["napari-aprrd", "--help"]
 with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
     main()
 """
+LAYERS = """
+from napari_aprrd.layers import is_image_layer
+assert not is_image_layer(1)
+"""
+NO_CLUSTER = """
+from napari_aprrd.files import dask_workers
+with dask_workers.connect() as found:
+    assert found is None
+"""
 QT_AND_NAPARI = {
     *("PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "superqt", "pyqtgraph"),
     *("napari", "magicgui"),
@@ -44,6 +53,8 @@ def imported_by(code: str) -> set[str]:
         pytest.param(
             "import napari_aprrd", {"napari_aprrd"}, {*SLOW, "pydantic", "typer"}, id="package"
         ),
+        pytest.param(LAYERS, {"napari_aprrd"}, {*QT_AND_NAPARI, "dask"}, id="layers"),
+        pytest.param(NO_CLUSTER, {"napari_aprrd"}, {"distributed"}, id="without a cluster"),
         pytest.param(HELP, {"napari_aprrd", "typer", "rich"}, SLOW, id="help"),
     ],
 )

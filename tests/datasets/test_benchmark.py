@@ -8,29 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import QUICK, call, succeed
 from core.makers import random_denoiser
 from skimage.metrics import peak_signal_noise_ratio
-from typer.testing import CliRunner
 
-from napari_aprrd.cli import app
 from napari_aprrd.core.model.denoiser import load
 
 from . import layouts
 from .layouts import photo
 
-SHORT = ["--steps", "2", "--batch", "1", "--patch", "32", "--width", "4", "--depth", "2"]
-
 
 def benchmark(name: str, root: Path, out: Path, *options: str | Path) -> str:
-    arguments = ["benchmark", name, "--root", root, "-o", out, *options]
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    assert result.exit_code == 0, result.stderr
-    return result.stdout
+    return succeed("benchmark", name, "--root", root, "-o", out, *options)
 
 
 def test_sidd_from_training_to_submission(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    said = benchmark("sidd", layouts.sidd(tmp_path / "sidd"), out, *SHORT)
+    said = benchmark("sidd", layouts.sidd(tmp_path / "sidd"), out, *QUICK)
     scores = json.loads((out / "scores.json").read_text())
     assert list(scores) == ["noisy", "teacher", "student"]
     blocks = [(photo(n, noise=0), photo(n)) for n in range(6)]
@@ -77,7 +71,7 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, ctrl_c: Callable[[str], No
     ctrl_c("Train teacher")
     out = tmp_path / "out"
     arguments = ["benchmark", "sidd", "--root", str(layouts.sidd(tmp_path / "sidd"))]
-    result = CliRunner().invoke(app, [*arguments, "-o", str(out), *SHORT, "--steps", "500"])
+    result = call(*arguments, "-o", str(out), *QUICK, "--steps", "500")
     assert result.exit_code == 130
     assert f"the model trained so far is in {out}" in result.stderr
     assert load(out / "teacher.aprrd").record["train"]["stopped"]
@@ -86,14 +80,14 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path: Path, ctrl_c: Callable[[str], No
 def test_an_output_that_is_no_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     arguments = ["benchmark", "sidd", "--root", str(layouts.sidd(tmp_path / "sidd"))]
-    result = CliRunner().invoke(app, [*arguments, "-o", str(tmp_path / "file" / "out")])
+    result = call(*arguments, "-o", tmp_path / "file" / "out")
     assert result.exit_code == 2
     assert "Cannot make the folder" in result.stderr
 
 
 def test_missing_files_end_with_a_sentence(tmp_path: Path) -> None:
     arguments = ["benchmark", "sidd", "--root", str(tmp_path), "-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, arguments)
+    result = call(*arguments)
     assert result.exit_code == 2
     assert "Smartphone Image Denoising Dataset" in result.stderr
     assert not (tmp_path / "out").exists()

@@ -137,5 +137,5 @@ def test_sidd_without_medium_cannot_be_learnt_from(tmp_path: Path) -> None:
 def test_a_foreign_mat_file_is_refused(tmp_path: Path) -> None:
     layouts.sidd(tmp_path)
     (tmp_path / "ValidationNoisyBlocksSrgb.mat").write_bytes(b"no Matlab file" * 20)
-    with pytest.raises(UserError, match=r"(does not hold|is not)"):
+    with pytest.raises(UserError, match="is not a Matlab file"):
         list(open_dataset("sidd", tmp_path).scored())

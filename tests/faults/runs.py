@@ -11,12 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from core.makers import noisy_planes, random_denoiser
+from core.makers import SMALL_TILES, TINY, LazyPlanes, noisy_planes, random_denoiser
 
 from napari_aprrd.core import jobs as progress
-from napari_aprrd.core.config import DenoiseConfig, DistillConfig, TrainConfig
+from napari_aprrd.core.config import DistillConfig, TrainConfig
 from napari_aprrd.core.data import crops as reading
-from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.jobs import run
 from napari_aprrd.core.training import checkpoint
 from napari_aprrd.core.training import train as train_module
@@ -26,7 +25,8 @@ from napari_aprrd.core.training.train import train
 from napari_aprrd.files.denoise_file import denoise_file
 from napari_aprrd.files.picture import Picture
 
-TINY = {"batch": 1, "patch": 32, "width": 4, "depth": 2, "steps": 40, "precision": "float32"}
+STEPS = 40
+SHORT = {**TINY, "steps": STEPS, "precision": "float32"}
 Work = Callable[[Path], None]
 
 # Forked from a process that has imported torch and computed nothing: it starts at once.
@@ -35,29 +35,22 @@ PRELOADED = ("napari_aprrd.core.training.train", "napari_aprrd.files.denoise_fil
 processes.set_forkserver_preload(list(PRELOADED))
 
 
-class Lazy(MemoryPlanes):
-    """Planes that are read window by window, in another thread."""
-
-    in_memory = False
-
-
 def train_in(folder: Path) -> None:
-    planes = Lazy(noisy_planes((64, 64), (90, 70)).images)
-    job = train(planes, TrainConfig(**TINY), checkpoint=_hurried(folder))
+    planes = LazyPlanes(noisy_planes((64, 64), (90, 70)).images)
+    job = train(planes, TrainConfig(**SHORT), checkpoint=_hurried(folder))
     run(job).save(folder / "out.aprrd")
 
 
 def distill_in(folder: Path) -> None:
     planes = noisy_planes((64, 64), (90, 70))
-    job = distill(random_denoiser(), planes, DistillConfig(**TINY), _hurried(folder))
+    job = distill(random_denoiser(), planes, DistillConfig(**SHORT), _hurried(folder))
     run(job).save(folder / "out.aprrd")
 
 
 def denoise_in(folder: Path) -> None:
     picture = Picture(np.arange(12 * 150 * 150, dtype="f4").reshape(12, 150, 150) % 97, "TYX")
-    config = DenoiseConfig(tile=64, device="cpu")
     torch.set_num_threads(1)
-    run(denoise_file(picture, folder / "out.npy", random_denoiser("student-1.00M"), config))
+    run(denoise_file(picture, folder / "out.npy", random_denoiser("student-1.00M"), SMALL_TILES))
 
 
 def _hurried(folder: Path) -> Checkpoint:

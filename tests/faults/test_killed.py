@@ -12,7 +12,7 @@ import pytest
 
 from .conftest import Note
 from .runs import (
-    TINY,
+    STEPS,
     Work,
     denoise_in,
     distill_in,
@@ -38,8 +38,7 @@ def test_killed_at_three_random_points_it_ends_with_the_same_weights(
 ) -> None:
     whole = finish(work, tmp_path / "whole")
     folder = tmp_path / "killed"
-    steps = int(TINY["steps"])
-    points = sorted(np.random.default_rng().choice(np.arange(2, steps - 15), POINTS, False))
+    points = sorted(np.random.default_rng().choice(np.arange(2, STEPS - 15), POINTS, False))
     reached = []
     for point in points:
         assert killed(work, folder, lambda point=point: wait_for_step(folder, int(point)))

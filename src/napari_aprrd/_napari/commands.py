@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..layers import denoised_layer, layer_array, layer_planes
+from .layer_source import learn_axes
 from .preferences import model_folder
 from .session import session
 from .views import add_above, image_layers
@@ -54,6 +55,7 @@ def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
         if not layers:
             raise UserError("Select the image layers to denoise in the layer list first.")
         for layer in layers:
+            learn_axes(layer)
             model = _choose_model(viewer, layer_planes(layer).channels)
             if model is None:
                 return

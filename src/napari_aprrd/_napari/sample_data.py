@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.data.synthetic import Kind, noisy_cells
+from ..core.data.synthetic import NoiseKind, noisy_cells
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -19,7 +19,7 @@ def correlated_noise() -> list[LayerData]:
     return _sample("blobby", "cells, correlated noise")
 
 
-def _sample(kind: Kind, name: str) -> list[LayerData]:
+def _sample(kind: NoiseKind, name: str) -> list[LayerData]:
     noisy, truth = noisy_cells(kind=kind)
     shared = {
         "scale": (1.0, 0.1, 0.1),

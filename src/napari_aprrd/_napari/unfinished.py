@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 FOLDER = user_data_path("napari-aprrd", appauthor=False) / "interrupted"
-# The store must not grow for ever; these limits are judgements.
+# The store must not grow for ever; these limits are chosen, not measured.
 MOST = 10  # interrupted runs
 MOST_BYTES = 2**30  # size of all of them
 MOST_DAYS = 30  # age

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 from ..layers import is_image_layer, layer_array, layer_planes
 
 Part = Literal["all", "plane", "rectangle"]
-SMALLEST = 32  # pixels: side of the smallest rectangle to learn from
+SMALLEST = 32  # pixels: side of the smallest rectangle to learn from, as of the smallest crop
 KEY_PREVIEW = "napari-aprrd preview"
 
 

@@ -20,6 +20,7 @@ from ..core.jobs import STOP, Job, Progress
 from ..core.model.denoiser import Denoiser
 
 logger = logging.getLogger(__name__)
+# Chosen, not measured.
 PREVIEW_EVERY = 3.0  # seconds between previews, at least
 PREVIEW_SHARE = 0.1  # largest share of the time that previews may take from training
 

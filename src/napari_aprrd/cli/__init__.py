@@ -1,5 +1,8 @@
 """The command line: the engine applied to files, folders and globs."""
 
+import io
+import sys
+
 from . import benchmark, denoise, inspect, learn
 from .common import app
 
@@ -8,4 +11,9 @@ __all__ = ["app", "benchmark", "denoise", "inspect", "learn", "main"]
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # names may lack a character in the terminal's code
+            stream.reconfigure(errors="backslashreplace")
     app()

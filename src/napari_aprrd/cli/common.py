@@ -32,9 +32,24 @@ app = typer.Typer(
 
 Inputs = Annotated[
     list[str],
-    typer.Argument(metavar="IN...", help="TIFF, PNG, JPEG, NPY or Zarr; folders; globs."),
+    typer.Argument(
+        metavar="IN...",
+        help="TIFF, PNG, JPEG, NPY, Zarr, LSM, CZI, ND2, LIF; folders; globs. "
+        "Names that begin with a dash come after --.",
+    ),
 ]
-Output = Annotated[Path, typer.Option("--out", "-o", metavar="OUT", help="File to write.")]
+
+
+def _output(name: str) -> Path:
+    """The path of an output; an empty name would stand for the folder one is in."""
+    if not str(name).strip():
+        raise typer.BadParameter("The name of the output is empty; name a file or a folder.")
+    return Path(name)
+
+
+Output = Annotated[
+    Path, typer.Option("--out", "-o", metavar="OUT", help="File to write.", parser=_output)
+]
 Axes = Annotated[
     str | None,
     typer.Option(help="One letter of ITZCYXS per dimension, where the file does not say."),
@@ -61,7 +76,7 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         @functools.wraps(function)
         def speaking(*args: Any, **kwargs: Any) -> None:
             try:
-                function(*args, **kwargs)
+                function(*args, **{name: _at_home(value) for name, value in kwargs.items()})
             except StoppedEarlyError as error:
                 fail(str(error), 130)
             except UserError as error:
@@ -77,6 +92,13 @@ def command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
         return app.command(name)(speaking)
 
     return register
+
+
+def _at_home(value: Any) -> Any:
+    """A path with its "~" replaced, which shells leave in --out=~/cells.tif."""
+    from ..files.find import at_home
+
+    return at_home(value) if isinstance(value, Path) else value
 
 
 def stopped(model: Denoiser) -> bool:
@@ -117,9 +139,14 @@ def as_planes(pictures: dict[Path, Picture]) -> Any:
 
 def read_all(inputs: list[str], choice: Choice, tell: Tell = typer.echo) -> dict[Path, Picture]:
     """Open the chosen part of all files, and say how each was read."""
+    return {path: read_one(path, choice, tell) for path in find_inputs(inputs, tell)}
+
+
+def find_inputs(inputs: list[str], tell: Tell = typer.echo) -> list[Path]:
+    """Files that the inputs name; says what is left out."""
     from ..files.formats import find_files
 
-    return {path: read_one(path, choice, tell) for path in find_files(inputs)}
+    return find_files(inputs, tell)
 
 
 def read_one(path: Path, choice: Choice, tell: Tell = typer.echo) -> Picture:

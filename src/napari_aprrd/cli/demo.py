@@ -44,34 +44,14 @@ def run_demo(out: Path | None = None) -> dict[str, Scores]:
         If the folder cannot be made, or contains a file with one of these names.
     """
     out = _free_folder() if out is None else out
-    there = [name for name in FILES if (out / name).exists()]
-    if there:
-        raise UserError(f"{out / there[0]} is there already; name another folder with --out.")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+    _make_folder(out)
     noisy, truth = noisy_cells(SHAPE)
-    start = time.perf_counter()
-    teacher = train_apr(noisy, axes="TYX", minutes=budget.DEMO_TEACHER)
-    by_teacher = denoise(noisy, teacher, axes="TYX")
-    seconds = {"teacher": time.perf_counter() - start}
-    student = distill_rd(teacher, noisy, axes="TYX", minutes=budget.DEMO_STUDENT)
-    by_student = denoise(noisy, student, axes="TYX")
-    seconds["student"] = time.perf_counter() - start
-    images: dict[str, NDArray[Any]] = {
-        "noisy": noisy,
-        "teacher": by_teacher,
-        "student": by_student,
-    }
+    denoised, seconds = _denoised(noisy)
+    images = {"noisy": noisy, **denoised}
     scores = {name: evaluate(image, truth) for name, image in images.items()}
-    for name, image in {**images, "truth": truth}.items():
-        write_picture(out / f"{name}.tif", Picture(image, "TYX"))
-    titles = {name: f"{name}  {score.psnr:.1f} dB" for name, score in scores.items()}
-    panels = [(titles.get(n, n), i[0]) for n, i in {**images, "truth": truth}.items()]
-    write_picture(out / "comparison.png", Picture(side_by_side(panels), "YX"))
+    _write_images(out, {**images, "truth": truth}, scores)
     Console().print(_table(scores, seconds))
-    Console().print(f"Images are in {out}: see comparison.png.")
+    Console().print(f"Images are in {out}: see comparison.png.", markup=False)
     return scores
 
 
@@ -81,6 +61,37 @@ def _free_folder() -> Path:
         number += 1
         folder = FOLDER.with_name(f"{FOLDER.name}-{number}")
     return folder
+
+
+def _make_folder(out: Path) -> None:
+    there = [name for name in FILES if (out / name).exists()]
+    if there:
+        raise UserError(f"{out / there[0]} is there already; name another folder with --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {out}: {error.strerror}.") from error
+
+
+def _denoised(noisy: NDArray[Any]) -> tuple[dict[str, NDArray[Any]], dict[str, float]]:
+    """The image by "teacher" and by "student", and the seconds until each was there."""
+    start = time.perf_counter()
+    teacher = train_apr(noisy, axes="TYX", minutes=budget.DEMO_TEACHER)
+    images = {"teacher": denoise(noisy, teacher, axes="TYX")}
+    seconds = {"teacher": time.perf_counter() - start}
+    student = distill_rd(teacher, noisy, axes="TYX", minutes=budget.DEMO_STUDENT)
+    images["student"] = denoise(noisy, student, axes="TYX")
+    seconds["student"] = time.perf_counter() - start
+    return images, seconds
+
+
+def _write_images(out: Path, images: dict[str, NDArray[Any]], scores: dict[str, Scores]) -> None:
+    """Write each image, and the first plane of all side by side with their scores."""
+    for name, image in images.items():
+        write_picture(out / f"{name}.tif", Picture(image, "TYX"))
+    titles = {name: f"{name}  {score.psnr:.1f} dB" for name, score in scores.items()}
+    panels = [(titles.get(name, name), image[0]) for name, image in images.items()]
+    write_picture(out / "comparison.png", Picture(side_by_side(panels), "YX"))
 
 
 def side_by_side(panels: list[tuple[str, NDArray[Any]]], zoom: int = 2) -> NDArray[np.uint8]:

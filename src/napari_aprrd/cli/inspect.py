@@ -84,12 +84,14 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Print PSNR, scale-invariant PSNR and SSIM against a reference."""
-    from ..files.picture import EVERYTHING
+    from ..files.picture import EVERYTHING, with_axes_in_order
     from ..metrics import evaluate as score
 
     tell = partial(typer.echo, err=as_json)
     image, truth = (read_one(path, EVERYTHING, tell) for path in (denoised, reference))
-    scores = score(image.data, truth.data, rgb=truth.axes.endswith("S"))
+    truth = with_axes_in_order(truth, image.axes)  # OME-Zarr has an order of its own
+    planes = (picture.as_planes.rows_and_columns_last() for picture in (image, truth))
+    scores = score(*planes, rgb=truth.as_planes.colours)
     if as_json:
         typer.echo(json.dumps(scores.as_dict()))
         return

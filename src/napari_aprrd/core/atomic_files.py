@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterable
@@ -13,6 +14,8 @@ from typing import Any
 from .errors import UserError
 
 _PREFIX = ".writing-"  # temporary names: this, 8 random characters, and the final name
+_RANDOM = 8  # characters that `tempfile` puts between
+_LONGEST = 255  # bytes of a name, on all common file systems
 
 
 def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) -> None:
@@ -24,8 +27,10 @@ def write_atomically(path: str | PathLike[str], write: Callable[[Path], Any]) ->
         If the file cannot be written; no incomplete file is left behind.
     """
     path = Path(path)
+    check_name(path)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=path.name)
+        suffix = _fitting(path.name, len(_PREFIX) + _RANDOM)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_PREFIX, suffix=suffix)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -62,9 +67,39 @@ def _umask() -> int:
     return mask
 
 
+def hidden_beside(path: Path, start: str, end: str = "") -> Path:
+    """A name in the same folder for what is not finished: a dot, `start`, the name, `end`.
+
+    It is shortened where the file system could not take it.
+    """
+    name = path.name.lstrip(".")
+    return path.with_name(f".{start}{_fitting(name, len(start) + len(end) + 1)}{end}")
+
+
+def _fitting(name: str, more: int) -> str:
+    """The name, or a short one of its own where `more` characters make it too long."""
+    if len(os.fsencode(name)) + more <= _LONGEST:
+        return name
+    return f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}{Path(name).suffix[:16]}"
+
+
+def check_name(path: Path) -> None:
+    """Refuse names that no file can have.
+
+    Raises
+    ------
+    UserError
+    """
+    if "\0" in str(path):
+        raise UserError(f"No file can be named {str(path)!r}: it contains a NUL character.")
+    if len(os.fsencode(path.name)) > _LONGEST:
+        raise UserError(f"The name {path.name[:40]}... is too long: {_LONGEST} bytes is the limit.")
+
+
 def remove_leftovers(path: Path) -> None:
     """Delete the temporary files of killed processes; no process may be writing them now."""
-    for leftover in path.parent.glob(f"{_PREFIX}{'?' * 8}{glob.escape(path.name)}"):
+    name = _fitting(path.name, len(_PREFIX) + _RANDOM)
+    for leftover in path.parent.glob(f"{_PREFIX}{'?' * _RANDOM}{glob.escape(name)}"):
         leftover.unlink(missing_ok=True)
 
 
@@ -75,10 +110,14 @@ def check_not_input(out: Path, inputs: Iterable[Path]) -> None:
     ------
     UserError
     """
+    check_name(out)
     target = out.resolve()
     for path in inputs:
         source = path.resolve()
-        same = target == source or (out.exists() and path.exists() and out.samefile(path))
+        try:
+            same = target == source or (out.exists() and path.exists() and out.samefile(path))
+        except OSError as error:  # folders that may not be looked into, paths that are too long
+            raise cannot_write(out, error) from error
         if same or target in source.parents:
             raise UserError(f"The output would overwrite the input {path}; name another.")
 
@@ -92,6 +131,7 @@ def check_writable(path: str | PathLike[str]) -> None:
         If the folder is missing or may not be written to.
     """
     path = Path(path)
+    check_name(path)
     if path.is_dir():
         raise UserError(f"Cannot write {path}: it is a folder; name a file in it.")
     remove_leftovers(path)

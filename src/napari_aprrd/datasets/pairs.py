@@ -86,7 +86,8 @@ class Pairs:
 
 def _pairs(root: Path, words: Iterable[tuple[str, str]]) -> tuple[tuple[Path, Path], ...]:
     """Find noisy files whose path becomes that of another file when one word is replaced."""
-    files = [p.relative_to(root) for p in sorted(root.rglob("*")) if p.suffix.lower() in READABLE]
+    images = (p for p in sorted(root.rglob("[!.]*")) if p.suffix.lower() in READABLE)
+    files = [p.relative_to(root) for p in images]
     known = set(files)
     found: dict[Path, Path] = {}
     for noisy_word, clean_word in words:

@@ -129,13 +129,15 @@ def write_summary(results: Sequence[Result], folder: Path) -> Path:
     while path.exists() and not _begins_with(path, header):
         number += 1
         path = folder / f"summary-{number}.csv"
-    write_atomically(path, lambda temporary: temporary.write_text(text.getvalue()))
+    # Names may hold characters that the machine's encoding lacks, even bytes of another one.
+    content = text.getvalue().encode("utf-8", "surrogateescape")
+    write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return path
 
 
 def _begins_with(path: Path, header: str) -> bool:
     try:
-        with path.open(errors="replace") as file:
+        with path.open(encoding="utf-8", errors="replace") as file:
             return file.readline() == header
     except OSError:  # also a folder of that name
         return False

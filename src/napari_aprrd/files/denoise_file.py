@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..axes import ArrayPlanes
-from ..core.atomic_files import cannot_write, remove_leftovers
+from ..core.atomic_files import cannot_write, hidden_beside, remove_leftovers
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..core.jobs import STOP, Clock, Job, Progress, report
@@ -134,7 +134,7 @@ def _one_by_one(
 
 def _finish(clean: Picture, target: Path, folder: Path) -> None:
     remove_leftovers(target)
-    file_format = check_format(target, clean.data.dtype, clean.axes)
+    file_format = check_format(target, clean.data.dtype, clean.axes, clean.data.shape)
     file_format.save_grown(folder / _IMAGE, clean, target)
     try:
         shutil.rmtree(folder)
@@ -144,7 +144,7 @@ def _finish(clean: Picture, target: Path, folder: Path) -> None:
 
 def partial_folder(target: Path) -> Path:
     """Where an output grows until it is complete."""
-    return target.with_name(f".{target.name}.partial")
+    return hidden_beside(target, "", ".partial")
 
 
 class Journal:

@@ -57,14 +57,18 @@ class ImageDescription:
         which = f"series {self.series} of {self.series_count}" if self.series_count > 1 else ""
         if self.name and self.series_count > 1:
             which += f" ({self.name!r})"
-        facts = [which, count_axes(self.shape, self.axes, self.named), self.dtype, *self._steps()]
-        if any(self.channels):
-            facts.append(f"channels {', '.join(name or '?' for name in self.channels)}")
+        facts = [which, count_axes(self.shape, self.axes, self.named), self.dtype, *self.known]
         return " ".join([f"{self.file}: {', '.join(filter(None, facts))}.", *self.notes])
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, for JSON."""
         return asdict(self)
+
+    @property
+    def known(self) -> list[str]:
+        """What is known beyond the numbers: size of a pixel, time between frames, channels."""
+        named = ", ".join(name or "?" for name in self.channels) if any(self.channels) else ""
+        return [*self._steps(), f"channels {named}"] if named else self._steps()
 
     def _steps(self) -> list[str]:
         """Sizes of a pixel in one text, and the time between frames in another."""

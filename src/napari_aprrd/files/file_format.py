@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -34,10 +35,6 @@ class FileFormat(ABC):
     def claims(self, path: Path) -> bool:
         """Whether a path whose ending says nothing is of this format; looks at a file or two."""
         return False
-
-    def output_name(self, path: Path) -> str:
-        """Name of the denoised image of a file, in a folder for many."""
-        return path.name
 
     @abstractmethod
     def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
@@ -91,9 +88,27 @@ class FileFormat(ABC):
         """
         self.save(path, picture)
 
-    def objection(self, dtype: np.dtype[Any], axes: str) -> str:
-        """Why this format cannot hold such an image; empty where it can."""
+    def objection(self, dtype: np.dtype[Any], axes: str, shape: Sequence[int] = ()) -> str:
+        """Why this format cannot hold such an image; empty where it can.
+
+        Without a shape, the answer is for axes of any length.
+        """
         return ""
+
+    def output_name(self, path: Path) -> str:
+        """Name of the denoised image of a file, in a folder for many."""
+        return path.name
+
+    def missing(self) -> str:
+        """What to install before this format can be read; empty where it can be."""
+        return ""
+
+    def companions(self, path: Path) -> set[Path]:
+        """All files that hold one image together with this one, itself included; often none.
+
+        Of the files that a command is given, only the first of such a set is read.
+        """
+        return set()
 
     def is_recognised(self, path: Path) -> bool:
         """Whether a file begins as files of this format do."""

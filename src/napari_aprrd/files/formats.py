@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -12,17 +12,24 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..axes import check_array
+from ..core.atomic_files import check_name
 from ..core.errors import UserError, cannot_read
+from .bioio_formats import BIOIO_FORMATS
 from .description import ImageDescription, describe
 from .file_format import FileFormat
+from .find import find
+from .lsm import Lsm
 from .npy import Npy
 from .ome_zarr import OmeZarr, ZippedZarr
 from .picture import Choice, Picture, chosen
 from .pictures import Jpeg, Png
-from .tiff import Tiff
+from .tiff import Stk, Tiff
 
 # A new file format is a subclass of `FileFormat` in a file of its own, and an entry here.
-FORMATS: tuple[FileFormat, ...] = (Tiff(), Png(), Jpeg(), Npy(), OmeZarr(), ZippedZarr())
+FORMATS: tuple[FileFormat, ...] = (
+    *(Tiff(), Png(), Jpeg(), Npy(), OmeZarr(), ZippedZarr(), Lsm(), Stk()),
+    *BIOIO_FORMATS,
+)
 BY_SUFFIX = {suffix: file_format for file_format in FORMATS for suffix in file_format.suffixes}
 READABLE = tuple(BY_SUFFIX)
 WRITABLE = tuple(suffix for suffix, file_format in BY_SUFFIX.items() if file_format.can_write)
@@ -44,7 +51,11 @@ def format_of(path: str | PathLike[str]) -> FileFormat | None:
 def is_folder_of_images(path: Path) -> bool:
     """Whether a path is a folder of image files, and not an image that is a folder itself."""
     file_format = format_of(path)
-    return path.is_dir() and not (file_format is not None and file_format.is_folder)
+    try:
+        is_folder = path.is_dir()
+    except OSError:  # what may not be looked at; reading or writing it says so
+        return False
+    return is_folder and not (file_format is not None and file_format.is_folder)
 
 
 def read_picture(
@@ -104,18 +115,33 @@ def images_in(path: str | PathLike[str]) -> list[ImageDescription]:
 
 
 def _known_format(path: Path) -> FileFormat:
+    check_name(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _not_there(path, error) from error
     file_format = format_of(path)
     if file_format is None:
-        if not path.exists():
-            raise UserError(f"There is no file {path}.")
+        if path.suffix.lower() == ".npz":
+            raise UserError(
+                f"Cannot read {path}: it is an archive; save one of its arrays as .npy."
+            )
         raise UserError(f"Cannot read {path}: use one of {', '.join(READABLE)}.")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # reading from a pipe may take for ever
+        raise UserError(f"Cannot read {path}: it is a device or a pipe, not a file.")
     return file_format
+
+
+def _not_there(path: Path, error: OSError) -> UserError:
+    """Say what is missing: the file, or what a link points to."""
+    if path.is_symlink() and isinstance(error, FileNotFoundError):
+        return UserError(f"{path} is a link to {path.readlink()}, which is not there.")
+    return cannot_read(path, "an image", error)
 
 
 def _reading(file_format: FileFormat, path: Path, read: Callable[[], T]) -> T:
     """Read, with one sentence for whatever a reader raises on foreign bytes."""
     try:
-        path.stat()  # so that what is missing is told as such, whatever the reader raises
         return read()
     except UserError as error:
         raise UserError(f"Cannot use {path}: {error}") from error
@@ -125,7 +151,9 @@ def _reading(file_format: FileFormat, path: Path, read: Callable[[], T]) -> T:
         raise cannot_read(path, what, error, recognised=recognised) from error
 
 
-def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> FileFormat:
+def check_format(
+    path: str | PathLike[str], dtype: np.dtype[Any], axes: str, shape: Sequence[int] = ()
+) -> FileFormat:
     """Make sure, before hours of work, that a file of this name can hold the image.
 
     Returns
@@ -139,11 +167,11 @@ def check_format(path: str | PathLike[str], dtype: np.dtype[Any], axes: str) -> 
         If the name is of no known format, or the format cannot hold the image.
     """
     file_format = format_of(path)
-    if file_format is None or not file_format.can_write:
+    if file_format is None:
         raise UserError(
             f"Cannot write {path}: use a name that ends in one of {', '.join(WRITABLE)}."
         )
-    objection = file_format.objection(dtype, axes)
+    objection = file_format.objection(dtype, axes, shape)
     if objection:
         raise UserError(f"Cannot write {path}: {objection}")
     return file_format
@@ -163,30 +191,23 @@ def write_picture(path: str | PathLike[str], picture: Picture) -> None:
     UserError
         If the format cannot hold the image, or the file cannot be written.
     """
-    check_format(path, picture.data.dtype, picture.axes).save(Path(path), picture)
+    file_format = check_format(path, picture.data.dtype, picture.axes, picture.data.shape)
+    file_format.save(Path(path), picture)
 
 
-def find_files(inputs: list[str]) -> list[Path]:
+def find_files(inputs: Sequence[str], tell: Callable[[str], object] = lambda _: None) -> list[Path]:
     """Files that the inputs name: files themselves, the images in folders, globs.
+
+    Parameters
+    ----------
+    inputs : sequence of str
+        As the shell gives them, or as it leaves them: "~" and globs are understood.
+    tell : callable
+        Gets a sentence on images that are left out.
 
     Raises
     ------
     UserError
         If an input names nothing.
     """
-    found: list[Path] = []
-    for name in inputs:
-        path = Path(name)
-        if is_folder_of_images(path):
-            try:
-                files = [p for p in sorted(path.iterdir()) if format_of(p) is not None]
-            except OSError as error:
-                raise cannot_read(path, "a folder with images", error) from error
-        elif path.exists() or not glob.has_magic(name):
-            files = [path]
-        else:
-            files = [Path(p) for p in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207
-        if not files:
-            raise UserError(f"There are no images in {name}.")
-        found += files
-    return list(dict.fromkeys(found))  # each file once, in the order in which it was named
+    return find(inputs, format_of, tell)

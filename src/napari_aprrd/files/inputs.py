@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.atomic_files import check_not_input
+from ..core.atomic_files import check_name, check_not_input
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..denoise_arrays import output_dtype
@@ -131,8 +131,10 @@ class Files:
         UserError
             If an output would overwrite an input or another output.
         """
-        single = len(inputs) == 1 and not is_folder_of_images(out)
-        if not single and format_of(out) is not None:
+        check_name(out)
+        into_folder = is_folder_of_images(out)
+        single = len(inputs) == 1 and not into_folder
+        if not single and not into_folder and format_of(out) is not None:
             raise UserError(f"{out} is the name of a file, for several inputs name a folder.")
         targets = {path: out if single else out / output_name(path) for path in inputs}
         for path, target in targets.items():
@@ -170,7 +172,8 @@ class Files:
         """
         target = self.targets[path]
         dtype = output_dtype(picture.data.dtype, config)
-        check_format(target, dtype, picture.axes).check_target(target)
+        shape = picture.data.shape
+        check_format(target, dtype, picture.axes, shape).check_target(target)
 
     def usable(self, config: DenoiseConfig) -> Files:
         """Those that can be read, and whose outputs can be written.

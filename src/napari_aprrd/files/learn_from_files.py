@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..axes import JoinedPlanes
+from ..core.atomic_files import hidden_beside
 from ..core.config import DistillConfig, TrainConfig
 from ..core.errors import StoppedEarlyError
 from ..core.jobs import Job, run
@@ -18,6 +19,8 @@ from ..core.training.distill import distill
 from ..core.training.train import train
 from .batch import Listening, nobody_listens
 from .inputs import Files
+
+_KEPT = (".teacher.aprrd", ".aprrd")  # how the names of the models end until all is done
 
 
 class LearningStoppedError(Exception):
@@ -107,8 +110,9 @@ class Learner:
         """Hidden files beside the output; other files or settings have other names."""
         target = next(iter(files.targets.values()))
         name = target.name if len(files.targets) == 1 else self.out.name
-        start = f".{name}.{files.key(self.settings)}"
-        return Kept(target.with_name(f"{start}.teacher.aprrd"), target.with_name(f"{start}.aprrd"))
+        place, key = target.with_name(name), files.key(self.settings)
+        teacher, student = (hidden_beside(place, "", f".{key}{end}") for end in _KEPT)
+        return Kept(teacher, student)
 
 
 def train_and_distill(

@@ -22,12 +22,16 @@ class Npy(FileFormat):
         """Open an array as a memory map."""
         check_series(series, 1)
         try:
-            return without_names(np.load(path, mmap_mode="r", allow_pickle=False))
+            data = np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError as error:
             # Opening them would run code. NumPy's sentence depends on its version.
             if "Object arrays" in str(error) or "Python objects" in str(error):
                 raise UserError("it holds Python objects, not numbers.") from error
             raise
+        if not isinstance(data, np.ndarray):
+            data.close()
+            raise UserError("it is an archive (.npz); save one of its arrays as .npy.")
+        return without_names(data)
 
     def write(self, path: Path, picture: Picture) -> None:
         """Write the pixels, a few planes at a time: the whole stack may not fit into memory."""

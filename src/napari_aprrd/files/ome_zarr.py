@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -140,9 +141,13 @@ class ZippedZarr(_AnyZarr):
         stem = path.name[: -len(path.suffix)]
         return stem if stem.lower().endswith(_ENDING) else f"{stem}{_ENDING}"
 
+    def objection(self, dtype: np.dtype[Any], axes: str, shape: Sequence[int] = ()) -> str:
+        """Refuse every image."""
+        return f"{self.name} can only be read; use {_ENDING} instead."
+
     def write(self, path: Path, picture: Picture) -> None:
-        """Refuse."""
-        raise UserError(f"Cannot write {path}: use a name that ends in {_ENDING}.")
+        """Refuse, see `objection`."""
+        raise UserError(f"Cannot write {path}: {self.objection(picture.data.dtype, picture.axes)}")
 
 
 def create(path: Path, shape: tuple[int, ...], dtype: Any, chunks: tuple[int, ...]) -> Any:

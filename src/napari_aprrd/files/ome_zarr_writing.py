@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from .ome_zarr_metadata import OmeZarrMetadata, channel_of
-from .picture import Channel, Picture
+from .picture import Channel, Picture, with_axes_in_order
 from .units import long_name
 
 _VERSION = "0.5"
@@ -29,13 +28,7 @@ def in_order(picture: Picture) -> Picture:
     if not picture.named and axes[-1] not in "YX" and shape[-1] == 1:
         return picture
     ranks = {"T": 0, "Z": 2, "Y": 3, "X": 4} if picture.named else {"Y": 3, "X": 4}
-    ordered = "".join(sorted(axes, key=lambda letter: ranks.get(letter, 1)))
-    if ordered == axes:
-        return picture
-    import dask.array as da
-
-    data = da.asanyarray(picture.data)
-    return replace(picture, data=data.transpose([axes.index(a) for a in ordered]), axes=ordered)
+    return with_axes_in_order(picture, "".join(sorted(axes, key=lambda a: ranks.get(a, 1))))
 
 
 def names_of(picture: Picture) -> list[str]:
@@ -62,7 +55,7 @@ def metadata_of(picture: Picture, levels: Sequence[Any]) -> dict[str, Any]:
     from yaozarrs import v05
 
     steps = np.array([picture.scale.get(letter, 1.0) for letter in picture.axes])
-    start = _origin(picture)
+    start = np.array([picture.origin.get(letter, 0.0) for letter in picture.axes])
     datasets = []
     for number in range(len(levels)):
         factors = np.array([2**number if letter in "YX" else 1 for letter in picture.axes])
@@ -115,12 +108,6 @@ def _axis(name: str, letter: str, picture: Picture) -> dict[str, str]:
 def _native(picture: Picture) -> OmeZarrMetadata:
     native = picture.native
     return native if isinstance(native, OmeZarrMetadata) else OmeZarrMetadata(_VERSION)
-
-
-def _origin(picture: Picture) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Where the first pixel is."""
-    origin = _native(picture).translation
-    return np.array([origin.get(letter, 0.0) for letter in picture.axes])
 
 
 def _omero(picture: Picture, smallest: Any) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ..axes import ArrayPlanes, check_array, infer_axes
+import numpy as np
+
+from ..axes import ArrayPlanes, check_array, guess_axes, infer_axes
 from ..core.errors import UserError, cannot_read
 
 
@@ -84,13 +87,16 @@ class Picture:
         All that the format says about the image, as its reader found it; the writer of the same
         format writes it back.
     icc_profile, exif : bytes
-        Of photographs; empty where there is none. TIFF, PNG and JPEG keep them.
+        Of photographs; empty where there is none. PNG and JPEG keep both, TIFF the profile.
     series, series_count : int
         Number of the image in its file, from 1, and how many there are.
     name : str
         Of the image in its file; may be empty.
     notes : tuple of str
         Sentences on what was guessed or left out.
+    origin : dict of str to float
+        Where the first pixel is along an axis, in the unit of its steps; no entry where it is not
+        known. Of OME-Zarr.
     """
 
     data: Any
@@ -110,6 +116,7 @@ class Picture:
     series_count: int = 1
     name: str = ""
     notes: tuple[str, ...] = ()
+    origin: dict[str, float] = field(default_factory=dict)
 
     @property
     def as_planes(self) -> ArrayPlanes:
@@ -128,8 +135,18 @@ class Picture:
         return file_stamp(self.path, self.choice) if self.path is not None else ""
 
 
+def with_axes_in_order(picture: Picture, axes: str) -> Picture:
+    """The image with its axes in another order; one that has other axes is left as it is."""
+    if picture.axes == axes or sorted(picture.axes) != sorted(axes):
+        return picture
+    import dask.array as da
+
+    data = picture.data if isinstance(picture.data, np.ndarray) else da.asanyarray(picture.data)
+    return replace(picture, data=data.transpose([picture.axes.index(a) for a in axes]), axes=axes)
+
+
 def without_names(data: Any) -> Picture:
-    """An image from a file that says nothing about its axes.
+    """An image from a file that says nothing about its axes; a note says what is guessed.
 
     Raises
     ------
@@ -137,7 +154,8 @@ def without_names(data: Any) -> Picture:
         If it is not an image.
     """
     check_array(data)
-    return Picture(data, infer_axes(data.shape), named=False)
+    guess = guess_axes(data.shape)
+    return Picture(data, guess.axes, named=False, notes=tuple(filter(None, [guess.note()])))
 
 
 def file_stamp(path: Path, choice: Choice) -> str:
@@ -160,13 +178,20 @@ def chosen(picture: Picture, choice: Choice) -> Picture:
     """
     if choice.axes is not None:
         axes = infer_axes(picture.data.shape, choice.axes)
-        picture = replace(picture, axes=axes, named=True)
+        notes = picture.notes if picture.named else _without_guess(picture)
+        picture = replace(picture, axes=axes, named=True, notes=notes)
     picture = replace(picture, choice=choice)
     if choice.channels is not None:
         picture = _select_channels(picture, choice.channels)
     if choice.planes is not None:
         picture = _select_planes(picture, choice.planes)
     return picture
+
+
+def _without_guess(picture: Picture) -> tuple[str, ...]:
+    """The notes but for that on guessed axes, which are named now."""
+    guessed = guess_axes(picture.data.shape).note()
+    return tuple(note for note in picture.notes if note != guessed)
 
 
 def _select_planes(picture: Picture, choice: str) -> Picture:
@@ -187,7 +212,18 @@ def _select_planes(picture: Picture, choice: str) -> Picture:
     kept = len(data) if isinstance(index, slice) else 1
     axes = picture.axes if isinstance(index, slice) else picture.axes[1:]
     notes = (*picture.notes, f"Only planes {choice} of {count}: {kept} (--planes).")
-    return replace(picture, data=data, axes=axes, notes=notes)
+    places = np.arange(count)[index].ravel().tolist()
+    native = _part_of_native(picture, picture.axes[0], places, picture.native)
+    origin = _moved(picture, picture.axes[0], places[0])
+    return replace(picture, data=data, axes=axes, native=native, notes=notes, origin=origin)
+
+
+def _moved(picture: Picture, letter: str, first: int) -> dict[str, float]:
+    """Where the first pixel is when those before the `first` along an axis are left out."""
+    if not picture.origin or letter not in picture.scale:
+        return picture.origin
+    at = picture.origin.get(letter, 0.0) + first * picture.scale[letter]
+    return {**picture.origin, letter: at}
 
 
 def _select_channels(picture: Picture, choice: str) -> Picture:
@@ -213,15 +249,20 @@ def _select_channels(picture: Picture, choice: str) -> Picture:
         picture,
         data=data,
         channels=tuple(picture.channels[n] for n in numbers) if picture.channels else (),
-        native=None,
+        native=_part_of_native(picture, "C", numbers, None),
         notes=(*picture.notes, note) if left_out else picture.notes,
     )
+
+
+def _part_of_native(picture: Picture, letter: str, places: Sequence[int], default: Any) -> Any:
+    """What the format says of some places along an axis, where it can tell: a method `part`."""
+    part = getattr(picture.native, "part", None)
+    return part(letter, tuple(places)) if part is not None else default
 
 
 def _take(data: Any, numbers: list[int], axis: int) -> Any:
     """Some places along an axis; lazy where the data is."""
     import dask.array as da
-    import numpy as np
 
     if isinstance(data, np.ndarray):
         return np.take(data, numbers, axis)

@@ -1,170 +1,290 @@
-"""TIFF, ImageJ TIFF and OME-TIFF: pixels, axes, pixel sizes, record."""
+"""TIFF, ImageJ TIFF and OME-TIFF: images with all that is said about them."""
 
 from __future__ import annotations
 
-import json
-import warnings
 import weakref
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, ClassVar
 
 from ..axes import infer_axes
-from ..layers import KEY
-from .file_format import FileFormat
+from ..core.errors import cause
+from .file_format import FileFormat, check_series
+from .imagej_tiff import (
+    imagej_channels,
+    imagej_record,
+    imagej_scale,
+    read_imagej,
+    record_in,
+)
+from .ome_files import files_of_the_same_image
+from .ome_tiff import OmeFacts, OmeMetadata, image_numbers, ome_facts, parse, rough_facts
 from .picture import Picture
-from .units import symbol
+from .read_only import ReadOnlyFormat
+from .tiff_file import OpenTiff, open_tiff, recorded_part
+from .tiff_tags import (
+    TiffTags,
+    check_colours,
+    coloured,
+    has_alpha,
+    read_tags,
+    resolution,
+    shaped_metadata,
+)
+from .tiff_writer import TiffMetadata, write_tiff
+
+_MOST_NAMED = 3  # images that are left out; of more only their number is told
 
 
 class Tiff(FileFormat):
     """TIFF and BigTIFF, with what ImageJ and OME add to them."""
 
-    suffixes = (".tif", ".tiff")
+    suffixes: ClassVar[tuple[str, ...]] = (".tif", ".tiff", ".btf", ".tf2", ".tf8")
     name = "a TIFF"
     # Of TIFF 6.0 and of BigTIFF, in either byte order.
     first_bytes = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
     def read(self, path: Path, series: int | None, in_memory: int) -> Picture:
-        """Read the first series; window by window if it is large."""
-        return _read_tiff(path, in_memory)
+        """Read an image; window by window if it is large, and of a pyramid the largest level."""
+        with open_tiff(path) as file:
+            check_series(series, len(file.series))
+            number = series or file.largest
+            check_colours(file.series[number - 1].keyframe)
+            picture = _picture(file, number, in_memory)
+            left_out = "" if series else _left_out(file, number)
+            return replace(picture, notes=tuple(filter(None, (left_out, *picture.notes))))
+
+    def images(self, path: Path) -> list[Picture]:
+        """All images of a file; no pixels are read."""
+        with open_tiff(path) as file:
+            return [_picture(file, number, 0) for number in range(1, len(file.series) + 1)]
+
+    def companions(self, path: Path) -> set[Path]:
+        """Files of one OME-TIFF, which may be spread over several."""
+        return {path.with_name(name) for name in files_of_the_same_image(path)}
 
     def write(self, path: Path, picture: Picture) -> None:
-        """Write an image, compressed, in the flavour of the picture where that can hold it."""
-        _write_tiff(path, picture)
+        """Write an image in the flavour of its source, where that can hold it.
+
+        A name that ends in ".ome.tif" asks for an OME-TIFF.
+        """
+        write_tiff(path, picture)
 
 
-def _read_tiff(path: Path, in_memory: int) -> Picture:
-    import tifffile
+class Stk(ReadOnlyFormat, Tiff):
+    """Stacks of MetaMorph, which are TIFFs in a way of their own."""
 
-    with tifffile.TiffFile(path) as tiff:
-        series = tiff.series[0]
-        if series.nbytes > in_memory:
-            import zarr
-
-            store = tifffile.imread(path, aszarr=True, level=0)
-            data = zarr.open_array(store, mode="r")
-            weakref.finalize(data, store.close)
-        else:
-            data = series.asarray()
-        # tifffile writes Q for "another axis".
-        named = series.axes.replace("Q", "I")
-        known = len(named) == data.ndim and len(set(named)) == data.ndim
-        known = known and "Y" in named
-        axes = infer_axes(data.shape, named if known else None)
-        record = _tiff_record(tiff)
-        if tiff.is_imagej:
-            return Picture(data, axes, *_imagej_scale(tiff), "imagej", record=record)
-        if tiff.is_ome:
-            return Picture(data, axes, *_ome_scale(tiff), "ome", record=record)
-        return Picture(data, axes, *_tag_scale(tiff), record=record)
+    suffixes = (".stk",)
+    name = "an STK"
 
 
-def _tiff_record(tiff: Any) -> dict[str, Any]:
-    """How the image was made, from where each kind of TIFF keeps free text."""
-    if tiff.is_imagej:
-        text = (tiff.imagej_metadata or {}).get("Info")
-    elif tiff.is_ome:
-        text = _ome_image(tiff).get("Description")
-    else:
-        text = tiff.shaped_metadata[0].get("Description") if tiff.shaped_metadata else None
+def _left_out(file: OpenTiff, number: int) -> str:
+    """The sentence on the other images of a file."""
+    others = [n for n in range(1, len(file.series) + 1) if n != number]
+    if not others:
+        return ""
+    if len(others) > _MOST_NAMED:
+        return f"{len(others)} other images of the file are left out (--series)."
+    sizes = (" x ".join(map(str, file.series[n - 1].shape)) for n in others)
+    named = " and ".join(f"{n} ({size})" for n, size in zip(others, sizes, strict=True))
+    return f"Series {named} {'is' if len(others) == 1 else 'are'} left out (--series)."
+
+
+def _picture(file: OpenTiff, number: int, in_memory: int) -> Picture:
+    """One image of a file, numbered from 1."""
+    recorded = recorded_part(file.tiff, file.series[number - 1])
+    series, page = recorded.series, recorded.series.keyframe
+    data = _pixels(series, in_memory)
+    named = _name_axes(series)
+    tags = read_tags(page)
+    scale, units = resolution(page)
+    picture = Picture(
+        data,
+        named.axes,
+        scale,
+        units,
+        record=record_in(shaped_metadata(page).get("Description")),
+        named=named.known,
+        native=TiffMetadata(tags),
+        icc_profile=bytes(page.iccprofile or b""),
+        series=number,
+        series_count=len(file.series),
+        name=str(series.name or ""),
+        notes=(*file.notes, *recorded.notes, *named.notes),
+    )
+    if file.ome is not None:
+        picture = _with_ome(picture, file, number, tags)
+    elif series.kind == "imagej":
+        picture = _with_imagej(picture, file.tiff.imagej_metadata or {}, tags)
+    elif series.kind in ("lsm", "stk"):
+        picture = _with_microscope(picture, file.tiff, series.kind)
+    for letter, places in recorded.kept.items():
+        picture = replace(picture, native=picture.native.part(letter, places))
+    return _with_palette(picture, page)
+
+
+def _pixels(series: Any, in_memory: int) -> Any:
+    """The pixels of an image; read when they are sliced, if there are many."""
+    if series.nbytes <= in_memory:
+        data = series.asarray()
+        if data.shape != tuple(series.shape):
+            raise ValueError(f"{data.shape} pixels in place of {tuple(series.shape)}")
+        return data
+    import zarr
+
+    store = series.aszarr(level=0)
+    data = zarr.open_array(store, mode="r")
+    weakref.finalize(data, store.close)
+    return data
+
+
+@dataclass(frozen=True)
+class _Axes:
+    axes: str
+    known: bool = True
+    notes: tuple[str, ...] = ()
+
+
+def _name_axes(series: Any) -> _Axes:
+    """A letter for each axis of an image, and whether the file says which."""
+    shape, letters = tuple(map(int, series.shape)), str(series.axes).upper()
+    if len(letters) != len(shape) or not {"Y", "X"} <= set(letters):
+        return _Axes(infer_axes(shape), False)
+    letters, notes = _samples(letters, shape, series)
+    # tifffile writes Q for an axis of unknown kind, and I for pages that nobody named.
+    nameless = "Q" if series.kind == "shaped" else "QI"
+    unknown = [letter for letter in letters if letter in nameless]
+    if not unknown:
+        letters, notes = _unique(letters, notes)
+        return _Axes(letters, True, notes)
+    said = "axes" in shaped_metadata(series.keyframe)
+    if series.kind == "shaped" and not said and set(letters) <= set("QYX"):
+        return _Axes(infer_axes(shape), False, notes)  # any of them may be the rows
+    guesses = iter(_guess(len(unknown), letters))
+    letters = "".join(next(guesses) if letter in nameless else letter for letter in letters)
+    letters, notes = _unique(letters, notes)
+    return _Axes(letters, False, notes)
+
+
+def _guess(count: int, taken: str) -> list[str]:
+    """Letters for axes without a name, in their order."""
+    usual = infer_axes((2,) * count + (9, 9))[:-2] if count <= 4 else "ITZC"
+    spare = [letter for letter in "TZCI" if letter not in taken and letter not in usual]
+    free = [letter for letter in usual if letter not in taken] + spare
+    return free[:count] + ["I"] * (count - len(free))
+
+
+def _unique(letters: str, notes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Name axes anew whose letter another one has."""
+    unique = ""
+    for letter in letters:
+        spare = next(other for other in "IRPVUWGKDNBFJMO" if other not in letters + unique)
+        if letter in unique:
+            notes = (*notes, f"Two axes are called {letter}; one is read as {spare} (--axes).")
+            letter = spare
+        unique += letter
+    return unique, notes
+
+
+def _samples(letters: str, shape: tuple[int, ...], series: Any) -> tuple[str, tuple[str, ...]]:
+    """Call samples of a pixel channels, unless they are colours or grey with alpha."""
+    if "S" not in letters or "C" in letters:
+        return letters, ()
+    count, page = shape[letters.index("S")], series.keyframe
+    said = series.kind == "shaped" and "axes" in shaped_metadata(page)
+    rgb = int(page.photometric) in (2, 6) and count in (3, 4)
+    if rgb or (count == 2 and has_alpha(page)) or (said and count in (2, 3, 4)):
+        return letters, ()
+    notes = (f"{count} samples of each pixel are read as channels (--axes).",) if count > 1 else ()
+    return letters.replace("S", "C"), notes
+
+
+def _with_ome(picture: Picture, file: OpenTiff, number: int, tags: TiffTags) -> Picture:
+    """Add what OME metadata says."""
+    assert file.ome is not None
+    metadata: OmeMetadata | None
     try:
-        record = json.loads(text or "null")[KEY]
-    except (TypeError, ValueError, KeyError, RecursionError):  # somebody else's text
-        return {}
-    return record if isinstance(record, dict) else {}
+        ome = parse(file.ome.xml, planes=False)
+        own = [ome.images[n] for n in file.ome.images]
+        numbers = image_numbers(own, file.series)
+        metadata = OmeMetadata(file.ome.xml, file.ome.images[numbers[number - 1]], picture.axes)
+        facts, notes = ome_facts(ome, metadata), picture.notes
+    except Exception as error:  # ome-types raises what it likes
+        facts, metadata, notes = _rough(picture, file, number, error)
+    native = TiffMetadata(tags, ome=metadata)
+    return replace(
+        picture,
+        scale=facts.scale,
+        units=facts.units,
+        flavour="ome",
+        record=facts.record,
+        channels=facts.channels,
+        native=native,
+        notes=notes,
+    )
 
 
-def _imagej_scale(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
-    metadata = tiff.imagej_metadata or {}
-    scale = _resolution(tiff)
-    unit = str(metadata.get("unit", "")).replace("\\u00B5", "µ")
-    units = dict.fromkeys("XYZ", unit) if unit else {}
-    if "spacing" in metadata:
-        scale["Z"] = float(metadata["spacing"])
-    if "finterval" in metadata:
-        scale["T"] = float(metadata["finterval"])
-        units["T"] = "s"
-    return scale, units
+def _rough(
+    picture: Picture, file: OpenTiff, number: int, error: Exception
+) -> tuple[OmeFacts, None, tuple[str, ...]]:
+    """What can be had from OME metadata that is not valid."""
+    assert file.ome is not None
+    try:
+        facts = rough_facts(file.ome.xml, file.ome.images[number - 1])
+        kept = "only sizes and names of channels are kept"
+    except Exception:
+        facts, kept = OmeFacts({}, {}, (), {}), "it is left out"
+    note = f"Its OME metadata is not valid ({_short(error)}): {kept}."
+    return facts, None, (*picture.notes, note)
 
 
-def _ome_scale(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
-    pixels = _ome_image(tiff)["Pixels"]
-    names = {"X": "PhysicalSizeX", "Y": "PhysicalSizeY", "Z": "PhysicalSizeZ", "T": "TimeIncrement"}
-    scale = {axis: float(pixels[name]) for axis, name in names.items() if name in pixels}
-    default = {"T": "s"}  # of the schema; lengths are in µm
-    units = {a: str(pixels.get(f"{names[a]}Unit", default.get(a, "µm"))) for a in scale}
-    return scale, units
+def _short(error: Exception) -> str:
+    return cause(error)[:80]
 
 
-def _ome_image(tiff: Any) -> dict[str, Any]:
-    import tifffile
-
-    images = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
-    first: dict[str, Any] = images[0] if isinstance(images, list) else images
-    return first
-
-
-def _tag_scale(tiff: Any) -> tuple[dict[str, float], dict[str, str]]:
-    unit = tiff.pages.first.tags.get("ResolutionUnit")
-    name = {2: "inch", 3: "cm"}.get(int(unit.value) if unit else 1, "")
-    return _resolution(tiff), dict.fromkeys("XY", name) if name else {}
-
-
-def _resolution(tiff: Any) -> dict[str, float]:
-    """Pixel size from the resolution tags; none where they say 1 pixel per nothing."""
-    scale = {}
-    for axis, name in (("X", "XResolution"), ("Y", "YResolution")):
-        tag = tiff.pages.first.tags.get(name)
-        if tag and 0 not in tag.value and tag.value[0] != tag.value[1]:
-            scale[axis] = tag.value[1] / tag.value[0]
-    return scale
+def _with_imagej(picture: Picture, values: dict[str, Any], tags: TiffTags) -> Picture:
+    """Add what ImageJ says."""
+    metadata = read_imagej(values, picture.axes, tuple(map(int, picture.data.shape)))
+    steps, units = imagej_scale(metadata.values)
+    return replace(
+        picture,
+        scale={**picture.scale, **steps},
+        units={**picture.units, **units},
+        flavour="imagej",
+        record=imagej_record(values),
+        channels=imagej_channels(metadata),
+        native=TiffMetadata(tags, imagej=metadata),
+    )
 
 
-def _write_tiff(path: Path, picture: Picture) -> None:
-    import tifffile
+def _with_microscope(picture: Picture, tiff: Any, kind: str) -> Picture:
+    """Add the sizes that LSM and STK files have in tags of their own."""
+    if kind == "lsm":
+        about = tiff.lsm_metadata or {}
+        scale = {axis: 1e6 * float(about.get(f"VoxelSize{axis}") or 0) for axis in "XYZ"}
+        scale["T"] = float(about.get("TimeIntervall") or 0)
+    else:
+        about = tiff.stk_metadata or {}
+        if not about.get("XCalibration") or about.get("CalibrationUnits") not in ("um", "µm"):
+            return picture
+        scale = {axis: float(about.get(f"{axis}Calibration") or 0) for axis in "XY"}
+    scale = {axis: step for axis, step in scale.items() if step > 0}
+    units = {axis: "s" if axis == "T" else "µm" for axis in scale}
+    return replace(picture, scale=scale, units=units)
 
-    axes, scale, data = picture.axes, picture.scale, picture.data
-    unit = symbol(picture.units.get("X", ""))
-    metadata: dict[str, Any] = {"axes": axes}
-    photometric = "rgb" if "S" in axes else "minisblack"
-    options: dict[str, Any] = {"compression": "zlib", "photometric": photometric}
-    if "X" in scale and "Y" in scale and picture.flavour != "ome":
-        options["resolution"] = (1 / scale["X"], 1 / scale["Y"])
-        options["resolutionunit"] = {"in": 2, "cm": 3}.get(unit, 1)
-    standard = set(axes) <= set("TZCYXS")
-    for_imagej = ("u1",) if "S" in axes else ("u1", "u2", "f4")
-    if picture.flavour == "imagej" and standard and data.dtype in for_imagej:
-        options |= {"imagej": True, "compression": None}
-        names = {"Z": "spacing", "T": "finterval"}
-        metadata |= {names[a]: step for a, step in scale.items() if a in names}
-        metadata |= {"unit": unit.replace("µ", "\\u00B5")} if unit else {}
-    elif picture.flavour == "ome" and standard:
-        options["ome"] = True
-        for axis in "XYZ":
-            if axis in scale:
-                metadata[f"PhysicalSize{axis}"] = scale[axis]
-                metadata[f"PhysicalSize{axis}Unit"] = symbol(picture.units.get(axis, "µm"))
-        if "T" in scale:
-            metadata["TimeIncrement"] = scale["T"]
-            metadata["TimeIncrementUnit"] = symbol(picture.units.get("T", "s"))
-    if picture.record:
-        place = "Info" if options.get("imagej") else "Description"
-        metadata[place] = json.dumps({KEY: picture.record})
-        options["software"] = KEY
-    if options.get("imagej"):
-        ordered = "".join(a for a in "TZCYXS" if a in axes)  # the only order that ImageJ knows
-        if ordered != axes:
-            data = np.asarray(data).transpose([axes.index(a) for a in ordered])
-            metadata["axes"] = ordered
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # on names of axes that are unusual
-        if not metadata["axes"].endswith(("YX", "YXS")):
-            data = np.asarray(data)
-        if isinstance(data, np.ndarray):
-            tifffile.imwrite(path, data, metadata=metadata, **options)
-            return
-        plane = 3 if "S" in axes else 2  # dimensions of a page
-        pages = (np.asarray(data[index]) for index in np.ndindex(*data.shape[:-plane]))
-        shape = {"shape": data.shape, "dtype": data.dtype}
-        tifffile.imwrite(path, pages, metadata=metadata, **shape, **options)
+
+def _with_palette(picture: Picture, page: Any) -> Picture:
+    """Say what is done with a palette: one that colours intensities is only kept."""
+    tags = picture.native.tags
+    if page.colormap is None or int(page.photometric) != 3 or "S" in picture.axes:
+        return picture
+    if tags.palette is not None:
+        note = "Its values are read as intensities; the palette that colours them is kept."
+        return replace(picture, notes=(*picture.notes, note))
+    note = "The numbers of its colours are replaced by the colours of its palette."
+    return replace(
+        picture,
+        data=coloured(picture.data, page.colormap),
+        axes=f"{picture.axes}S",
+        notes=(*picture.notes, note),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -42,6 +42,9 @@ _FRAME = """<!doctype html>
 {body}
 </html>
 """
+
+
+_Place = Callable[[float, float], tuple[float, float]]  # from values to pixels of a plot
 
 
 class Curve(NamedTuple):
@@ -117,35 +120,37 @@ def _png(image: NDArray[Any], low: float, high: float) -> str:
 
 
 def _plots(report: TrustReport) -> list[str]:
+    return [_plot_of_correlation(report), _plot_of_bias(report), _plot_of_variance(report)]
+
+
+def _plot_of_correlation(report: TrustReport) -> str:
     lags = range(5)
-    agreement = [
+    curves = [
         Curve(f"{what} along {axis}", lags, (1.0, *found[axis]))
         for axis in ("x", "y")
         for what, found in (("residual", report.correlation), ("noise", report.noise.correlation))
     ]
-    kept = [Curve(f"channel {c}", b.brightness, b.bias) for c, b in enumerate(report.biases[:4])]
+    title = "The residual is correlated as the noise is"
+    return plot(curves, (0, 1), "distance (pixels)", title)
+
+
+def _plot_of_bias(report: TrustReport) -> str:
+    curves = [Curve(f"channel {c}", b.brightness, b.bias) for c, b in enumerate(report.biases[:4])]
+    if len(curves) == 1:
+        curves = [curves[0]._replace(name="input - output")]
+    noise = report.noise.sigma  # a bias smaller than the noise is invisible
+    title = "Mean residual, on the scale of the noise: 0 where intensities are kept"
+    return plot(curves, (-noise, noise), "intensity of the output", title)
+
+
+def _plot_of_variance(report: TrustReport) -> str:
     sizes = [scale.size for scale in report.scales]
-    removed = [
+    curves = [
         Curve("at structure / elsewhere", sizes, [scale.excess for scale in report.scales]),
         Curve("1: only noise", sizes, [1.0] * len(sizes)),
     ]
-    noise = report.noise.sigma  # a bias smaller than the noise is invisible
-    several = kept if len(kept) > 1 else [kept[0]._replace(name="input - output")]
-    return [
-        plot(agreement, (0, 1), "distance (pixels)", "The residual is correlated as the noise is"),
-        plot(
-            several,
-            (-noise, noise),
-            "intensity of the output",
-            "Mean residual, on the scale of the noise: 0 where intensities are kept",
-        ),
-        plot(
-            removed,
-            (0, 2),
-            "size of detail (pixels)",
-            "Variance of the residual: 1 if only noise was removed",
-        ),
-    ]
+    title = "Variance of the residual: 1 if only noise was removed"
+    return plot(curves, (0, 2), "size of detail (pixels)", title)
 
 
 def plot(curves: Sequence[Curve], least: tuple[float, float], along: str, title: str) -> str:
@@ -155,31 +160,37 @@ def plot(curves: Sequence[Curve], least: tuple[float, float], along: str, title:
     left, right = min(xs), max(xs)
     bottom, top = min(*ys, least[0]), max(*ys, least[1])
     margin = 0.05 * (top - bottom)
-    bottom, top = bottom - margin, top + margin
 
     def place(x: float, y: float) -> tuple[float, float]:
         across = (x - left) / ((right - left) or 1.0)
-        up = (y - bottom) / (top - bottom)
+        up = (y - (bottom - margin)) / (top - bottom + 2 * margin)
         inner = _WIDTH - _LEFT - 10, _HEIGHT - _BOTTOM - 10
         return _LEFT + across * inner[0], 10 + (1 - up) * inner[1]
 
-    drawn = [_axis(place, (left, right), (bottom + margin, top - margin))]
-    for number, (curve, colour) in enumerate(zip(curves, _COLOURS, strict=False)):
-        points = " ".join(
-            "{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(curve.x, curve.y, strict=True)
-        )
-        drawn.append(
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<text x="{_WIDTH - 12}" y="{24 + 14 * number}" fill="{colour}" '
-            f'text-anchor="end">{escape(curve.name)}</text>'
-        )
     middle = (_LEFT + _WIDTH) / 2
-    drawn.append(f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{along}</text>')
+    drawn = [
+        _axis(place, (left, right), (bottom, top)),
+        *_lines(place, curves),
+        f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{along}</text>',
+    ]
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="11" fill="#333"'
     return f"<figure><svg {box}>{''.join(drawn)}</svg><figcaption>{title}</figcaption></figure>"
 
 
-def _axis(place: Any, across: tuple[float, float], up: tuple[float, float]) -> str:
+def _lines(place: _Place, curves: Sequence[Curve]) -> Iterator[str]:
+    """Draw the curves, and their names at the right."""
+    for number, (curve, colour) in enumerate(zip(curves, _COLOURS, strict=False)):
+        points = " ".join(
+            "{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(curve.x, curve.y, strict=True)
+        )
+        yield (
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+            f'<text x="{_WIDTH - 12}" y="{24 + 14 * number}" fill="{colour}" '
+            f'text-anchor="end">{escape(curve.name)}</text>'
+        )
+
+
+def _axis(place: _Place, across: tuple[float, float], up: tuple[float, float]) -> str:
     """Draw a line at zero, and numbers at the ends of both axes."""
     (x0, y0), (x1, _) = place(across[0], 0.0), place(across[1], 0.0)
     drawn = [f'<line x1="{x0:.1f}" x2="{x1:.1f}" y1="{y0:.1f}" y2="{y0:.1f}" stroke="#bbb"/>']

@@ -90,19 +90,33 @@ def test_a_dark_image_with_few_bright_spots_is_not_constant() -> None:
 
 
 @pytest.mark.parametrize("bad_channel", [0, 1])
-@pytest.mark.parametrize(("value", "message"), [(3, "constant"), (np.nan, "no finite pixels")])
-def test_constant_and_empty_channels_are_refused(
-    value: float, message: str, bad_channel: int
+@pytest.mark.parametrize("value", [3, np.nan, np.inf])
+def test_a_constant_or_empty_channel_is_not_learnt_and_changes_nothing_in_others(
+    value: float, bad_channel: int
 ) -> None:
     image = noisy_image(2, 64, 64)
+    good = Normalisation.measure(MemoryPlanes([image[1 - bad_channel :][:1]]))
     image[bad_channel] = value
+    found = Normalisation.measure(MemoryPlanes([image]))
+    assert found.not_learnt == (bad_channel,)
+    assert (found.offset[1 - bad_channel], found.scale[1 - bad_channel]) == (
+        *good.offset,
+        *good.scale,
+    )
+    assert not np.nan_to_num(found.apply(noisy_image(2, 64, 64))[bad_channel]).any()
+
+
+@pytest.mark.parametrize(("value", "message"), [(3, "constant"), (np.nan, "no finite pixels")])
+def test_images_with_only_constant_or_empty_channels_are_refused(
+    value: float, message: str
+) -> None:
     with pytest.raises(UserError, match=message):
-        Normalisation.measure(MemoryPlanes([image]))
+        Normalisation.measure(MemoryPlanes([np.full((2, 64, 64), value, np.float32)]))
 
 
 def test_the_message_gives_the_value_of_the_constant_channel() -> None:
-    image = noisy_image(2, 64, 64)
-    image[1] = 3
+    image = np.full((2, 64, 64), 3, np.float32)
+    image[0] = np.nan
     with pytest.raises(UserError, match="value 3"):
         Normalisation.measure(MemoryPlanes([image]))
 
@@ -170,9 +184,9 @@ def test_the_seed_decides_the_crops() -> None:
     assert not torch.equal(draw(1), draw(2))
 
 
-@pytest.mark.parametrize("size", [(31, 64), (64, 31), (8, 8)])
-def test_planes_smaller_than_a_crop_are_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(UserError, match=f"at least 32 x 32 pixels, got {size[0]} x {size[1]}"):
+@pytest.mark.parametrize("size", [(7, 64), (64, 7), (1, 1)])
+def test_planes_of_a_few_pixels_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match=f"at least 8 x 8 pixels, got {size[0]} x {size[1]}"):
         CropSampler(noisy_planes((64, 64), size), IDENTITY, batch=1, patch=32, seed=0)
 
 

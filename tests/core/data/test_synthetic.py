@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from numpy.typing import DTypeLike, NDArray
 
-from napari_aprrd.core.data.synthetic import OFFSET, Kind, NoiseModel, add_noise, cells, noisy_cells
+from napari_aprrd.core.data.synthetic import (
+    OFFSET,
+    NoiseKind,
+    NoiseModel,
+    add_noise,
+    cells,
+    noisy_cells,
+)
 
-KINDS: tuple[Kind, ...] = ("white", "blobby", "line-x", "line-y")
+KINDS: tuple[NoiseKind, ...] = ("white", "blobby", "line-x", "line-y")
 FLAT = np.full((4, 256, 256), 200, np.float32)  # counts; 262,144 pixels: s.e. of r is 0.002
 
 
@@ -51,12 +58,12 @@ def test_bright_pixels_are_clipped_and_do_not_wrap_around() -> None:
     ("kind", "y", "x"),
     [("white", 0.0, 0.0), ("blobby", 0.6, 0.6), ("line-x", 0.0, 0.5), ("line-y", 0.5, 0.0)],
 )
-def test_neighbours_correlate_by_the_kind_of_noise(kind: Kind, y: float, x: float) -> None:
+def test_neighbours_correlate_by_the_kind_of_noise(kind: NoiseKind, y: float, x: float) -> None:
     assert lag_1(NoiseModel(kind=kind).sample(FLAT, seed=0)) == pytest.approx((y, x), abs=0.02)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_noise_has_zero_mean_and_the_cameras_variance(kind: Kind) -> None:
+def test_noise_has_zero_mean_and_the_cameras_variance(kind: NoiseKind) -> None:
     noise = NoiseModel(photons=0.1, read=10, kind=kind).sample(FLAT, seed=0)
     sd = np.sqrt(200 / 0.1 + 10**2)
     assert noise.dtype == np.float32

@@ -9,7 +9,7 @@ from torch import Tensor
 from napari_aprrd.core.method.networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
 
 from .. import naive
-from ..makers import KINDS, Kind, random_denoiser
+from ..makers import KINDS, NetworkKind, random_denoiser
 
 SIZES = [(32, 32), (24, 40)]
 # One pixel for each place in the grid of the pools, which is 4 x 4 at depth 2.
@@ -95,7 +95,7 @@ def test_the_students_equal_their_plain_definitions(depth: int, size: tuple[int,
 
 @pytest.mark.parametrize("kind", ["student-1.00M", "student-1.02M"])
 @torch.no_grad()
-def test_the_fast_float32_students_equal_their_plain_definitions(kind: Kind) -> None:
+def test_the_fast_float32_students_equal_their_plain_definitions(kind: NetworkKind) -> None:
     student = random_denoiser(kind, channels=3, width=8, depth=3).network
     plain = naive.unet if kind == "student-1.00M" else naive.student_102
     for size in SIZES:
@@ -130,7 +130,7 @@ def test_the_published_sizes(network: type[torch.nn.Module], parameters: int) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_parameters_learn(kind: Kind) -> None:
+def test_all_parameters_learn(kind: NetworkKind) -> None:
     network = random_denoiser(kind).network
     image = torch.rand(1, 1, 16, 16)
     output = network(image, 1) if kind == "blind-spot" else network(image)
@@ -179,7 +179,7 @@ def test_the_input_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_separate_channels_have_networks_of_their_own(kind: Kind) -> None:
+def test_separate_channels_have_networks_of_their_own(kind: NetworkKind) -> None:
     denoiser = random_denoiser(kind, channels=3, separate=True)
     image = torch.rand(2, 3, 24, 32)
     shift = (2,) if denoiser.is_teacher else ()

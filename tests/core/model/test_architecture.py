@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import get_args
 
 from napari_aprrd.core.config import StudentKind
-from napari_aprrd.core.model.architecture import NETWORKS, Kind
+from napari_aprrd.core.model.architecture import NETWORKS, NetworkKind
 
 
 def test_every_kind_is_in_the_registry_and_every_student_can_be_chosen() -> None:
     students = {kind for kind, facts in NETWORKS.items() if not facts.is_teacher}
-    assert NETWORKS.keys() == set(get_args(Kind))
+    assert NETWORKS.keys() == set(get_args(NetworkKind))
     assert students == {f"student-{name}" for name in get_args(StudentKind)}
 
 

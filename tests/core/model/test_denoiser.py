@@ -10,12 +10,12 @@ from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.errors import UserError
 
-from ..makers import KINDS, Kind, noisy_image, random_denoiser, same_weights
+from ..makers import KINDS, NetworkKind, noisy_image, random_denoiser, same_weights
 
 
 @pytest.mark.parametrize("size", [(64, 64), (37, 51), (5, 100), (1, 1), (1, 40), (17, 2)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_any_size_gives_the_same_size_in_float32(kind: Kind, size: tuple[int, int]) -> None:
+def test_any_size_gives_the_same_size_in_float32(kind: NetworkKind, size: tuple[int, int]) -> None:
     output = random_denoiser(kind, channels=2).predict(noisy_image(2, *size))
     assert output.shape == (2, *size)
     assert output.dtype == np.float32
@@ -50,7 +50,7 @@ def test_a_teacher_gives_the_mean_over_its_shifts() -> None:
 
 
 @pytest.mark.parametrize("kind", ["blind-spot", "student-1.00M"])
-def test_the_self_ensemble_is_the_mean_over_flips_and_turns(kind: Kind) -> None:
+def test_the_self_ensemble_is_the_mean_over_flips_and_turns(kind: NetworkKind) -> None:
     denoiser, image = random_denoiser(kind), noisy_image(1, 128, 160) / 100
     outputs = []
     for turns in range(4):
@@ -73,7 +73,7 @@ def test_a_student_has_no_shifts_and_no_targets() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tile", [64, 512])
-def test_invalid_pixels_stay_and_spoil_no_others(kind: Kind, tile: int) -> None:
+def test_invalid_pixels_stay_and_spoil_no_others(kind: NetworkKind, tile: int) -> None:
     image = noisy_image(2, 100, 90) / 100
     image[0, 3, 3], image[0, 50, 44:48], image[1, 99, 89] = np.nan, np.inf, -np.inf
     output = random_denoiser(kind, channels=2).predict(image, DenoiseConfig(tile=tile))

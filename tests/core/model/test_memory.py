@@ -11,17 +11,23 @@ import torch
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model import denoiser as denoiser_module
-from napari_aprrd.core.model.hardware import is_out_of_memory, plan_tile
+from napari_aprrd.core.model.hardware import SHARE, SMALLEST, is_out_of_memory, plan_tile
 
 from ..makers import noisy_image, random_denoiser
 
 
-@pytest.mark.parametrize(
-    ("free", "tile"),
-    [(10**12, 1024), (3 * 1100**2 * 100, 1024), (3 * 1099**2 * 100, 512), (1, 64)],
-)
-def test_the_tile_is_the_largest_that_fits(free: int, tile: int) -> None:
-    assert plan_tile(1024, 38, 100, free) == tile
+def test_the_tile_is_the_largest_that_fits() -> None:
+    largest, halo, bytes_per_pixel = 1024, 38, 100
+
+    def tile_for(free: float) -> int:
+        return plan_tile(largest, halo, bytes_per_pixel, int(free))
+
+    assert tile_for(1e12) == largest
+    assert tile_for(1) == SMALLEST
+    for tile in (1024, 512, 256):
+        needed = (tile + 2 * halo) ** 2 * bytes_per_pixel / SHARE
+        assert tile_for(1.001 * needed) == tile
+        assert tile_for(0.999 * needed) == tile // 2
 
 
 def test_a_machine_short_of_memory_gets_small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:

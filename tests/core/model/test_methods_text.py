@@ -16,13 +16,17 @@ from napari_aprrd.core.training.train import train
 from ..makers import drive, noisy_planes, random_denoiser
 
 STAGES = ("train", "distill")
-SMALL = {"steps": 2, "batch": 2, "patch": 32}  # and the default size, which starting weights fit
+STARTER_SIZE = {
+    "steps": 2,
+    "batch": 2,
+    "patch": 32,
+}  # of the default size
 
 
 def record_of(start: str) -> dict[str, Any]:
     """Of an image, after all stages of networks that start in one way."""
     planes = noisy_planes((64, 64), (64, 64))
-    size = {**SMALL, "start": start}
+    size = {**STARTER_SIZE, "start": start}
     teacher, _ = drive(train(planes, TrainConfig(**size, shift=2, replace=True, seed=3)))
     student, _ = drive(distill(teacher, planes, DistillConfig(**size)))
     made = of_output(student, planes, DenoiseConfig())

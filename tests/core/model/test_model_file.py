@@ -26,7 +26,7 @@ from napari_aprrd.core.model.denoiser import Denoiser, load
 from napari_aprrd.core.model.model_file import FORMAT, KEY
 from napari_aprrd.core.model.published import import_checkpoint
 
-from ..makers import KINDS, Kind, noisy_image, random_denoiser, same_weights
+from ..makers import KINDS, NetworkKind, noisy_image, random_denoiser, same_weights
 
 Weights = dict[str, Tensor]
 
@@ -70,7 +70,7 @@ def rewrite(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_loaded_model_predicts_the_same_to_the_bit(kind: Kind, tmp_path: Path) -> None:
+def test_a_loaded_model_predicts_the_same_to_the_bit(kind: NetworkKind, tmp_path: Path) -> None:
     denoiser, image = random_denoiser(kind, channels=2), noisy_image(2, 40, 50) / 100
     denoiser.calibration = Calibration((1.1, 0.9), (-3.0, 0.1))
     denoiser.save(tmp_path / "model.aprrd")

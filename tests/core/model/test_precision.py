@@ -4,28 +4,57 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from napari_aprrd.core.method.apr import apr_loss, replacer_maps
 from napari_aprrd.core.method.networks import BlindSpotNetwork
-from napari_aprrd.core.model import hardware as precision
+from napari_aprrd.core.model import hardware
 from napari_aprrd.core.model.hardware import Precision, autocast, gradient_scaler, pick_precision
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    precision._faster.cache_clear()
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Trials of this file's own: what one test found out is not there for the next.
+
+    Nothing public forgets a trial. Where the whole suite is forced to a precision, its own
+    functions come back for these tests.
+    """
+    for name in ("_seconds", "_is_worth_a_trial"):
+        monkeypatch.setattr(hardware, name, inspect.unwrap(getattr(hardware, name)))
+    hardware._faster.cache_clear()
     yield
-    precision._faster.cache_clear()
+    hardware._faster.cache_clear()
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
-    monkeypatch.setattr(precision, "_seconds", lambda device, name, blind_spot: seconds[name])
-    monkeypatch.setattr(precision, "_is_worth_a_trial", lambda device: True)
+class Trials:
+    """Networks that take as long as they are told to, on a processor that can do bfloat16.
+
+    Each pass adds to `used` the precision that it was computed in.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
+        self.used: list[str] = []
+        self.now = 0.0
+        forward = BlindSpotNetwork.forward
+
+        def timed(network: BlindSpotNetwork, *arguments: Any) -> torch.Tensor:
+            half = torch.is_autocast_enabled("cpu")
+            self.used.append("bfloat16" if half else "float32")
+            if self.used[-1] not in seconds:
+                raise RuntimeError("not implemented for 'BFloat16'")
+            self.now += seconds[self.used[-1]]
+            return forward(network, *arguments)
+
+        clock = SimpleNamespace(perf_counter=lambda: self.now)
+        monkeypatch.setattr(hardware, "time", clock)
+        monkeypatch.setattr(BlindSpotNetwork, "forward", timed)
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
 
 
 @pytest.mark.parametrize(
@@ -35,26 +64,23 @@ def pretend(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> None:
 def test_auto_takes_the_clearly_faster(
     monkeypatch: pytest.MonkeyPatch, float32: float, bfloat16: float, picked: Precision
 ) -> None:
-    pretend(monkeypatch, float32=float32, bfloat16=bfloat16)
+    Trials(monkeypatch, float32=float32, bfloat16=bfloat16)
     assert pick_precision(CPU, "auto", blind_spot=True) == picked
 
 
-@pytest.mark.parametrize(("capability", "trials"), [("AVX2", 0), ("AVX512", 2)])
+@pytest.mark.parametrize(
+    ("capability", "tried"), [("AVX2", set()), ("AVX512", {"float32", "bfloat16"})]
+)
 def test_nothing_is_tried_on_a_processor_without_units_for_bfloat16(
-    monkeypatch: pytest.MonkeyPatch, capability: str, trials: int
+    monkeypatch: pytest.MonkeyPatch, capability: str, tried: set[str]
 ) -> None:
-    tried: list[Precision] = []
-
-    def seconds(device: torch.device, name: Precision, blind_spot: bool) -> float:
-        tried.append(name)
-        return 1.0
-
-    monkeypatch.setattr(precision, "_seconds", seconds)
-    own = inspect.unwrap(precision._is_worth_a_trial)  # also where the suite forces a precision
-    monkeypatch.setattr(precision, "_is_worth_a_trial", own)
+    trials = Trials(monkeypatch, float32=1.0, bfloat16=1.0)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
-    assert len(tried) == trials
+    assert set(trials.used) == tried
+    passes = len(trials.used)
+    assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
+    assert len(trials.used) == passes  # it is tried once
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
@@ -63,17 +89,19 @@ def test_a_precision_that_was_given_is_taken(name: Precision) -> None:
 
 
 @pytest.mark.parametrize("blind_spot", [False, True])
-def test_the_trial_runs_here(blind_spot: bool) -> None:
-    assert pick_precision(CPU, "auto", blind_spot=blind_spot) in ("float32", "bfloat16")
+def test_the_trial_runs_here_and_leaves_random_numbers_alone(blind_spot: bool) -> None:
+    before = torch.get_rng_state()
+    picked = pick_precision(CPU, "auto", blind_spot=blind_spot)
+    assert picked in ("float32", "bfloat16")  # which, depends on the processor
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.is_grad_enabled()
+    assert not torch.is_autocast_enabled("cpu")
 
 
 def test_where_there_is_no_such_kernel_float32_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    def seconds(device: torch.device, name: Precision, blind_spot: bool) -> float:
-        raise RuntimeError("not implemented for 'BFloat16'")
-
-    monkeypatch.setattr(precision, "_seconds", seconds)
-    monkeypatch.setattr(precision, "_is_worth_a_trial", lambda device: True)
+    trials = Trials(monkeypatch, float32=1.0)
     assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
+    assert "bfloat16" in trials.used
 
 
 @pytest.mark.parametrize(("float16", "picked"), [(1.0, "float16"), (2.0, "float32")])
@@ -83,8 +111,10 @@ def test_on_a_gpu_without_bfloat16_units_float16_is_tried(
     def supported(including_emulation: bool = True) -> bool:
         return including_emulation
 
+    seconds = {"float32": 2.0, "bfloat16": 0.5, "float16": float16}
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
-    pretend(monkeypatch, float32=2.0, bfloat16=0.5, float16=float16)
+    # There is no such GPU here that a network could be timed on.
+    monkeypatch.setattr(hardware, "_seconds", lambda device, name, blind_spot: seconds[name])
     assert pick_precision(torch.device("cuda"), "auto", blind_spot=True) == picked
 
 

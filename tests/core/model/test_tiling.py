@@ -12,7 +12,7 @@ from torch.nn import functional
 from napari_aprrd.core.config import ALL_SHIFTS, DenoiseConfig
 from napari_aprrd.core.model.tiling import round_up, spans
 
-from ..makers import KINDS, Kind, noisy_image, random_denoiser
+from ..makers import KINDS, NetworkKind, noisy_image, random_denoiser
 
 WHOLE = DenoiseConfig(tile=4096)
 TILED = DenoiseConfig(tile=64)
@@ -55,7 +55,9 @@ def test_rounding_up(value: int, rounded: int) -> None:
         *itertools.product(KINDS, [3], [(231, 109)]),
     ],
 )
-def test_tiled_prediction_equals_whole(kind: Kind, depth: int, size: tuple[int, int]) -> None:
+def test_tiled_prediction_equals_whole(
+    kind: NetworkKind, depth: int, size: tuple[int, int]
+) -> None:
     denoiser = random_denoiser(kind, channels=2, depth=depth)
     image = noisy_image(2, *size) / 100
     read = lambda rows, columns: image[:, rows, columns]  # noqa: E731
@@ -85,7 +87,7 @@ def test_tiled_prediction_equals_whole_at_large_shifts(shift: int) -> None:
 @pytest.mark.parametrize("depth", [2, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_halo_bounds_the_receptive_field(
-    kind: Kind, depth: int, monkeypatch: pytest.MonkeyPatch
+    kind: NetworkKind, depth: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Mean pools see the same pixels as max pools, and positive weights cancel nothing out:
     # the gradient of an output pixel is positive exactly where the network looks.

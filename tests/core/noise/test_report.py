@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_aprrd.core.data.planes import MemoryPlanes
-from napari_aprrd.core.data.synthetic import Kind, NoiseModel, noisy_cells
+from napari_aprrd.core.data.synthetic import NoiseKind, NoiseModel, noisy_cells
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.noise.report import LAGS, NoiseReport, inspect
 
@@ -40,7 +40,7 @@ def flat(side: int = 256, mean: float = 100, seed: int = 0) -> NDArray[np.float3
 
 @pytest.mark.parametrize("kind", ["white", "blobby", "line-x", "line-y"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_correlations_are_right_on_textured_images(kind: Kind, seed: int) -> None:
+def test_correlations_are_right_on_textured_images(kind: NoiseKind, seed: int) -> None:
     noisy, _ = noisy_cells((2, 256, 256), kind=kind, seed=seed)
     report = report_on(*noisy)
     for found, truth in zip(
@@ -53,7 +53,7 @@ def test_correlations_are_right_on_textured_images(kind: Kind, seed: int) -> Non
 
 
 @pytest.mark.parametrize("kind", ["white", "blobby"])
-def test_the_standard_deviation_is_that_of_the_noise(kind: Kind) -> None:
+def test_the_standard_deviation_is_that_of_the_noise(kind: NoiseKind) -> None:
     noisy, truth = noisy_cells((2, 256, 256), kind=kind)
     assert report_on(*noisy).sigma == pytest.approx((noisy - truth).std(), rel=0.2)
 
@@ -187,7 +187,7 @@ def test_jpeg_compression_is_seen() -> None:
 
 
 @pytest.mark.parametrize("kind", ["white", "blobby", "line-x", "line-y"])
-def test_a_camera_s_own_image_is_neither_compressed_nor_filtered(kind: Kind) -> None:
+def test_a_camera_s_own_image_is_neither_compressed_nor_filtered(kind: NoiseKind) -> None:
     noisy, _ = noisy_cells((256, 256), kind=kind)
     report = report_on(noisy)
     assert (report.jpeg, report.smoothed) == (False, False)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from napari_aprrd.core import jobs
 from napari_aprrd.core.config import TrainConfig
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.jobs import run
 from napari_aprrd.core.training.threads import Threads
 from napari_aprrd.core.training.train import train
 
-from ..conftest import TINY
+from ..makers import BRIEF
 
 
 @pytest.fixture(autouse=True)
@@ -62,17 +65,19 @@ def test_a_fixed_number_of_steps_keeps_all_threads() -> None:
     assert set(work(threads, lambda n: float(n), 100)) == {4}
 
 
-@pytest.mark.parametrize("minutes", [None, 0.01])
+@pytest.mark.parametrize("minutes", [None, 1.0])
 def test_after_training_there_are_as_many_threads_as_before(
     minutes: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_aprrd.core.training.threads._SOON", 0.05)
-    monkeypatch.setattr("napari_aprrd.core.training.threads._TRIAL", 0.01)
+    # A second goes by between two looks at the clock: a few steps last until the first trial of
+    # fewer threads.
+    readings = itertools.count()
+    monkeypatch.setattr(jobs, "time", SimpleNamespace(perf_counter=lambda: float(next(readings))))
     asked: list[int] = []
     really = torch.set_num_threads
     monkeypatch.setattr(torch, "set_num_threads", lambda n: (asked.append(n), really(n)))
     noisy = np.random.default_rng(0).random((1, 64, 64), np.float32)
-    config = TrainConfig.of(TrainConfig.of(**TINY | {"steps": 20}), minutes=minutes, adapt=False)
+    config = TrainConfig.of(TrainConfig.of(**BRIEF), minutes=minutes, adapt=False)
     run(train(MemoryPlanes([noisy]), config))
     assert torch.get_num_threads() == 4
     assert bool(asked) == (minutes is not None)

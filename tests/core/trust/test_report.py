@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.planes import MemoryPlanes
-from napari_aprrd.core.data.synthetic import Kind, noisy_cells
+from napari_aprrd.core.data.synthetic import NoiseKind, noisy_cells
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.trust.report import TrustReport, examine, plane_maps, spread_map
 from napari_aprrd.core.trust.ring_correlation import resolution, ring_correlation
@@ -26,7 +25,7 @@ Case = tuple[Image, Image, Image]  # noisy, truth, a good result
 
 
 @functools.cache
-def scene(kind: Kind) -> Case:
+def scene(kind: NoiseKind) -> Case:
     """Each (T, Y, X). The good result errs by a quarter of the noise, smoothly."""
     noisy, truth = noisy_cells((2, 256, 256), kind=kind)
     noise = noisy - truth
@@ -55,7 +54,7 @@ def judged(report: TrustReport) -> dict[str, str]:
     return {v.check: v.status for v in report.verdicts if v.status != "good"}
 
 
-CASES: dict[str, tuple[Kind, Callable[[Case], Image], dict[str, str]]] = {
+CASES: dict[str, tuple[NoiseKind, Callable[[Case], Image], dict[str, str]]] = {
     "good, white noise": ("white", lambda c: c[2], {}),
     "good, blobby noise": ("blobby", lambda c: c[2], {}),
     "good, line noise": ("line-x", lambda c: c[2], {}),
@@ -80,15 +79,11 @@ def test_ten_cases_with_known_truth(name: str) -> None:
         assert report.verdicts[0].check in wanted  # the worst news first
 
 
-def test_real_references_are_trusted_and_their_blur_is_not() -> None:
+def test_real_references_are_trusted_and_their_blur_is_not(fluorescence: Path) -> None:
     tifffile = pytest.importorskip("tifffile")
-    beside = Path(__file__).resolve().parents[4] / "shared"
-    folder = Path(os.environ.get("NAPARI_APRRD_SHARED", beside)) / "data" / "fmd"
-    if not folder.is_dir():
-        pytest.skip("no ../shared/data beside the project, and NAPARI_APRRD_SHARED names none")
     for name in ("confocal_mice", "widefield_bpae_r"):
-        noisy = tifffile.imread(folder / f"{name}_noisy.tif")[:1].astype(np.float32)
-        truth = tifffile.imread(folder / f"{name}_reference.tif").astype(np.float32)[None]
+        noisy = tifffile.imread(fluorescence / f"{name}_noisy.tif")[:1].astype(np.float32)
+        truth = tifffile.imread(fluorescence / f"{name}_reference.tif").astype(np.float32)[None]
         gain, offset = np.polyfit(truth.ravel(), noisy.ravel(), 1)
         truth = np.float32(gain) * truth + np.float32(offset)
         assert judged(examine(planes(noisy), planes(truth))) == {}

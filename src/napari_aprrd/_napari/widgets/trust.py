@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from ...core.trust.report import TrustReport
-    from ...report.trust import Map
+    from ...report.maps import Map
 
 
 _MARKS = {"good": ("✓", "#3fb68b"), "warn": ("!", "#e69f00"), "bad": ("✗", "#e0533d")}
@@ -83,7 +83,7 @@ class TrustWidget(QWidget):
 
     def check(self, *_: object) -> None:
         """Compare the selected layer with its source, in the background."""
-        from ...report.trust import report_on
+        from ...report.trust_report import report_on
 
         if self.task is not None:
             return
@@ -144,7 +144,7 @@ class TrustWidget(QWidget):
 
     def add_map(self, kind: Map, *_: object) -> None:
         """Add one of the maps above the denoised layer."""
-        from ...report.trust import lazy_map
+        from ...report.maps import lazy_map
 
         if self._pair is None:
             return
@@ -163,7 +163,7 @@ class TrustWidget(QWidget):
 
     def add_uncertainty(self, *_: object) -> None:
         """Add the newest fitting teacher's spread over its shifts above the denoised layer."""
-        from ...report.trust import lazy_spread
+        from ...report.maps import lazy_spread
 
         if self._pair is None:
             return

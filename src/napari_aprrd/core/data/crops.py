@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -13,15 +14,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .constant import constant_channels
 from .planes import Image, Place, Places, Planes, fill_invalid
 from .scaling import Normalisation
 
-# Judgements, a compromise between fresh crops and the time and memory that reading takes. How much
+# Chosen, as a compromise between fresh crops and the time and memory that reading takes. How much
 # training waits for a source is measured in docs/benchmarks-diary.md#large-data.
 SIDE = 512  # pixels, side of the windows in memory
 WINDOWS = 16  # windows in memory, at most
 FIRST = 4  # windows that are read before the first crop, so that the first batches vary
 REUSE = 32  # crops that are taken before the next window replaces the oldest
+MOST_CONSTANT = 50  # crops without any structure or noise that are passed over in a row
 MOST_FAILURES = 10  # consecutive windows that cannot be read, before training gives up
 
 _COUNTS = ("_failures", "_drawn", "_oldest", "waited")  # of `ReadAhead`, kept in checkpoints
@@ -166,6 +169,8 @@ def _place(corners: list[int]) -> Place:
 class CropSampler:
     """Random square crops in random orientation, normalised.
 
+    Planes that are narrower than a crop are reflected at their edges.
+
     Parameters
     ----------
     planes : Planes
@@ -189,7 +194,7 @@ class CropSampler:
         seed: int,
         hold_out: float = 0.0,
     ) -> None:
-        check_sizes(planes, patch)
+        check_sizes(planes)
         self._source = InMemory(planes) if planes.in_memory else ReadAhead(planes, patch, seed)
         self._normalisation = normalisation
         self._batch, self._patch, self._hold_out = batch, patch, hold_out
@@ -221,30 +226,58 @@ class CropSampler:
         self._rng.bit_generator.state = state["random"]
 
     def _crop(self) -> list[NDArray[Any]]:
-        place, crop = self._source.draw(self._rng, self._patch)
-        valid = np.isfinite(crop)
+        place, crop, constant = self._draw_varied()
+        valid = np.isfinite(crop) & ~constant[:, None, None]
+        valid[list(self._normalisation.not_learnt)] = False
         held_out = held_out_pixels(*place, share=self._hold_out)[None]
-        crop = self._normalisation.apply(fill_invalid(crop))
+        parts = self._enlarged(self._normalisation.apply(fill_invalid(crop)), valid, held_out)
         turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8 orientations
-        turned = (np.rot90(part, turns, axes=(1, 2)) for part in (crop, valid, held_out))
+        turned = (np.rot90(part, turns, axes=(1, 2)) for part in parts)
         return [part[:, ::-1] if flip else part for part in turned]
+
+    def _draw_varied(self) -> tuple[Place, Image, NDArray[np.bool_]]:
+        """A crop with something to learn in it, if there are some, and its constant channels."""
+        for _ in range(MOST_CONSTANT):
+            place, crop = self._source.draw(self._rng, self._patch)
+            constant = constant_channels(crop)
+            if not constant.all():
+                break
+        return place, crop, constant
+
+    def _enlarged(self, *parts: NDArray[Any]) -> list[NDArray[Any]]:
+        """Crop and masks of a narrow plane with its reflection around, which is not learnt from.
+
+        In denoising, narrow planes are reflected in the same way.
+        """
+        lacking = [self._patch - n for n in parts[0].shape[1:]]
+        if not any(lacking):
+            return list(parts)
+        crop, *masks = parts
+        around = [(0, 0), *((n // 2, n - n // 2) for n in lacking)]
+        return [np.pad(crop, around, mode="reflect"), *(np.pad(mask, around) for mask in masks)]
 
 
 HELD_OUT_BLOCK = np.uint64(16)  # pixels, wider than the correlation of camera noise
+SMALLEST = 8  # pixels: narrower images hold too little around a pixel to predict it from
 
 
-def check_sizes(planes: Planes, patch: int) -> None:
-    """Refuse planes that are smaller than a crop.
+def is_large_enough(size: Sequence[int]) -> bool:
+    """Whether planes of this height and width can be trained on."""
+    return min(size) >= SMALLEST
+
+
+def check_sizes(planes: Planes) -> None:
+    """Refuse planes that are too small to train on.
 
     Raises
     ------
     UserError
     """
     for height, width in planes.sizes:
-        if min(height, width) < patch:
+        if not is_large_enough((height, width)):
             raise UserError(
-                f"Training needs images of at least {patch} x {patch} pixels, got "
-                f"{height} x {width}; use a smaller patch (setting 'patch') or larger images."
+                f"Training needs images of at least {SMALLEST} x {SMALLEST} pixels, got "
+                f"{height} x {width}; leave this one out, or give a model that was trained already."
             )
 
 

@@ -11,8 +11,8 @@ Array = NDArray[np.float64]
 
 # Between knots the curve is straight. If they were as close as the noise of an output is strong,
 # the curve would follow that noise.
-STEP = 3.0  # standard deviations of the noise from knot to knot
-MOST_KNOTS = 64  # a judgement
+STEP = 3.0  # standard deviations of the noise from knot to knot; chosen, not measured
+MOST_KNOTS = 64  # chosen, not measured
 # Networks are off by about 1 % of the contrast of an image (docs/experiments.md#kept, "Why a smooth
 # ramp got bands"). That matters only if the range is at least this many sigmas of the noise wide.
 WEAK = 64.0

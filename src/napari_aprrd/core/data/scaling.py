@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UserError
+from .constant import without_constant
 from .curve import Curve
 from .planes import Image, Places, Planes
 
@@ -101,23 +103,35 @@ def _fit(
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Per channel: network value = (value - offset) / scale. It is saved with the model."""
+    """Per channel: network value = (value - offset) / scale. It is saved with the model.
+
+    Parameters
+    ----------
+    offset, scale : tuple of float
+        For each channel.
+    not_learnt : tuple of int
+        Channels that were constant; the network sees them as zeros.
+    """
 
     offset: tuple[float, ...]
     scale: tuple[float, ...]
+    not_learnt: tuple[int, ...] = ()
 
     @classmethod
     def measure(cls, planes: Planes, *, seed: int = 0, windows: int = 32) -> Normalisation:
         """Measure mean and standard deviation on random windows of the planes, see `of`."""
         rng, places = np.random.default_rng(seed), Places(planes.sizes)
-        pixels = np.concatenate(
-            [
-                planes.read(*places.draw(rng, 256)).reshape(planes.channels, -1)
-                for _ in range(windows)
-            ],
-            axis=1,
+        return cls.of_windows([planes.read(*places.draw(rng, 256)) for _ in range(windows)])
+
+    @classmethod
+    def of_windows(cls, windows: Sequence[Image]) -> Normalisation:
+        """Compute them for windows (C, h, w), without their constant areas, see `of`."""
+        pixels, varied = (
+            np.concatenate([window.reshape(len(window), -1) for window in group], axis=1)
+            for group in (windows, list(map(without_constant, windows)))
         )
-        return cls.of(pixels)
+        known = np.isfinite(varied).any(axis=1, keepdims=True)
+        return cls.of(np.where(known, varied, pixels))
 
     @classmethod
     def of(cls, pixels: Image) -> Normalisation:
@@ -129,30 +143,38 @@ class Normalisation:
         Raises
         ------
         UserError
-            If the images are constant or hold no finite pixel.
+            If all channels are constant or hold no finite pixel.
         """
-        if not np.isfinite(pixels).any(axis=1).all():
+        finite = np.isfinite(pixels)
+        empty = ~finite.any(axis=1)
+        if empty.all():
             raise UserError("The image has no finite pixels (all NaN or infinite).")
-        pixels = np.where(np.isfinite(pixels), pixels, np.nan)
+        pixels = np.where(finite, pixels, np.nan)
+        pixels[empty] = 0
         low, high = np.nanpercentile(pixels, [1, 99], axis=1)
         sparse = high <= low  # bright spots on a constant background
         low = np.where(sparse, np.nanmin(pixels, axis=1), low)
         high = np.where(sparse, np.nanmax(pixels, axis=1), high)
         constant = high <= low
-        if constant.any():
+        if constant.all():
             raise UserError(
-                f"The image is constant (value {low[constant][0]:g}): "
+                f"The image is constant (value {low[~empty][0]:g}): "
                 "there is no noise to learn from."
             )
         pixels = pixels.clip(low[:, None], high[:, None])
         offset = np.where(sparse, low, np.nanmean(pixels, axis=1))
         scale = np.where(sparse, high - low, np.nanstd(pixels, axis=1))
-        return cls(tuple(map(float, offset)), tuple(map(float, scale)))
+        scale = np.where(constant, 1, scale)
+        not_learnt = tuple(map(int, np.flatnonzero(constant)))
+        return cls(tuple(map(float, offset)), tuple(map(float, scale)), not_learnt)
 
     def apply(self, image: Image) -> Image:
         """Normalise (C, h, w)."""
         offset, scale = self._columns()
-        return np.asarray((image - offset) / scale, np.float32)
+        normal = np.asarray((image - offset) / scale, np.float32)
+        if self.not_learnt:
+            normal[list(self.not_learnt)] = 0
+        return normal
 
     def undo(self, image: Image) -> Image:
         """Convert (C, h, w) back to the units of the source."""

@@ -12,12 +12,13 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-Kind = Literal["white", "blobby", "line-x", "line-y"]
+NoiseKind = Literal["white", "blobby", "line-x", "line-y"]
 Points = NDArray[np.complex128]
 Real = NDArray[np.float64]
 Image = NDArray[np.float32]
 Emitters = tuple[Points, Real, Points, NDArray[np.int_]]  # (N,): px, light, px/frame, layer
 
+# Scenes and cameras are invented: these numbers are chosen so that they look like microscopy.
 OFFSET = np.float32(100)  # counts the camera adds, so that dark noise is not clipped at zero
 _PEAK = 400.0  # counts of the brightest pixels (99.9th percentile) of a clean scene
 _PITCH, _MARGIN = 104, 54  # length between cells; px drawn beyond the edges of the field of view
@@ -36,7 +37,7 @@ class NoiseModel(NamedTuple):
 
     photons: float = 0.1
     read: float = 10.0
-    kind: Kind = "blobby"
+    kind: NoiseKind = "blobby"
 
     def sample(self, clean: Image, seed: int) -> Image:
         """Draw zero-mean noise (counts, float32) for `clean` (..., Y, X; counts)."""
@@ -145,7 +146,7 @@ def cells(shape: tuple[int, ...] = (4, 256, 256), *, seed: int = 0) -> Image:
 def add_noise(
     clean: Image,
     *,
-    kind: Kind = "blobby",
+    kind: NoiseKind = "blobby",
     photons: float = 0.1,
     read: float = 10.0,
     seed: int = 0,
@@ -172,7 +173,7 @@ def add_noise(
 
 
 def noisy_cells(
-    shape: tuple[int, ...] = (4, 256, 256), kind: Kind = "blobby", seed: int = 0
+    shape: tuple[int, ...] = (4, 256, 256), kind: NoiseKind = "blobby", seed: int = 0
 ) -> tuple[NDArray[np.uint16], Image]:
     """Draw cells with the noise of a camera, and their known truth.
 

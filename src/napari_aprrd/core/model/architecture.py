@@ -1,7 +1,8 @@
 """The networks that a model can have, and their sizes.
 
 A new student is one more class in `method.networks` and one more entry of `NETWORKS` here; its name
-goes into `Kind` and into `config.StudentKind`, from which forms and options take their choices.
+goes into `NetworkKind` and into `config.StudentKind`, from which forms and options take their
+choices.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from torch import nn
 from ..config import Config
 from ..method.networks import BlindSpotNetwork, PerChannel, Student, StudentSkipsBeforePools
 
-Kind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
+NetworkKind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
 
 
 class NetworkFacts(NamedTuple):
@@ -32,7 +33,7 @@ class NetworkFacts(NamedTuple):
     first: str  # name of the weight of the first convolution
 
 
-NETWORKS: dict[Kind, NetworkFacts] = {  # in the order in which checkpoints are recognised
+NETWORKS: dict[NetworkKind, NetworkFacts] = {  # in the order in which checkpoints are recognised
     "blind-spot": NetworkFacts(
         BlindSpotNetwork, True, 40, mark="nin_A.weight", first="unet.intro.conv.weight"
     ),
@@ -48,7 +49,7 @@ NETWORKS: dict[Kind, NetworkFacts] = {  # in the order in which checkpoints are 
 class Architecture(Config):
     """The kind of network, and its size."""
 
-    kind: Kind
+    kind: NetworkKind
     channels: Annotated[int, Field(ge=1, le=1024)]
     width: Annotated[int, Field(ge=1, le=512)]
     depth: Annotated[int, Field(ge=2, le=8)]

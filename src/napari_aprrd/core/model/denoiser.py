@@ -11,10 +11,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..atomic_files import write_atomically
 from ..config import ALL_SHIFTS, DenoiseConfig
+from ..data.constant import constant_areas
 from ..data.planes import Image, MemoryPlanes, Planes
 from ..data.scaling import Calibration, Normalisation
 from ..errors import UserError
@@ -30,7 +32,15 @@ from .hardware import (
     pick_device,
     plan_tile,
 )
-from .tiling import Read, Tile, in_all_orientations, predict_tile, quarters, tiles_of
+from .tiling import (
+    Read,
+    Tile,
+    in_all_orientations,
+    input_of,
+    predict_tile,
+    quarters,
+    tiles_of,
+)
 
 
 @dataclass
@@ -126,6 +136,7 @@ class Denoiser:
                 "to 255; scale the images to these instead."
             )
         found, calibration = Normalisation.measure(planes), self.calibration
+        found = replace(found, not_learnt=self.normalisation.not_learnt)
         if calibration is not None:
             calibration = calibration.in_other_units(self.normalisation, found)
         return replace(self, normalisation=found, calibration=calibration)
@@ -207,17 +218,36 @@ class Denoiser:
     def predict_tile(
         self, read: Read, size: Sequence[int], tile: Tile, config: DenoiseConfig
     ) -> Image:
-        """Denoise one of the `tiles` of a plane: (C, h, w), float32, units of the source."""
+        """Denoise one of the `tiles` of a plane: (C, h, w), float32, units of the source.
+
+        Constant areas, such as empty channels, and pixels that are not finite stay as they are.
+        """
         shifts = config.shifts or self.shifts
+        rows, columns = input_of(size, tile)
+        window = read(rows, columns)
+        kept = tuple(
+            slice(s.keep_start - part.start, s.keep_stop - part.start)
+            for s, part in zip(tile, (rows, columns), strict=True)
+        )
+        as_it_is = self._left_alone(window)[:, *kept]
+        source = window[:, *kept]
+        if as_it_is.all():
+            return source
         forward = self._mean_of(shifts)
         if config.self_ensemble:
             forward = in_all_orientations(forward)
-        output = self._apply(forward, read, size, tile, shifts)
+        read_window = _reader(window, rows.start, columns.start)
+        output = self._apply(forward, read_window, size, tile, shifts)
         output = self.normalisation.undo(output)
         if config.calibrate and self.calibration is not None:
             output = self.calibration.apply(output)
-        source = read(tile[0].kept, tile[1].kept)
-        return np.where(np.isfinite(source), output, source)
+        return np.where(as_it_is, source, output)
+
+    def _left_alone(self, window: Image) -> NDArray[np.bool_]:
+        """Pixels of a window (C, h, w) that are not denoised."""
+        alone = ~np.isfinite(window) | constant_areas(window)
+        alone[list(self.normalisation.not_learnt)] = True
+        return alone
 
     def targets(
         self,
@@ -315,8 +345,11 @@ class Denoiser:
         return np.concatenate(rows, axis=1)
 
 
-def _reader(image: Image) -> Read:
-    return lambda rows, columns: image[:, rows, columns]
+def _reader(image: Image, top: int = 0, left: int = 0) -> Read:
+    """Read from an image in memory whose first pixel is at this row and column."""
+    return lambda rows, columns: image[
+        :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+    ]
 
 
 def load(path: str | PathLike[str]) -> Denoiser:

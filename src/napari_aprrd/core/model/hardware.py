@@ -46,7 +46,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 # Share of the free memory that a tile may take: the estimate of its memory is rough, and other
-# programs need some too. A judgement.
+# programs need some too. Chosen, not measured.
 SHARE = 1 / 3
 SMALLEST = 64  # pixels, side of the smallest tile; below it, most of the work would be the halo
 _NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate")
@@ -85,7 +85,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 Precision = Literal["float32", "bfloat16", "float16"]
-# Half precision must be this many times faster, or float32, which is more exact, is used.
+# Half precision must be this many times faster, or float32, which is more exact, is used. Chosen,
+# not measured, as is the number of runs.
 _WORTH = 1.1
 _RUNS = 3  # timed runs, of which the shortest counts: others are disturbed by other programs
 

@@ -21,8 +21,9 @@ from ..data.scaling import Calibration, Normalisation
 from ..errors import UserError, cannot_read, cause
 from .architecture import Architecture, OwnArchitecture
 
-FORMAT = 2  # the newest format that this version reads
-LINE, CURVE = 1, FORMAT  # formats of models that are calibrated by a line, and by a curve
+FORMAT = 3  # the newest format that this version reads
+# Formats of models that are calibrated by a line, by a curve, and of those with constant channels.
+LINE, CURVE, PARTLY = 1, 2, FORMAT
 KEY = "napari-aprrd"
 LARGEST_HEADER = 2**22  # bytes of JSON; real headers have a few kB, so 4 MB only stops attacks
 Numbers = tuple[float, ...]
@@ -30,12 +31,13 @@ _FLOATS = ("F16", "BF16", "F32", "F64")  # as safetensors names them
 
 
 class _PerChannel(Config):
-    """Two numbers for each channel, and a curve where a model has one."""
+    """Two numbers for each channel, and a curve or constant channels where a model has them."""
 
     offset: Numbers
     scale: Numbers = ()
     gain: Numbers = ()
     curve: tuple[tuple[Numbers, Numbers], ...] = ()
+    not_learnt: tuple[int, ...] = ()
 
 
 class Header(Config):
@@ -49,12 +51,14 @@ class Header(Config):
 
     def parts(self) -> tuple[Normalisation, Calibration | None]:
         """Normalisation and calibration."""
-        normal, found = self.normalisation, self.calibration
+        found = self.calibration
+        about = self.normalisation
+        normal = Normalisation(about.offset, about.scale, about.not_learnt)
         if found is None:
-            return Normalisation(normal.offset, normal.scale), None
+            return normal, None
         curves = tuple(Curve(*curve) for curve in found.curve)
         calibration = Calibration(found.gain, found.offset, curves)
-        return Normalisation(normal.offset, normal.scale), calibration
+        return normal, calibration
 
 
 def header_of(
@@ -79,10 +83,14 @@ def header_of(
     curved = numbers is not None and bool(numbers["curve"])
     if numbers is not None and not curved:
         del numbers["curve"]  # so that older versions read the file
+    normal = asdict(normalisation)
+    if not normalisation.not_learnt:
+        del normal["not_learnt"]  # so that older versions read the file
+    whole = CURVE if curved else LINE
     return {
-        "format": CURVE if curved else LINE,
+        "format": PARTLY if normalisation.not_learnt else whole,
         "architecture": architecture.model_dump(),
-        "normalisation": asdict(normalisation),
+        "normalisation": normal,
         "calibration": numbers,
         "record": record,
     }
@@ -174,7 +182,8 @@ def read_header(path: Path, text: str | None) -> Header:
         parts += [header.calibration.gain, header.calibration.offset]
         if not _are_curves(header.calibration.curve, c):
             raise UserError(f"{path} is damaged: its calibration does not fit its channels.")
-    if any(len(part) != c for part in parts) or 0 in header.normalisation.scale:
+    fit = all(len(part) == c for part in parts) and 0 not in header.normalisation.scale
+    if not fit or not set(header.normalisation.not_learnt) < set(range(c)):
         raise UserError(f"{path} is damaged: its normalisation does not fit its channels.")
     return header
 

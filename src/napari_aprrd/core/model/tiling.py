@@ -145,11 +145,17 @@ def _run(forward: Callable[[Tensor], Tensor], window: Image) -> Image:
         return np.asarray(forward(torch.from_numpy(window)[None])[0].float().cpu().numpy())
 
 
-def _read_padded(read: Read, size: Sequence[int], tile: Tile) -> Image:
-    """Read the input of the network; beyond the image, pixels are reflected."""
+def input_of(size: Sequence[int], tile: Tile) -> tuple[slice, slice]:
+    """Rows and columns of the image from which a tile is predicted."""
     rows, columns = (
         slice(max(s.start, 0), min(s.stop, n)) for s, n in zip(tile, size, strict=True)
     )
+    return rows, columns
+
+
+def _read_padded(read: Read, size: Sequence[int], tile: Tile) -> Image:
+    """Read the input of the network; beyond the image, pixels are reflected."""
+    rows, columns = input_of(size, tile)
     pads = [(max(-s.start, 0), max(s.stop - n, 0)) for s, n in zip(tile, size, strict=True)]
     window = fill_invalid(read(rows, columns))
     mode = "reflect" if min(window.shape[1:]) > 1 else "edge"

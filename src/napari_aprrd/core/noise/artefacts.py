@@ -9,7 +9,8 @@ from ..data.planes import Image
 from .autocorrelation import Array
 
 SIDE = 16  # pixels, side of the blocks: several times the largest lag that is measured
-# These bounds are judgements; tests/core/noise/test_report.py says what they must distinguish.
+# These bounds are chosen, not measured; tests/core/noise/test_report.py says what they must
+# distinguish.
 _CLIPPED = 0.002  # fraction of pixels at the minimum or maximum above which we report clipping
 _STRIPED = 5.0  # ratio of the variance of line means to what the noise explains
 _BLOCKY = 4.0  # standard errors by which steps at the edges of JPEG blocks are larger than inside

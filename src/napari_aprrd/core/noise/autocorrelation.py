@@ -11,9 +11,9 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-LAGS = (
-    4  # pixels; at lag 4 the correlation is at most 0.11 in docs/benchmarks-diary.md#noise-report
-)
+# Pixels. At lag 4 the noise of microscopes is correlated by 0.11 at most, see
+# docs/benchmarks-diary.md#noise-report.
+LAGS = 4
 _DEGREE = 3  # of the polynomial: 10 terms for the 256 pixels of a block, enough for a smooth slope
 Array = NDArray[np.float64]
 Lag = tuple[int, int]  # (y, x), pixels

@@ -9,7 +9,8 @@ from ..data.planes import Image, Place, Planes
 from .artefacts import SIDE
 from .autocorrelation import Array, detrended
 
-# Bounds without another source are judgements; docs/benchmarks-diary.md#noise-report has results.
+# Bounds without another source are chosen, not measured; docs/benchmarks-diary.md#noise-report has
+# what they give together.
 # Share of the blocks of a brightness that counts as flat: few, because most blocks of an image
 # with dense texture contain structure.
 _FLAT = 0.05

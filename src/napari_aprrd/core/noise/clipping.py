@@ -19,8 +19,8 @@ from .artefacts import clipped_share
 
 Array = NDArray[np.float64]
 
-# These values are judgements; docs/experiments.md#kept ("The mean of cut noise undone") measures
-# what they give together.
+# These values are chosen, not measured one by one; docs/experiments.md#kept ("The mean of cut noise
+# undone") has what they give together.
 _GROUPS, _FEWEST = 24, 100  # groups of brightness; fewest pixels for the variance of a group
 _FLAT = 0.5  # the flatter half of a group's pixels, in which the noise is measured
 _LEVELS = 512  # brightnesses at which the effect of the cut is tabulated; interpolated between

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from ..config import Config
+from ..data.constant import without_constant
 from ..data.planes import Image, Planes, some_windows
 from ..errors import UserError
-from .artefacts import between_planes, clipped_share, is_jpeg, stripes
+from .artefacts import SIDE, between_planes, clipped_share, is_jpeg, stripes
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
 
-# Bounds without another source are judgements; docs/benchmarks-diary.md#noise-report has results.
+# Bounds without another source are chosen, not measured; docs/benchmarks-diary.md#noise-report has
+# what they give together.
 # Pixels, and number of windows: at most a megapixel is read, however large the image is.
 WINDOW, WINDOWS = 256, 16
 # Correlation at a lag below which the noise counts as uncorrelated there. Images with white noise
@@ -37,9 +43,8 @@ _PATTERN = 0.3  # correlation of consecutive planes' noise above which we report
 # Photon noise, at one sigma above the darkest areas, relative to the variance in the darkest areas,
 # above which the advice mentions it.
 _PHOTONS = 0.05
-_WHITE_SHIFT = (
-    2  # smallest automatic shift; docs/benchmarks-diary.md#chosen-settings-against-a-grid
-)
+# Smallest automatic shift: docs/benchmarks-diary.md#chosen-settings-against-a-grid.
+_WHITE_SHIFT = 2
 
 
 class NoiseReport(Config):
@@ -85,6 +90,9 @@ class NoiseReport(Config):
     @property
     def shift(self) -> int:
         """Shift s of a blind spot that is larger than the reach of this noise."""
+        # Not in `training/auto_settings.py`, where the other automatic settings are decided: the
+        # public `advice` names it, also in trust reports, and neither this room nor `core.trust`
+        # may import `core.training`.
         if min(self.reach_x, self.reach_y) == 0:  # white, or correlated along one axis only
             return max(self.reach, _WHITE_SHIFT)
         beyond = np.interp(self.to_peak, _TO_PEAK, _BEYOND)
@@ -110,16 +118,34 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         If there is nothing to measure: constant images, or no finite pixels.
     """
     places = some_windows(planes, WINDOW, WINDOWS, seed=seed)
-    windows = [channel for place in places for channel in planes.read(*place)]
+    windows = [channel for place in places for channel in without_constant(planes.read(*place))]
     pixels = np.concatenate([window[np.isfinite(window)] for window in windows])
     if pixels.size == 0 or np.ptp(pixels) == 0:
         raise UserError("The image is constant or holds no finite pixel: there is no noise in it.")
-    low, high = float(pixels.min()), float(pixels.max())
     pairs = with_next(windows, planes, places)
     pattern = between_planes(pairs)
-    seen, blocks = samples(windows, pairs if abs(pattern or 0) < _FRESH else [], (low, high))
+    fresh = pairs if abs(pattern or 0) < _FRESH else []
+    seen, blocks = samples(windows, fresh, (float(pixels.min()), float(pixels.max())))
     if len(blocks) == 0:
-        raise UserError("The image is too small or too clipped to measure its noise.")
+        raise UserError(
+            "The image is too small or too clipped to measure its noise, which takes areas of "
+            f"{SIDE} x {SIDE} pixels."
+        )
+    report = _report(windows, pixels, _noise_of(seen, blocks), pattern)
+    return NoiseReport.of(report, advice=_advice(report))
+
+
+class _Noise(NamedTuple):
+    """The noise of N blocks, measured in the flat ones among them."""
+
+    correlation: dict[str, tuple[float, ...]]
+    brightness: Array  # (G,): of groups of flat blocks, from dark to bright
+    variance: Array  # (G,): of the noise at this brightness
+    everywhere: Array  # (N,): variance of the noise of all blocks, by their brightness
+
+
+def _noise_of(seen: Array, blocks: Array) -> _Noise:
+    """Measure the noise in those of the blocks (N, b, b) that are flat where they are seen."""
     means = seen.mean((1, 2))
     groups = flat_blocks(means, seen.var((1, 2)))
     noise = detrended(blocks[np.concatenate(groups)])
@@ -129,12 +155,19 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     # Noise cannot decrease with brightness; where it seems to, dark blocks contained structure.
     variance = np.minimum.accumulate([group.mean() for group in taken][::-1])[::-1]
     variance = covariance[0, 0] * variance
-    correlation = _correlation(covariance)
-    read, shot = _variance_model(brightness, variance)
-    bottom, top, peak = map(float, np.percentile(pixels, [1, 99, 99.9]))
     everywhere = np.interp(means, brightness, variance)
-    sigma = float(np.sqrt(np.median(everywhere)))
-    report = NoiseReport(
+    return _Noise(_correlation(covariance), brightness, variance, everywhere)
+
+
+def _report(
+    windows: list[Image], pixels: NDArray[Any], noise: _Noise, pattern: float | None
+) -> NoiseReport:
+    """Put everything together but the advice."""
+    sigma = float(np.sqrt(np.median(noise.everywhere)))
+    read, shot = _variance_model(noise.brightness, noise.variance)
+    bottom, top, peak = map(float, np.percentile(pixels, [1, 99, 99.9]))
+    correlation = noise.correlation
+    return NoiseReport(
         sigma=sigma,
         read=read,
         shot=shot,
@@ -144,14 +177,13 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         between_planes=pattern,
         relative=sigma / (top - bottom) if top > bottom else 0.0,
         to_peak=sigma / (peak - bottom) if peak > bottom else 0.0,
-        detail=_detail(windows, float(everywhere.mean()), correlation),
-        clipped_low=clipped_share(pixels, low),
-        clipped_high=clipped_share(pixels, high),
+        detail=_detail(windows, float(noise.everywhere.mean()), correlation),
+        clipped_low=clipped_share(pixels, float(pixels.min())),
+        clipped_high=clipped_share(pixels, float(pixels.max())),
         stripes=stripes(windows),
         jpeg=is_jpeg(windows),
         smoothed=min(correlation["x"][0], correlation["y"][0]) > _SMOOTH,
     )
-    return NoiseReport.of(report, advice=_advice(report))
 
 
 def _correlation(covariance: dict[Lag, float]) -> dict[str, tuple[float, ...]]:
@@ -191,47 +223,50 @@ def _detail(
 
 def _advice(report: NoiseReport) -> tuple[str, ...]:
     """Say in plain sentences what the noise is like and what that means for the settings."""
+    return (*_on_correlation(report), *_on_strength(report), *_on_artefacts(report))
+
+
+def _on_correlation(report: NoiseReport) -> Iterator[str]:
     reach, blind = report.reach, 2 * report.shift - 1
-    ways = {(True, True): "x and y", (True, False): "x", (False, True): "y"}
     if reach == 0:
-        sentences = ["Noise is independent from pixel to pixel (white)."]
+        yield "Noise is independent from pixel to pixel (white)."
     else:
+        ways = {(True, True): "x and y", (True, False): "x", (False, True): "y"}
         way = ways[report.reach_x > 0, report.reach_y > 0]
-        plural = "s" if reach > 1 else ""
-        sentences = [
-            f"Noise spreads over about {reach} pixel{plural} in {way}"
-            + (
-                ", but so weakly that it is treated as white."
-                if report.hardly_correlated
-                else ". A plain Noise2Void would keep it."
-            )
-        ]
-    sentences.append(f"A {blind} x {blind} blind spot suits it (shift {report.shift}).")
-    sentences.append(f"Its standard deviation is {report.sigma:.3g}.")
+        spread = f"Noise spreads over about {reach} pixel{'s' if reach > 1 else ''} in {way}"
+        if report.hardly_correlated:
+            yield f"{spread}, but so weakly that it is treated as white."
+        else:
+            yield f"{spread}. A plain Noise2Void would keep it."
+    yield f"A {blind} x {blind} blind spot suits it (shift {report.shift})."
+
+
+def _on_strength(report: NoiseReport) -> Iterator[str]:
+    yield f"Its standard deviation is {report.sigma:.3g}."
     if report.shot * report.sigma > _PHOTONS * report.read**2:
-        sentences.append("Bright pixels are noisier (photon noise).")
+        yield "Bright pixels are noisier (photon noise)."
     for share, end in ((report.clipped_low, "lowest"), (report.clipped_high, "highest")):
         if share:
-            sentences.append(f"{100 * share:.2g} % of the pixels are clipped at the {end} value.")
+            yield f"{100 * share:.2g} % of the pixels are clipped at the {end} value."
     if report.detail > _DETAILED:
-        sentences.append(
+        yield (
             f"The noise is weak: {int(100 * report.detail)} % of what neighbouring pixels differ "
             "by is detail. Denoising may cost more than it gains: compare closely."
         )
+
+
+def _on_artefacts(report: NoiseReport) -> Iterator[str]:
     if report.stripes:
-        sentences.append(f"There are long {report.stripes} stripes: no blind spot can remove them.")
+        yield f"There are long {report.stripes} stripes: no blind spot can remove them."
     if report.jpeg:
-        sentences.append(
+        yield (
             "It was compressed as JPEG, whose blocks stay: take the camera's own file, if there "
             "is one."
         )
     if report.smoothed:
-        sentences.append(
-            "It looks filtered or enlarged already: take the raw image, if there is one."
-        )
+        yield "It looks filtered or enlarged already: take the raw image, if there is one."
     if report.between_planes is not None and report.between_planes > _PATTERN:
-        sentences.append(
+        yield (
             "Neighbouring planes share a pattern: what is the same in all of them stays; "
             "subtract a dark or flat field first."
         )
-    return tuple(sentences)

@@ -17,6 +17,7 @@ from ..config import (
     SettledTraining,
     TrainConfig,
 )
+from ..data.constant import without_constant
 from ..data.planes import Image, Planes, in_random_order, some_windows
 from ..jobs import Clock, Progress, Signal, report
 from ..model.hardware import Precision
@@ -33,13 +34,17 @@ if TYPE_CHECKING:
 PUBLISHED_TRAINING: dict[str, Any] = {"shift": 5, "replace": True, "loss": "l1"}
 PUBLISHED_DISTILLATION: dict[str, Any] = {"shifts": ALL_SHIFTS, "recharge": "random", "loss": "l1"}
 
-# The rest was measured: see docs/experiments.md.
-LEARNING_RATE = 3e-3  # of a teacher from random weights
-_STRONG = 0.075  # noise against the range of the image, from which on L2 is the better loss
+# Of a teacher from random weights: docs/experiments.md#kept, "Learning rate 3e-3".
+LEARNING_RATE = 3e-3
+# Noise against the range of the image, from which on L2 is the better loss. Chosen; what is lost by
+# the choice is measured in docs/benchmarks-diary.md#chosen-settings-against-a-grid.
+_STRONG = 0.075
 # Within a time budget a teacher sees each pixel so many times, and small images more often: with
-# more steps it overfits.
+# more steps it overfits (docs/experiments.md#kept, "Overfitting").
 PASSES, FEWEST_STEPS = 60, 1000
-_WINDOW, _WINDOWS = 256, 8  # by which a teacher's shifts are chosen: seconds, even on a CPU
+# Pixels, and number of the windows by which a teacher's shifts are chosen: seconds, even on a CPU.
+# Chosen, not measured.
+_WINDOW, _WINDOWS = 256, 8
 
 S = TypeVar("S", SettledTraining, SettledDistillation)
 
@@ -220,7 +225,8 @@ def target_shifts(
 
     windows = in_random_order(some_windows(planes, _WINDOW, _WINDOWS))
     for done, place in enumerate(windows, start=1):
-        noisy = normalisation.apply(planes.read(*place))
+        noisy = normalisation.apply(without_constant(planes.read(*place)))
+        noisy[list(normalisation.not_learnt)] = np.nan
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
         if clock.spent > budget.SHIFTS:

@@ -1,4 +1,7 @@
-"""Who gets which share of a time budget, and why: all of these numbers, in one table."""
+"""Who gets which share of a time budget, and why: all of these numbers, in one table.
+
+The shares are chosen for the reasons that are given, not measured one by one.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..config import DenoiseConfig
+from ..data.constant import without_constant
 from ..data.curve import NO_CURVE, STEP, WEAK, Curve, knots_of, residual_at
 from ..data.planes import Image, Planes, in_random_order, some_windows
 from ..data.scaling import Calibration
@@ -21,8 +22,9 @@ from . import budget
 if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
 
-WINDOW = 256  # pixels
-WINDOWS, FEWEST = 32, 4  # all, and where the time budget is spent
+# Chosen, not measured.
+WINDOW = 256  # pixels, side of the windows that are read
+WINDOWS, FEWEST = 32, 4  # number of windows: usually, and where the time budget is spent
 POINTS = 129  # of a curve that undoes clipping, which bends most within a small part of the range
 
 
@@ -113,7 +115,7 @@ def calibrate(
     for done, (plane, rows, columns) in enumerate(windows, start=1):
         noisy = planes.read(plane, rows, columns)
         output, blind = _outputs(denoiser, teacher, shift, noisy)
-        parts = (noisy, output, blind, _steepness(output))
+        parts = (without_constant(noisy), output, blind, _steepness(output))
         seen.append([part.reshape(planes.channels, -1) for part in parts])
         yield from report(Progress("Calibrate", done, len(windows), clock.seconds), clock)
         if done >= FEWEST and clock.spent >= budget.CALIBRATION:

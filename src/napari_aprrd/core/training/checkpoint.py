@@ -20,10 +20,9 @@ from safetensors.torch import load as deserialise
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from ..atomic_files import remove_leftovers, write_atomically
+from ..atomic_files import hidden_beside, remove_leftovers, write_atomically
 from ..config import Config, DistillConfig, TrainConfig
 from ..data.planes import Planes
-from ..data.scaling import Normalisation
 from ..errors import UserError, cannot_read
 from ..jobs import Clock, Job, Progress, Signal, Tell, report
 from ..model.architecture import OwnArchitecture
@@ -33,9 +32,10 @@ from ..model.model_file import Header, is_safetensors, read_header
 from ..model.provenance import identify
 from .state import Snapshot, State
 
+# Chosen, and promised in docs/reliability.md.
 EVERY = 10.0  # seconds of work between two checkpoints, at least: so much is lost at most
 SHARE = 0.03  # of the time may be spent on checkpoints, where they are slow to write
-FORMAT = 1
+FORMAT = 1  # of checkpoint files; other ones are refused
 KEY, MODEL = "napari-aprrd checkpoint", "napari-aprrd model in the making"
 _WHAT = "a checkpoint of napari-aprrd"
 C = TypeVar("C", TrainConfig, DistillConfig)
@@ -120,8 +120,7 @@ class Checkpoint:
                 self._snapshot = Snapshot(tensors, about.numbers)
         if self._model is None:
             return None
-        made, normal = self._model, self._model.normalisation
-        normalisation = Normalisation(normal.offset, normal.scale)
+        made, (normalisation, _) = self._model, self._model.parts()
         denoiser = Denoiser.fresh(made.architecture, normalisation, seed=0)
         denoiser.record = made.record
         return denoiser
@@ -174,7 +173,7 @@ class Checkpoint:
 
 def beside(out: Path) -> Path:
     """Path of the checkpoint that belongs to a model file."""
-    return out.with_name(f".{out.name.lstrip('.')}.checkpoint")
+    return hidden_beside(out, "", ".checkpoint")
 
 
 def peek(path: Path) -> About:

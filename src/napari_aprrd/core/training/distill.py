@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..jobs import Clock, Job, Progress, Signal, report
 from ..method.rd import distillation_loss, recharge, recharge_masks
 from ..model import pretrained
-from ..model.architecture import Architecture, Kind
+from ..model.architecture import Architecture, NetworkKind
 from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device, pick_precision
 from ..model.provenance import describe
@@ -99,14 +99,10 @@ def _distill(
     teacher = teacher.copy().to(config.device)
     recharged = Share() if settled.recharge == "measured" else None
     maker = TargetMaker(teacher, settled, precision, recharged)
-    pairs: Pairs
-    if are_stored(planes, settled):
-        joined = yield from compute_targets(maker, planes, plan.targets, clock)
-        pairs = StoredTargets(joined, planes.channels, settled)
+    pairs = yield from _pairs(maker, planes, plan.targets, clock)
+    if isinstance(pairs, StoredTargets):
         # Checkpoints hold the record: a resumed distillation has as many targets.
-        student.record = with_facts(student.record, "distill", {"targets": len(joined.sizes)})
-    else:
-        pairs = ComputedTargets(maker, planes)
+        student.record = with_facts(student.record, "distill", {"targets": pairs.planes})
     objective = _Recharging(pairs, maker, student.network)
     done = yield from optimise(student, objective, settled, clock, checkpoint)
     clipped = yield from calibrate(student, teacher, _training_shift(teacher), planes, clock)
@@ -121,7 +117,7 @@ def _fresh_student(
     """An untrained student, and its settings with those that were automatic."""
     automatic = settle_distillation(config, teacher.shifts)
     architecture = Architecture(
-        kind=cast(Kind, f"student-{config.student}"),
+        kind=cast(NetworkKind, f"student-{config.student}"),
         channels=planes.channels,
         width=config.width,
         depth=config.depth,
@@ -136,6 +132,16 @@ def _fresh_student(
     about = {**describe(planes, settled), **pretrained.record(started)}
     student.record = {**teacher.record, "distill": about}
     return student, DistillationPlan(settled)
+
+
+def _pairs(
+    maker: TargetMaker, planes: Planes, known: int | None, clock: Clock
+) -> Generator[Progress, Signal | None, StoredTargets | ComputedTargets]:
+    """Noisy images with their targets, which are computed now if there is memory and time."""
+    if not are_stored(planes, maker.config):
+        return ComputedTargets(maker, planes)
+    joined = yield from compute_targets(maker, planes, known, clock)
+    return StoredTargets(joined, planes.channels, maker.config)
 
 
 def _training_shift(teacher: Denoiser) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..config import SettledDistillation, SettledTraining
-from ..jobs import STOP, Clock, Progress, Signal, Tell, report
+from ..jobs import STOP, Clock, Progress, Signal, report
 from ..model.denoiser import Denoiser
 from ..model.hardware import autocast, gradient_scaler, is_out_of_memory, pick_precision
 from . import budget
@@ -49,53 +50,15 @@ def optimise(
     dict
         Steps, seconds, whether it was stopped, the step of the weights that were kept.
     """
-    device = next(denoiser.network.parameters()).device
-    precision = pick_precision(device, config.precision, blind_spot=denoiser.is_teacher)
-    mixed = autocast(device, precision)
-    state = State.fresh(denoiser.network, objective, gradient_scaler(device, precision))
-    threads = _threads(config, device, objective)
-    messages: list[str] = []  # what the user hears with the next report
-    tell = messages.append
-    checkpoint.begin(state, clock, tell)
+    run = _Run.begin(denoiser, objective, config, clock, checkpoint)
     try:
-        while not state.ended:
-            # 1. Set the learning rate.
-            _set_rate(state, config)
-
-            # 2. Step: learn from one batch; the average follows.
-            started = clock.seconds
-            _step(state, mixed, tell)
-            threads.observe(clock.seconds - started)
-            due = _advance(state, config, clock, checkpoint)
-
-            # 3. Evaluate and keep, where either is due.
-            evaluated = _evaluation_is_due(state)
-            if evaluated:
-                evaluate_held_out(state, mixed)
-            if not (evaluated or due.report or due.checkpoint or messages or state.ended):
-                continue
-            keep = due.checkpoint or state.ended
-            mean_loss = _mean_loss(state)
-            if not math.isfinite(mean_loss) or (keep and not state.is_finite()):
-                state.roll_back(checkpoint.snapshot, tell)
-                continue
-            if keep:
-                checkpoint.keep(denoiser, state, clock, tell)
-
-            # 4. Report, and hear whether to stop.
-            _tell_of_early_end(state, config, tell)
-            progress = _progress(state, denoiser, clock, mean_loss, " ".join(messages), evaluated)
-            messages.clear()
-            answer = yield from report(progress, clock)
-            (stopped,) = objective.processes.broadcast(answer is STOP)
-            if stopped:
-                checkpoint.keep(denoiser, state, clock, tell)
-                break
+        yield from _steps(run)
     except GeneratorExit:  # The job was cancelled, or its window was closed.
-        checkpoint.keep(denoiser, state, clock, tell)
+        run.keep()
         raise
     finally:
-        threads.restore()
+        run.threads.restore()
+    state = run.state
     state.best.restore(denoiser.network)
     return {
         "steps": state.step,
@@ -105,12 +68,84 @@ def optimise(
     }
 
 
+def _steps(run: _Run) -> Generator[Progress, Signal | None, None]:
+    """Train to the end of the schedule, or until the consumer says stop."""
+    state = run.state
+    while not state.ended:
+        # 1. Set the learning rate.
+        _set_rate(state, run.config)
+
+        # 2. Step: learn from one batch; the schedule and the average move on.
+        _step(run)
+        due = _advance(run)
+
+        # 3. Evaluate and keep, where it is due; go back where the loss is no longer a number.
+        evaluated = _evaluate_if_due(run)
+        keep = due.checkpoint or state.ended
+        if not (evaluated or due.report or keep or run.messages):
+            continue
+        mean_loss = _mean_loss(state)
+        if not math.isfinite(mean_loss) or (keep and not state.is_finite()):
+            state.roll_back(run.checkpoint.snapshot, run.tell)
+            continue
+        if keep:
+            run.keep()
+
+        # 4. Report, and hear whether to stop.
+        if (yield from _report(run, mean_loss, evaluated)):
+            run.keep()
+            break
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What the phases of the loop share."""
+
+    denoiser: Denoiser
+    state: State
+    config: Settled
+    clock: Clock
+    checkpoint: Checkpoint
+    threads: Threads
+    mixed: AbstractContextManager[Any]  # in it, networks compute in the training's precision
+    messages: list[str] = field(default_factory=list)  # what the user hears with the next report
+
+    @classmethod
+    def begin(
+        cls,
+        denoiser: Denoiser,
+        objective: Objective,
+        config: Settled,
+        clock: Clock,
+        checkpoint: Checkpoint,
+    ) -> _Run:
+        """A run at its first step, or at the one to resume from."""
+        device = next(denoiser.network.parameters()).device
+        precision = pick_precision(device, config.precision, blind_spot=denoiser.is_teacher)
+        state = State.fresh(denoiser.network, objective, gradient_scaler(device, precision))
+        threads, mixed = _threads(config, device, objective), autocast(device, precision)
+        run = cls(denoiser, state, config, clock, checkpoint, threads, mixed)
+        checkpoint.begin(state, clock, run.tell)
+        return run
+
+    def tell(self, message: str) -> None:
+        """Let the user hear a sentence with the next report."""
+        self.messages.append(message)
+
+    def keep(self) -> None:
+        """Write a checkpoint of the state."""
+        self.checkpoint.keep(self.denoiser, self.state, self.clock, self.tell)
+
+
 def _threads(config: Settled, device: torch.device, objective: Objective) -> Threads:
     """Runs with a fixed step count must be reproducible, so only timed runs change threads."""
     timed = config.minutes is not None
     return Threads(
         may_change=timed and device.type == "cpu" and objective.processes.size == 1,
     )
+
+
+# --- 1. Set the learning rate ---------------------------------------------------------------------
 
 
 def _set_rate(state: State, config: Settled) -> None:
@@ -129,23 +164,28 @@ def learning_rate(config: Settled, fraction: float) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * min(falling, 1.0)))
 
 
-def _step(state: State, mixed: AbstractContextManager[Any], tell: Tell) -> None:
+# --- 2. Step --------------------------------------------------------------------------------------
+
+
+def _step(run: _Run) -> None:
     """One step of the optimizer, in smaller parts if memory runs out."""
+    started, state = run.clock.seconds, run.state
     batch = state.objective.draw()
     while True:
         try:
-            loss = _gradients(state, batch, mixed)
+            loss = _gradients(state, batch, run.mixed)
             break
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
         # Not inside the handler, where the error still holds the memory of the failed try.
-        state.split(len(batch.values), tell)
+        state.split(len(batch.values), run.tell)
     state.recent.append(loss)
     state.objective.processes.average(state.network.parameters())
     state.scaler.step(state.optimizer)
     state.scaler.update()
     state.step += 1
+    run.threads.observe(run.clock.seconds - started)
 
 
 def _gradients(state: State, batch: Batch, mixed: AbstractContextManager[Any]) -> Tensor:
@@ -169,15 +209,16 @@ class _Due(NamedTuple):
     checkpoint: bool
 
 
-def _advance(state: State, config: Settled, clock: Clock, checkpoint: Checkpoint) -> _Due:
+def _advance(run: _Run) -> _Due:
     """Move on in the schedule, and the average with it; the first process decides what is due."""
+    state, config, clock = run.state, run.config, run.clock
     before = state.fraction
     if config.steps:
         done = state.step / config.steps
     else:
         done = max(clock.spent / budget.LEARNING, state.step / state.objective.max_steps)
     decided = state.objective.processes.broadcast(
-        done, clock.report_due(), checkpoint.is_due(clock)
+        done, clock.report_due(), run.checkpoint.is_due(clock)
     )
     state.fraction, report_due, checkpoint_due = decided
     share = _share_of_new(config, done - before, state.step)
@@ -199,21 +240,25 @@ def _follow(average: nn.Module, network: nn.Module, share: float) -> None:
         mean.lerp_(newest, share)
 
 
-def _evaluation_is_due(state: State) -> bool:
-    """True at regular parts of the schedule and at its end, if pixels are held out at all."""
-    if state.objective.held_out_loss is None:
+# --- 3. Evaluate and keep -------------------------------------------------------------------------
+
+
+def _evaluate_if_due(run: _Run) -> bool:
+    """Compute the held-out loss of the average where it is due; True if it was computed."""
+    state, held_out_loss = run.state, run.state.objective.held_out_loss
+    if held_out_loss is None or not _evaluation_is_due(state):
         return False
-    return state.fraction > state.next_evaluation - _ROUNDING or state.fraction >= 1
-
-
-def evaluate_held_out(state: State, mixed: AbstractContextManager[Any]) -> None:
-    """Compute the held-out loss of the average, and set when it is due next."""
-    assert state.objective.held_out_loss is not None
     behind = state.fraction - state.next_evaluation + _ROUNDING
     state.next_evaluation += EVALUATE_EVERY * math.ceil(behind / EVALUATE_EVERY)
-    with mixed:
-        loss = state.objective.held_out_loss(state.average)
+    with run.mixed:
+        loss = held_out_loss(state.average)
     state.best.update(loss, state.step, state.average)
+    return True
+
+
+def _evaluation_is_due(state: State) -> bool:
+    """True at regular parts of the schedule and at its end."""
+    return state.fraction > state.next_evaluation - _ROUNDING or state.fraction >= 1
 
 
 def _mean_loss(state: State) -> float:
@@ -223,24 +268,37 @@ def _mean_loss(state: State) -> float:
     return float(mean)
 
 
-def _tell_of_early_end(state: State, config: Settled, tell: Tell) -> None:
+# --- 4. Report ------------------------------------------------------------------------------------
+
+
+def _report(run: _Run, loss: float, evaluated: bool) -> Generator[Progress, Signal | None, bool]:
+    """Report to the consumer; True if it answers that training is to stop."""
+    _tell_of_early_end(run)
+    progress = _progress(run, loss, evaluated)
+    run.messages.clear()
+    answer = yield from report(progress, run.clock)
+    (stopped,) = run.state.objective.processes.broadcast(answer is STOP)
+    return bool(stopped)
+
+
+def _tell_of_early_end(run: _Run) -> None:
     """Say why training ends before its schedule does, if so."""
+    state = run.state
     if state.best.note:
-        tell(state.best.note)
-    if config.minutes and state.step >= state.objective.max_steps:
-        tell("Nothing more to learn: ended early.")
+        run.tell(state.best.note)
+    if run.config.minutes and state.step >= state.objective.max_steps:
+        run.tell("Nothing more to learn: ended early.")
 
 
-def _progress(
-    state: State, denoiser: Denoiser, clock: Clock, loss: float, note: str, evaluated: bool
-) -> Progress:
+def _progress(run: _Run, loss: float, evaluated: bool) -> Progress:
+    state = run.state
     return Progress(
         state.objective.stage,
         state.step,
         max(state.step, round(state.step / state.fraction)),
-        clock.seconds,
+        run.clock.seconds,
         loss,
         held_out=state.best.latest if evaluated else None,
-        note=note,
-        snapshot=denoiser.copy,
+        note=" ".join(run.messages),
+        snapshot=run.denoiser.copy,
     )

@@ -1,8 +1,9 @@
-"""Give lost detail back to the targets of distillation.
+"""Restores lost detail in the targets of distillation: recharging by measurement.
 
 Where the residual (noisy minus output) varies more than the noise does there, it holds signal: of
-a saturated spot, of a texture finer than the blind spot. As much of it goes back as noise does not
-explain. In the method's spirit this is recharging, but only where there is something to recharge.
+a saturated spot, of a texture finer than the blind spot. As much of it is added back as noise does
+not explain. In the method's spirit this is recharging, but only where there is something to
+recharge.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy import ndimage
 from ..data.planes import Image
 from ..noise.sure import noise_variance
 
+# 6 pixels, 1.6 times and 3 standard deviations are worse: docs/experiments.md#not-kept.
 _NEARBY = 3.0  # pixels: standard deviation of the window in which the residual is averaged
 _SURE = 2.0  # times the variance of the noise: less may be random, or an error in that variance
 _HOT = 4.0  # standard deviations at which a pixel's residual is cut, since it may be a hot pixel
@@ -22,7 +24,7 @@ _HOT = 4.0  # standard deviations at which a pixel's residual is cut, since it m
 
 @dataclass
 class Share:
-    """Share of the pixels that got detail back, over all images seen so far."""
+    """Share of the pixels whose detail was restored, over all images seen so far."""
 
     changed: int = 0
     seen: int = 0
@@ -33,7 +35,7 @@ class Share:
         return self.changed / self.seen if self.seen else 0.0
 
 
-def give_back(targets: Image, noisy: Image, recharged: Share | None = None) -> Image:
+def restore_detail(targets: Image, noisy: Image, recharged: Share | None = None) -> Image:
     """Add to all targets what their mean has lost: recharging by measurement.
 
     Parameters

@@ -15,6 +15,7 @@ from ..jobs import Tell
 from ..model.hardware import is_device_lost, is_out_of_memory
 from .objective import Objective
 
+# These three are chosen, not measured.
 EVALUATE_EVERY = 0.05  # of the schedule: how often the held-out loss is computed
 PATIENCE = 8  # evaluations without a gain, after which training stops
 MOST_ROLLBACKS = 3  # after that many, a loss that is not finite ends the training
@@ -46,7 +47,8 @@ class Snapshot(NamedTuple):
 class BestWeights:
     """The weights with the lowest held-out loss so far."""
 
-    # Relative to the loss: the mean over shifts gains a little longer than one shift does.
+    # Relative to the loss: the mean over shifts gains a little longer than one shift does. Measured
+    # in docs/experiments.md#kept, "Overfitting".
     tolerance: float = 0.01
     latest: float | None = None
     lowest: float = math.inf

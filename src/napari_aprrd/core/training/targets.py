@@ -22,7 +22,7 @@ from ..method.networks import BlindSpot
 from ..model.denoiser import Denoiser
 from ..model.hardware import Precision, autocast
 from . import budget
-from .restore_detail import Share, give_back
+from .restore_detail import Share, restore_detail
 
 # Bytes: small beside the memory of a laptop. Targets of a larger source are computed per crop.
 TARGETS_IN_MEMORY = 512e6
@@ -58,7 +58,7 @@ class TargetMaker:
         targets = self.teacher.targets(image, self.config.shifts, DenoiseConfig(), self.precision)
         noisy = self.teacher.normalisation.apply(image)
         if self.recharged is not None:
-            targets = give_back(targets, noisy, self.recharged)
+            targets = restore_detail(targets, noisy, self.recharged)
         return noisy, targets
 
     def of_crops(self, noisy: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class TargetMaker:
             targets = network.all_shifts(padded, self.config.shifts).float()
         if self.recharged is not None:
             crops = zip(targets.float().cpu().numpy(), padded.cpu().numpy(), strict=True)
-            recharged = np.stack([give_back(*crop, self.recharged) for crop in crops])
+            recharged = np.stack([restore_detail(*crop, self.recharged) for crop in crops])
             targets = torch.from_numpy(recharged).to(targets)
         return targets[..., :height, :width]
 
@@ -98,10 +98,15 @@ class StoredTargets:
     channels : int
         Number of image channels C.
     config : SettledDistillation
+
+    Attributes
+    ----------
+    planes : int
+        Number of planes that have targets.
     """
 
     def __init__(self, joined: MemoryPlanes, channels: int, config: SettledDistillation) -> None:
-        self._channels = channels
+        self.planes, self._channels = len(joined.sizes), channels
         already_normalised = Normalisation((0.0,) * joined.channels, (1.0,) * joined.channels)
         self.sampler = _sampler(joined, already_normalised, config, config.patch)
 
@@ -129,8 +134,9 @@ class ComputedTargets:
 
     def __init__(self, maker: TargetMaker, planes: Planes) -> None:
         self._maker = maker
-        patch, smallest = maker.config.patch, min(map(min, planes.sizes))
-        margin = max(min(MARGIN, (smallest - patch) // 2), 0)
+        patch = maker.config.patch
+        wide = [least for least in map(min, planes.sizes) if least >= patch]
+        margin = min(MARGIN, (min(wide) - patch) // 2) if wide else MARGIN
         inner = slice(margin, margin + patch)
         self._centre = (..., inner, inner)
         normalisation = maker.teacher.normalisation

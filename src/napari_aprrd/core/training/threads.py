@@ -11,6 +11,7 @@ from typing import Literal
 
 import torch
 
+# Chosen, not measured.
 _TRIAL = 0.3  # seconds of steps that a probe lasts: short, since it may well be slower
 _SOON, _LATER = 5.0, 20.0  # seconds of steps before the next probe: after a gain, and at most
 _STEPS = 3  # fewest steps for a mean

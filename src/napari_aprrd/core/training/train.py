@@ -90,7 +90,7 @@ def _train(
     checkpoint: Checkpoint,
 ) -> Job[Denoiser]:
     clock = Clock(config.minutes)
-    check_sizes(planes, config.patch)
+    check_sizes(planes)
     teacher = checkpoint.denoiser("train", planes, config)
     if teacher is None:
         teacher, plan = yield from _fresh_teacher(planes, config, architecture, clock)
@@ -131,7 +131,11 @@ def _fresh_teacher(
     teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
     started = pretrained.begin(teacher, config)
     automatic = settle_training(config, noise, pretrained=started)
-    for said in (note or automatic.sentence, pretrained.sentence(started)):
+    for said in (
+        _about_constant(normalisation),
+        note or automatic.sentence,
+        pretrained.sentence(started),
+    ):
         yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=said), clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
     settled = SettledTraining.of(automatic.config, precision=precision)
@@ -145,6 +149,17 @@ def _fresh_teacher(
     if noise is not None:
         teacher.record["noise"] = noise.model_dump(mode="json")
     return teacher, TrainingPlan(settled, noise)
+
+
+def _about_constant(normalisation: Normalisation) -> str:
+    """Sentence for users on channels that nothing can be learnt from; empty if there is none."""
+    numbers = normalisation.not_learnt
+    if not numbers:
+        return ""
+    which = " and ".join(map(str, numbers))
+    if len(numbers) == 1:
+        return f"Channel {which} (from 0) is constant: it is not learnt and stays as it is."
+    return f"Channels {which} (from 0) are constant: they are not learnt and stay as they are."
 
 
 class _Replacing(Objective):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ..data.planes import MemoryPlanes, Planes, some_windows
 from ..data.scaling import Normalisation
 from ..errors import UserError
@@ -23,8 +21,8 @@ SIDE, WINDOWS = 256, 8  # pixels, and number of windows: half of what `inspect` 
 # that are common and harmless, such as half or double the exposure, and the smallest change of
 # number type: from 12 to 10 bits, a factor of 4 (from 12 to 8 bits it is 16).
 FACTOR = 3.0
-# Largest factor between the changes of mean, contrast and noise if only the scale has changed; a
-# judgement.
+# Largest factor between the changes of mean, contrast and noise if only the scale has changed.
+# Chosen, not measured.
 _ALIKE = 2.0
 # At most 1 / 16 of the training pixels are further from their mean (Chebyshev's inequality), so
 # that training has hardly seen the intensities of images whose mean is further away.
@@ -65,30 +63,38 @@ def misfit(denoiser: Denoiser, planes: Planes) -> str:
     if not known or planes.channels != denoiser.channels:  # the job itself refuses other channels
         return ""
     try:
-        found = _statistics_of(planes)
+        windows = MemoryPlanes([planes.read(*w) for w in some_windows(planes, SIDE, WINDOWS)])
+        normal = Normalisation.of_windows(windows.images)
     except UserError:  # constant or unreadable images are reported by the job itself
         return ""
+    unknown = set(denoiser.normalisation.not_learnt)
+    for channel in sorted(unknown - set(normal.not_learnt)):
+        return (
+            f"Channel {channel} (from 0) was constant in the images that this model learnt from: "
+            "it stays as it is. Train on images in which it is not."
+        )
+    found = _statistics(normal, _noise_of(windows))
     if "imported" in record:
-        sentences = (_of_published(now) for now in found)
+        sentences = [_of_published(now) for now in found.values()]
     else:
         noise = NoiseReport.model_validate(record["noise"]) if "noise" in record else None
-        normal = denoiser.normalisation
-        learnt = (_Statistics(*of, noise) for of in zip(normal.offset, normal.scale, strict=True))
-        alone = planes.channels == 1
-        sentences = (_compared(*pair, alone) for pair in zip(found, learnt, strict=True))
+        learnt, alone = _statistics(denoiser.normalisation, noise), planes.channels == 1
+        both = sorted(found.keys() & learnt.keys())
+        sentences = [_compared(found[c], learnt[c], alone) for c in both]
     return next(filter(None, sentences), "")
 
 
-def _statistics_of(planes: Planes) -> list[_Statistics]:
-    """Measure statistics on a few windows, channel by channel."""
-    windows = MemoryPlanes([planes.read(*w) for w in some_windows(planes, SIDE, WINDOWS)])
-    pixels = np.concatenate([w.reshape(planes.channels, -1) for w in windows.images], axis=1)
-    normal = Normalisation.of(pixels)
+def _noise_of(windows: MemoryPlanes) -> NoiseReport | None:
     try:
-        noise = inspect(windows)
+        return inspect(windows)
     except UserError:  # too small to measure its noise
-        noise = None
-    return [_Statistics(*of, noise) for of in zip(normal.offset, normal.scale, strict=True)]
+        return None
+
+
+def _statistics(normal: Normalisation, noise: NoiseReport | None) -> dict[int, _Statistics]:
+    """Statistics of each channel that is not constant."""
+    pairs = enumerate(zip(normal.offset, normal.scale, strict=True))
+    return {c: _Statistics(*of, noise) for c, of in pairs if c not in normal.not_learnt}
 
 
 def _compared(now: _Statistics, learnt: _Statistics, alone: bool) -> str:

@@ -20,7 +20,8 @@ from ..config import Config
 from ..noise.autocorrelation import LAGS, autocovariance, detrended
 
 Array = NDArray[np.float64]
-# These values are judgements. The bounds of the verdicts were chosen for them, see docs/trust.md.
+# These values are chosen, not measured. The bounds of the verdicts were chosen for them, see
+# docs/trust.md.
 SIZES = (2, 4, 8)  # pixels: detail whose dark and bright parts are as wide as this
 SIDE = 16  # pixels: side of the blocks that are classified as flat or structured
 _FLAT, _STRUCTURED = 0.3, 0.1  # shares of the blocks; the others are neither

@@ -1,11 +1,9 @@
-"""The trust report of arrays, layers and files; its maps as lazy arrays."""
+"""Maps beside the trust report, as lazy arrays: where structure was removed or is uncertain."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal, overload
 
 import dask
@@ -14,59 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..api import load, planes_of
+from ..arrays.labelled import is_labelled, labelled_like
 from ..axes import ArrayPlanes
-from ..core.atomic_files import write_atomically
 from ..core.data.planes import fill_invalid
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
-from ..core.trust.report import PlaneMaps, TrustReport, examine, plane_maps, spread_map
+from ..core.trust.report import plane_maps, spread_map
 from ..denoise_arrays import one_at_a_time
-from ..files.formats import read_picture
-from ..files.picture import Picture
 from ..layers import is_image_layer, map_layer
-from ..signatures import AnyImage, AnyPath, DaskArray, Layer, LazyArray
-from .page import page
+from ..signatures import AnyImage, AnyPath, DaskArray, Labelled, Layer, LazyArray
 
 Map = Literal["residual", "removed", "left"]
-_SHOWN = 512  # pixels: side of the window on a page; a larger one would be scaled down by browsers
 
 
-def trust_report(
-    noisy: AnyImage, clean: AnyImage, model: Denoiser | None = None, *, axes: str | None = None
-) -> TrustReport:
-    """Say whether a denoised image can be trusted, without a clean reference.
-
-    Parameters
-    ----------
-    noisy, clean : array or napari Image layer
-        The source, and what `denoise` made of it. A few windows of them are read.
-    model : Denoiser, optional
-        If it is a teacher, the agreement of its outputs at different shifts is reported.
-    axes : str, optional
-        One letter of "ITZCYXS" for each dimension, where it cannot be inferred.
-
-    Returns
-    -------
-    TrustReport
-        ``verdicts`` in plain words, and what they are based on; ``status`` is "good", "warn" or
-        "bad".
-
-    Raises
-    ------
-    UserError
-        If the images do not belong together, or there is nothing to measure.
-
-    Examples
-    --------
-    >>> for verdict in aprrd.trust_report(noisy, clean).verdicts:
-    ...     print(verdict.status, verdict.sentence)
-    """
-    source, result = planes_of(noisy, axes), planes_of(clean, axes)
-    if is_image_layer(noisy) and not is_image_layer(clean):
-        result = ArrayPlanes(clean, source.axes)
-    return report_on(source, result, model)
-
-
+@overload
+def uncertainty(
+    image: Labelled, teacher: Denoiser | AnyPath, *, axes: str | None = None
+) -> Labelled: ...
 @overload
 def uncertainty(
     image: NDArray[Any] | LazyArray, teacher: Denoiser | AnyPath, *, axes: str | None = None
@@ -81,7 +43,7 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
 
     Parameters
     ----------
-    image : array or napari Image layer
+    image : array, xarray.DataArray or napari Image layer
         The noisy image, with the channels that the teacher was trained on.
     teacher : Denoiser or path
         Result of `train_apr` with two shifts or more, or its model file.
@@ -90,10 +52,10 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
 
     Returns
     -------
-    dask.array.Array or napari Image layer
+    dask.array.Array, xarray.DataArray or napari Image layer
         Standard deviation over the shifts in the units of the image, float32, of its shape
         (without RGB samples). Each plane is computed when it is displayed. A layer gives a layer
-        in the same place, ready for ``viewer.add_layer``.
+        in the same place, ready for ``viewer.add_layer``; a DataArray gives one.
 
     Raises
     ------
@@ -109,64 +71,9 @@ def uncertainty(image: AnyImage, teacher: Denoiser | AnyPath, *, axes: str | Non
     spread = lazy_spread(planes.data, planes.axes, teacher)
     if is_image_layer(image):
         return map_layer(image, spread, f"{image.name}: uncertainty")
+    if is_labelled(image):
+        return labelled_like(image, spread, planes.axes, planes.axes.replace("S", ""))
     return spread
-
-
-def report_on(noisy: ArrayPlanes, clean: ArrayPlanes, model: Denoiser | None = None) -> TrustReport:
-    """Write the trust report of planes, which are frames of a film along T."""
-    if noisy.data.shape != clean.data.shape:
-        raise UserError("The denoised image must have the shape of its source.")
-    return examine(noisy, clean, model, frames=film(noisy))
-
-
-def film(planes: ArrayPlanes) -> Sequence[int]:
-    """Numbers of the planes along T, in the middle of all other axes; none without T."""
-    if "T" not in planes.plane_axes:
-        return ()
-    shape = planes.plane_shape
-    numbers = np.arange(np.prod(shape)).reshape(shape)
-    axis = planes.plane_axes.index("T")
-    middle = tuple(slice(None) if a == axis else n // 2 for a, n in enumerate(shape))
-    return [int(number) for number in numbers[middle]]
-
-
-def write_report(source: Picture, target: Path, model: Denoiser | None = None) -> list[Path]:
-    """Write NAME.report.html and NAME.report.json beside a denoised file called NAME.
-
-    The ending stays in the name, so that the reports on cells.tif and cells.png differ.
-
-    Parameters
-    ----------
-    source : Picture
-        The noisy image.
-    target : Path
-        The denoised image file.
-    model : Denoiser, optional
-        The model that denoised it.
-
-    Returns
-    -------
-    list of Path
-    """
-    result = read_picture(target, source.axes)
-    noisy, clean = (ArrayPlanes(picture.data, source.axes) for picture in (source, result))
-    report = report_on(noisy, clean, model)
-    text = page(target.name, report, middle(noisy, clean), result.record)
-    written = []
-    for kind, content in (("html", text), ("json", report.model_dump_json(indent=1))):
-        path = target.with_name(f"{target.name}.report.{kind}")
-        write_atomically(path, lambda p, content=content: p.write_text(content, "utf-8"))  # type: ignore[misc]
-        written.append(path)
-    return written
-
-
-def middle(noisy: ArrayPlanes, clean: ArrayPlanes) -> PlaneMaps:
-    """Images and maps of the middle of the middle plane, first channel."""
-    plane = len(noisy.sizes) // 2
-    rows, columns = (
-        slice(max(0, (n - _SHOWN) // 2), min(n, (n + _SHOWN) // 2)) for n in noisy.sizes[plane]
-    )
-    return plane_maps(noisy.read(plane, rows, columns)[0], clean.read(plane, rows, columns)[0])
 
 
 def lazy_map(noisy: Any, clean: Any, axes: str, kind: Map) -> Any:
@@ -264,5 +171,6 @@ def _mean_of_samples(image: Any, axes: str) -> Any:
     """The image without its RGB samples, if it has any; alpha does not count."""
     if "S" not in axes:
         return image
-    samples = (*(slice(None) for _ in axes[: axes.index("S")]), slice(3))
+    colours = slice(ArrayPlanes(image, axes).channels)
+    samples = (*(slice(None) for _ in axes[: axes.index("S")]), colours)
     return image[samples].mean(axes.index("S"), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""What the axes of an array are called: by the user, by its labels, or guessed from its shape."""

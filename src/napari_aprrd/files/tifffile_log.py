@@ -1,0 +1,37 @@
+"""What tifffile logs while it reads, kept from the console."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class _Listener(logging.Filter):
+    """Keeps what a library logs from the console, as long as somebody listens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[list[str]] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not self.heard:
+            return True
+        if record.levelno >= logging.WARNING:
+            self.heard[-1].append(record.getMessage())
+        return False
+
+
+_listener = _Listener()
+
+
+@contextmanager
+def listening() -> Iterator[list[str]]:
+    """Collect tifffile's warnings instead of showing them."""
+    logging.getLogger("tifffile").addFilter(_listener)  # a second time changes nothing
+    heard: list[str] = []
+    _listener.heard.append(heard)
+    try:
+        yield heard
+    finally:
+        _listener.heard = [other for other in _listener.heard if other is not heard]
