@@ -33,10 +33,6 @@ class OmeZarrMetadata:
         Of the axes, by their letters.
     types : dict of str to str
         Of the axes, by their letters: "time", "channel", "space" or any other.
-    translation : dict of str to float
-        Where the first pixel is, in the units of the axes.
-    steps : dict of str to float
-        Along the axes; 1 where the size is not known.
     """
 
     version: str
@@ -44,19 +40,13 @@ class OmeZarrMetadata:
     multiscale: dict[str, Any] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
-    translation: dict[str, float] = field(default_factory=dict)
-    steps: dict[str, float] = field(default_factory=dict)
 
     def part(self, letter: str, places: Sequence[int]) -> OmeZarrMetadata:
-        """What is said of some places along an axis: their channels, and where the first is."""
-        changed: dict[str, Any] = {}
+        """What is said of some places along an axis: that of their channels."""
         written = self.omero.get("channels")
-        if letter == "C" and isinstance(written, list) and len(written) > max(places):
-            changed["omero"] = {**self.omero, "channels": [written[place] for place in places]}
-        elif letter != "C":
-            at = self.translation.get(letter, 0.0) + places[0] * self.steps.get(letter, 0.0)
-            changed["translation"] = {**self.translation, letter: at}
-        return replace(self, **changed)
+        if letter != "C" or not isinstance(written, list) or len(written) <= max(places):
+            return self
+        return replace(self, omero={**self.omero, "channels": [written[n] for n in places]})
 
 
 def picture_of(
@@ -80,7 +70,7 @@ def picture_of(
     steps, origin = _steps(multiscale, level, len(axes))
     by_letter = dict(zip(found.letters, axes, strict=True)) if axes else {}
     units = {letter: str(axis["unit"]) for letter, axis in by_letter.items() if axis.get("unit")}
-    all_steps = dict(zip(found.letters, steps, strict=False))
+    scale = _known_steps(dict(zip(found.letters, steps, strict=False)), units)
     native = OmeZarrMetadata(
         version=version,
         omero=omero if isinstance(omero, dict) else {},
@@ -89,21 +79,19 @@ def picture_of(
         },
         names={letter: axis["name"] for letter, axis in by_letter.items() if says(axis["name"])},
         types={letter: axis["type"] for letter, axis in by_letter.items() if axis.get("type")},
-        steps=all_steps,
-        translation={a: at for a, at in zip(found.letters, origin, strict=False) if at},
     )
     channels, odd = _channels(native.omero, found.letters, data.shape)
     return Picture(
         data,
         found.letters,
-        _known_steps(all_steps, units),
+        scale,
         units,
         named=found.named,
         channels=channels,
         native=native,
         name=str(multiscale.get("name") or native.omero.get("name") or ""),
         notes=(*notes, *found.notes, *_guessed(data, found), *odd),
-        origin=native.translation,
+        origin={a: at for a, at in zip(found.letters, origin, strict=False) if at},
     )
 
 

@@ -55,7 +55,7 @@ def metadata_of(picture: Picture, levels: Sequence[Any]) -> dict[str, Any]:
     from yaozarrs import v05
 
     steps = np.array([picture.scale.get(letter, 1.0) for letter in picture.axes])
-    start = _origin(picture)
+    start = np.array([picture.origin.get(letter, 0.0) for letter in picture.axes])
     datasets = []
     for number in range(len(levels)):
         factors = np.array([2**number if letter in "YX" else 1 for letter in picture.axes])
@@ -108,14 +108,6 @@ def _axis(name: str, letter: str, picture: Picture) -> dict[str, str]:
 def _native(picture: Picture) -> OmeZarrMetadata:
     native = picture.native
     return native if isinstance(native, OmeZarrMetadata) else OmeZarrMetadata(_VERSION)
-
-
-def _origin(picture: Picture) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Where the first pixel is; of chosen planes the format's own metadata knows it better."""
-    origin = {**picture.origin, **_native(picture).translation}
-    if picture.choice.planes is not None and not isinstance(picture.native, OmeZarrMetadata):
-        origin.pop(picture.axes[0], None)
-    return np.array([origin.get(letter, 0.0) for letter in picture.axes])
 
 
 def _omero(picture: Picture, smallest: Any) -> dict[str, Any]:

@@ -214,7 +214,16 @@ def _select_planes(picture: Picture, choice: str) -> Picture:
     notes = (*picture.notes, f"Only planes {choice} of {count}: {kept} (--planes).")
     places = np.arange(count)[index].ravel().tolist()
     native = _part_of_native(picture, picture.axes[0], places, picture.native)
-    return replace(picture, data=data, axes=axes, native=native, notes=notes)
+    origin = _moved(picture, picture.axes[0], places[0])
+    return replace(picture, data=data, axes=axes, native=native, notes=notes, origin=origin)
+
+
+def _moved(picture: Picture, letter: str, first: int) -> dict[str, float]:
+    """Where the first pixel is when those before the `first` along an axis are left out."""
+    if not picture.origin or letter not in picture.scale:
+        return picture.origin
+    at = picture.origin.get(letter, 0.0) + first * picture.scale[letter]
+    return {**picture.origin, letter: at}
 
 
 def _select_channels(picture: Picture, choice: str) -> Picture:
