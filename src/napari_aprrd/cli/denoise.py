@@ -80,6 +80,8 @@ def denoise(
     usable = files.usable(config) if single or model is None else files
     shared = {n: v for n, v in settings.items() if n not in own or n == "device"}
     bar = partial(progress_bar, True)
+    if model is None and not each:
+        usable = usable.alike(partial(typer.echo, err=True))
     learner = Learner(files if each else usable, out, shared, bar)
     given = load(model) if model is not None else None
     if given is not None:
