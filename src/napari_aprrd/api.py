@@ -25,7 +25,7 @@ from .core.training.checkpoint import Checkpoint
 from .core.training.distill import distill
 from .core.training.train import train
 from .core.trust.domain_shift import misfit
-from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy
+from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy, rounding_costs
 from .layers import KEY, denoised_layer, is_image_layer, layer_planes
 from .progress_bar import Listen, keep_window_live, progress_bar
 from .signatures import (
@@ -409,8 +409,9 @@ def denoise(
     -----
     DataWarning
         If the image is not like those that the model learnt from: far darker or brighter, or with
-        noise of another strength. A few windows of the image are read for it. Also, once, where
-        axes were guessed in a way that would leave a part of the image noisy if it were wrong.
+        noise of another strength; or if its type is one of whole numbers, which cannot hold the
+        result. A few windows of the image are read for it. Also, once, where axes were guessed in
+        a way that would leave a part of the image noisy if it were wrong.
     """
     config = DenoiseConfig.of(config, **settings)
     model = model if isinstance(model, Denoiser) else load(model)
@@ -420,6 +421,8 @@ def denoise(
         planes = planes_of(one, axes)
         if config.normalise == "model" and (differing := misfit(model, planes)):
             warnings.warn(differing, DataWarning, stacklevel=2)
+        if costs := rounding_costs(planes, config):
+            warnings.warn(costs, DataWarning, stacklevel=2)
         jobs.append(_denoise_job(one, planes, model, config))
     job = jobs[0] if images is not image else _one_after_the_other(jobs)
     return _carry_out(job, progress, background)

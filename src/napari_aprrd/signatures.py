@@ -105,7 +105,7 @@ class DenoiseSettings(TypedDict, total=False):
     shifts: tuple[int, ...] | None
     calibrate: bool
     self_ensemble: bool
-    dtype: Literal["same", "float32"]
+    dtype: Literal["same", "float32"] | None
     tile: int
     device: str
     normalise: Literal["model", "image"]

@@ -138,8 +138,22 @@ def as_planes(pictures: dict[Path, Picture]) -> Any:
 
 
 def read_all(inputs: list[str], choice: Choice, tell: Tell = typer.echo) -> dict[Path, Picture]:
-    """Open the chosen part of all files, and say how each was read."""
-    return {path: read_one(path, choice, tell) for path in find_inputs(inputs, tell)}
+    """Open the chosen part of all files, and say how each was read.
+
+    Of several, those that cannot be read or do not go with the others are named and left out.
+    """
+    from ..files.inputs import alike
+
+    paths, pictures = find_inputs(inputs, tell), {}
+    for path in paths:
+        try:
+            pictures[path] = read_one(path, choice, tell)
+        except UserError as error:
+            if len(paths) == 1 or (path == paths[-1] and not pictures):
+                raise
+            typer.echo(f"Left out: {error}", err=True)
+    kept = alike(pictures, functools.partial(typer.echo, err=True))
+    return {path: pictures[path] for path in kept}
 
 
 def find_inputs(inputs: list[str], tell: Tell = typer.echo) -> list[Path]:

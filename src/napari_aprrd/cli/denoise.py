@@ -115,6 +115,8 @@ def _source_of_models(
 
     # Nothing is trained for outputs that cannot be written, nor on files that cannot be read.
     usable = files.usable(config) if model is None or len(files.targets) == 1 else files
+    if model is None and not files.each:
+        usable = usable.alike(partial(typer.echo, err=True))
     learner = Learner(files if files.each else usable, out, learning, partial(progress_bar, True))
     if model is None:
         return None, learner

@@ -352,9 +352,11 @@ class DenoiseConfig(Config):
         description="Mean over the eight flips and rotations of the image: a little better, 8 "
         "times slower.",
     )
-    dtype: Literal["same", "float32"] = Field(
-        "same",
-        description="'same' rounds and clips to the input's type; 'float32' keeps all digits.",
+    dtype: Literal["same", "float32"] | None = Field(
+        None,
+        description="'same' rounds and clips to the input's type; 'float32' keeps all digits. "
+        "Automatic: the same; for files whose values are so small that rounding would leave "
+        "nothing, float32.",
     )
     tile: int = Field(
         1024,

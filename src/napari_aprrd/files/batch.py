@@ -71,7 +71,7 @@ def denoise_files(
     listening : callable
         Opens a progress bar for each file.
     tell : callable
-        Gets a sentence for each file.
+        Gets a sentence for each file, and one where its type cannot hold the result.
     warn : callable, optional
         Gets a sentence for each file that is not like those the model learnt from.
 
@@ -84,13 +84,16 @@ def denoise_files(
     def denoise_one(path: Path, target: Path) -> bool:
         picture = files.read(path)
         files.check(path, picture, config)
+        own, said = files.with_dtype(path, picture, config)
+        if said:
+            tell(f"{path}: {said}")
         model = model_for(path)
         if warn is not None and config.normalise == "model":
             differing = misfit(model, picture.as_planes)
             if differing:
                 warn(f"{path}: {differing}")
         with listening() as listen:
-            return run(denoise_file(picture, target, model, config, cluster=cluster), listen)
+            return run(denoise_file(picture, target, model, own, cluster=cluster), listen)
 
     results = []
     for path, target in files.targets.items():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import numpy as np
 
 from ..core.atomic_files import check_name, check_not_input
 from ..core.config import DenoiseConfig
+from ..core.data.crops import is_large_enough
 from ..core.errors import UserError
+from ..core.noise.rounding import WORDS, Loss, loss_by_rounding
 from ..denoise_arrays import output_dtype
 from .description import describe
 from .formats import (
@@ -46,6 +49,7 @@ class OpenPictures:
     def __init__(self) -> None:
         self._pictures: OrderedDict[tuple[Path, str], Picture] = OrderedDict()
         self._described: set[tuple[Path, str]] = set()
+        self.losses: dict[tuple[Path, str], Loss] = {}  # by rounding, of each file
 
     def read(self, path: Path, choice: Choice, in_memory: int, tell: Tell) -> Picture:
         """Open a picture unless it is open; one whose file has changed since is read again.
@@ -171,9 +175,35 @@ class Files:
             If it cannot.
         """
         target = self.targets[path]
+        config, _ = self.with_dtype(path, picture, config)
         dtype = output_dtype(picture.data.dtype, config)
         shape = picture.data.shape
         check_format(target, dtype, picture.axes, shape).check_target(target)
+
+    def with_dtype(
+        self, path: Path, picture: Picture, config: DenoiseConfig
+    ) -> tuple[DenoiseConfig, str]:
+        """Settings with the type of an output, and a sentence where that is worth knowing.
+
+        Where it was left automatic, it is float32 for a result of which whole numbers would leave
+        nothing, if the format can hold that.
+        """
+        same = DenoiseConfig.of(config, dtype="same")
+        if config.dtype == "float32" or picture.data.dtype.kind not in "iu":
+            return (config if config.dtype else same), ""
+        key = (path, file_stamp(path, self.choice))
+        if key not in self.opened.losses:
+            self.opened.losses[key] = loss_by_rounding(picture.as_planes)
+        loss = self.opened.losses[key]
+        if not loss:
+            return same, ""
+        exact = DenoiseConfig.of(config, dtype="float32")
+        fits = _can_hold(self.targets[path], exact, picture)
+        if loss == "black" and config.dtype is None and fits:
+            name = picture.data.dtype.name
+            return exact, f"{WORDS[loss]}: it is written as float32 (--dtype same keeps {name})."
+        place = "" if fits else " in a .tif file"
+        return same, f"{WORDS[loss]}: --dtype float32 keeps it{place}."
 
     def usable(self, config: DenoiseConfig) -> Files:
         """Those that can be read, and whose outputs can be written.
@@ -195,8 +225,51 @@ class Files:
             raise first
         return replace(self, targets=targets)
 
+    def alike(self, tell: Tell = say_nothing) -> Files:
+        """Those that can be trained on together, and a sentence on each of the others."""
+        pictures = {path: self.read(path) for path in self.targets}
+        kept = alike(pictures, tell)
+        return replace(self, targets={path: self.targets[path] for path in kept})
+
     def key(self, settings: dict[str, Any]) -> str:
         """The same for the same files and settings."""
         stamps = [file_stamp(path, self.choice) for path in self.targets]
         text = json.dumps([stamps, settings], default=str, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def alike(pictures: Mapping[Path, Picture], tell: Tell) -> list[Path]:
+    """The pictures that can be trained on together: those with as many channels as most have.
+
+    Parameters
+    ----------
+    pictures : mapping of Path to Picture
+    tell : callable
+        Gets a sentence on each of the others.
+
+    Returns
+    -------
+    list of Path
+        All of them if there is only one, or if none would be left.
+    """
+    planes = {path: picture.as_planes for path, picture in pictures.items()}
+    large = [path for path, of in planes.items() if is_large_enough(of.size)]
+    if len(pictures) < 2 or not large:
+        return list(pictures)
+    pixels = Counter({planes[path].channels: 0 for path in large})
+    for path in large:
+        pixels[planes[path].channels] += math.prod(map(int, pictures[path].data.shape))
+    files = Counter(planes[path].channels for path in large)
+    most = max(files, key=lambda channels: (files[channels], pixels[channels]))
+    for path, of in planes.items():
+        if path not in large:
+            tell(f"{path} is not learnt from: it has only {of.size[0]} x {of.size[1]} pixels.")
+        elif of.channels != most:
+            tell(f"{path} is not learnt from: it has {of.channels} channel(s), the others {most}.")
+    return [path for path in large if planes[path].channels == most]
+
+
+def _can_hold(target: Path, config: DenoiseConfig, picture: Picture) -> bool:
+    file_format = format_of(target)
+    dtype = output_dtype(picture.data.dtype, config)
+    return file_format is not None and not file_format.objection(dtype, picture.axes)

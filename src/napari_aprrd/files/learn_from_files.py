@@ -83,7 +83,9 @@ class Learner:
             If nothing can be learnt from the files.
         """
         files = self.files.only(path) if self.files.each else self.files
-        self._kept[path] = kept = self._place(files)
+        kept = self._place(files)
+        if path in files.targets:  # else it is odd: starting the same command again is no help
+            self._kept[path] = kept
         if kept.student.exists():
             return load(kept.student)
         model = train_and_distill(files, self.settings, kept, self.listening)

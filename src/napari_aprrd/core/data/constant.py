@@ -24,6 +24,8 @@ _LONELY = 3
 # Share of pixels of other values from which on a large square without any (10 are expected) is no
 # chance.
 _OTHERS = 10 / _LARGE**2
+_RIM = 2  # pixels around an area that tell whether it ends in a step
+_STEP = 0.5  # nearly all of them are then further from its value than half of the typical distance
 
 
 def constant_channels(image: Image) -> Mask:
@@ -52,6 +54,31 @@ def without_constant(image: Image) -> Image:
     """The image (C, h, w) with NaN in its constant areas."""
     areas = constant_areas(image)
     return np.where(areas, np.float32(np.nan), image) if areas.any() else image
+
+
+def without_borders(image: Image, areas: Mask | None = None) -> Image:
+    """The image (C, h, w) with NaN in constant areas that end in a step, as a black border does.
+
+    A network is not to see that step. Dark ground, towards which an image fades, stays.
+
+    Parameters
+    ----------
+    image : ndarray, shape (C, h, w)
+    areas : ndarray, shape (C, h, w), optional
+        Its `constant_areas`, where they are known.
+    """
+    areas = constant_areas(image) if areas is None else areas
+    if not areas.any():
+        return image
+    bare = image.copy()
+    for channel, area in zip(bare, areas, strict=True):
+        rim = channel[ndimage.binary_dilation(area, iterations=_RIM) & ~area]
+        rim = rim[np.isfinite(rim)]
+        if rim.size and area.any():
+            low, middle = np.percentile(rim, [5, 50]) - channel[area][0]
+            if low > _STEP * middle:
+                channel[area] = np.nan
+    return bare
 
 
 def _area(equal: Mask) -> Mask:

@@ -11,12 +11,11 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..atomic_files import write_atomically
 from ..config import ALL_SHIFTS, DenoiseConfig
-from ..data.constant import constant_areas
+from ..data.constant import constant_areas, without_borders
 from ..data.planes import Image, MemoryPlanes, Planes
 from ..data.scaling import Calibration, Normalisation
 from ..errors import UserError
@@ -229,25 +228,22 @@ class Denoiser:
             slice(s.keep_start - part.start, s.keep_stop - part.start)
             for s, part in zip(tile, (rows, columns), strict=True)
         )
-        as_it_is = self._left_alone(window)[:, *kept]
+        constant = constant_areas(window)
+        as_it_is = (~np.isfinite(window) | constant)[:, *kept]
+        as_it_is[list(self.normalisation.not_learnt)] = True
         source = window[:, *kept]
         if as_it_is.all():
             return source
         forward = self._mean_of(shifts)
         if config.self_ensemble:
             forward = in_all_orientations(forward)
-        read_window = _reader(window, rows.start, columns.start)
+        bare = without_borders(window, constant)
+        read_window = _reader(bare, rows.start, columns.start)
         output = self._apply(forward, read_window, size, tile, shifts)
         output = self.normalisation.undo(output)
         if config.calibrate and self.calibration is not None:
             output = self.calibration.apply(output)
         return np.where(as_it_is, source, output)
-
-    def _left_alone(self, window: Image) -> NDArray[np.bool_]:
-        """Pixels of a window (C, h, w) that are not denoised."""
-        alone = ~np.isfinite(window) | constant_areas(window)
-        alone[list(self.normalisation.not_learnt)] = True
-        return alone
 
     def targets(
         self,
@@ -284,6 +280,7 @@ class Denoiser:
                 return network.all_shifts(x, shifts).flatten(1, 2)
 
         size = image.shape[1:]
+        image = without_borders(image)
         for tile in self._tiles(size, config.tile, shifts):
             place = (slice(None), tile[0].kept, tile[1].kept)
             output[place] = self._apply(forward, _reader(image), size, tile, shifts)

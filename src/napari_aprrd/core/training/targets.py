@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import DenoiseConfig, SettledDistillation
+from ..data.constant import without_borders
 from ..data.crops import Crops, CropSampler
 from ..data.planes import Image, MemoryPlanes, Planes
 from ..data.scaling import Normalisation
@@ -56,7 +57,7 @@ class TargetMaker:
     def of_plane(self, image: Image) -> tuple[Image, Image]:
         """Normalised noisy plane (C, H, W) and its targets (j, C, H, W)."""
         targets = self.teacher.targets(image, self.config.shifts, DenoiseConfig(), self.precision)
-        noisy = self.teacher.normalisation.apply(image)
+        noisy = self.teacher.normalisation.apply(without_borders(image))
         if self.recharged is not None:
             targets = restore_detail(targets, noisy, self.recharged)
         return noisy, targets
