@@ -440,6 +440,8 @@ def names(cases: Any) -> None:
     @cases
     @given(NAMES, ENDINGS, st.booleans())
     def check(name: str, ending: str, there: bool) -> None:
+        if "**" in name and (name[0] in "/~" or ".." in name):
+            return  # looks through all of the machine, as it should
         folder = fresh("place")
         folder.mkdir()
         os.chdir(folder)

@@ -183,11 +183,22 @@ def test_pipes_and_devices_are_refused_at_once(place: Path, said: list[str]) -> 
         ("", "An input is an empty name"),
         (" ", "An input is an empty name"),
         ("a\0b.tif", "contains a NUL character"),
+        ("~\0.tif", "contains a NUL character"),
+        ("~nobody-of-this-name/a.tif", "There is no file"),
         ("x" * 300 + ".tif", "is too long"),
         ("/".join(["x" * 100] * 60) + ".tif", "Cannot read|There is no file"),
         ("x" * 300 + "/a.tif", "Cannot read"),
     ],
-    ids=["empty", "blank", "NUL", "long name", "long path", "long folder"],
+    ids=[
+        "empty",
+        "blank",
+        "NUL",
+        "NUL at home",
+        "no such user",
+        "long name",
+        "long path",
+        "long folder",
+    ],
 )
 def test_names_that_no_file_has_get_one_sentence(place: Path, name: str, sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):

@@ -96,7 +96,7 @@ def at_home(path: Path) -> Path:
         return path
     try:
         return path.expanduser()
-    except RuntimeError:  # no such user
+    except (RuntimeError, ValueError):  # no such user, no such name
         return path
 
 
