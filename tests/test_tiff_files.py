@@ -295,6 +295,19 @@ def test_an_imagej_stack_that_was_cut_off_keeps_its_whole_planes(tmp_path: Path)
     assert "4 of 10 time points were recorded." in said(picture)
 
 
+@pytest.mark.parametrize("in_memory", [0, 2**28])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_plane_that_was_cut_off_is_refused_also_where_it_is_read_late(
+    tmp_path: Path, in_memory: int, compression: str | None
+) -> None:
+    data = np.random.default_rng(0).integers(0, 999, (90, 80)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", data, compression=compression, rowsperstrip=8, **GREY)
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content[:-3000])
+    with pytest.raises(UserError, match=r"is damaged or incomplete \(it ends before its pixels do"):
+        read_picture(tmp_path / "a.tif", in_memory=in_memory)
+
+
 # Datasets of several files --------------------------------------------------------------------
 
 

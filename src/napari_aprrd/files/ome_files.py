@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from .tifffile_log import listening
+from .library_logs import listening
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,12 @@ def own_images(xml: str, path: Path) -> tuple[OmeFile | None, list[str]]:
             root.set("UUID", uuid or root.get("UUID") or "")
     except ElementTree.ParseError:
         return None, ["Its OME metadata is damaged: its pages are read as they come (--axes)."]
+    before = len(list(root.iter()))
     images = _choose_images(root, path)
+    changed = elsewhere is not None or len(list(root.iter())) < before
     names |= set(_referenced(root))
     absent = sorted(name for name in names if not path.with_name(name).exists())
-    text = ElementTree.tostring(root, encoding="unicode")
+    text = ElementTree.tostring(root, encoding="unicode") if changed else xml
     return OmeFile(xml, text, images, frozenset(names)), _missing_files(absent)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..layers import KEY
 from .imagej_tiff import record_in
+from .library_logs import listening
 from .picture import Channel, Picture
 from .units import symbol
 
@@ -84,7 +85,7 @@ def parse(xml: str, planes: bool = True) -> Any:
                     pixels.remove(child)
         return tree
 
-    with warnings.catch_warnings():
+    with listening(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of odd identifiers and references; they are mended
         try:
             return ome_types.from_xml(xml, transformations=[shorten])

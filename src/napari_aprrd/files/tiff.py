@@ -21,7 +21,7 @@ from .ome_files import files_of_the_same_image
 from .ome_tiff import OmeFacts, OmeMetadata, image_numbers, ome_facts, parse, rough_facts
 from .picture import Picture
 from .read_only import ReadOnlyFormat
-from .tiff_file import OpenTiff, open_tiff, recorded_part
+from .tiff_file import OpenTiff, check_complete, open_tiff, recorded_part
 from .tiff_tags import (
     TiffTags,
     check_colours,
@@ -133,6 +133,7 @@ def _with_part(picture: Picture, kept: dict[str, tuple[int, ...]]) -> Picture:
 
 def _pixels(series: Any, in_memory: int) -> Any:
     """The pixels of an image; read when they are sliced, if there are many."""
+    check_complete(series)
     if series.nbytes <= in_memory:
         data = series.asarray()
         if data.shape != tuple(series.shape):

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import UserError
+from .library_logs import listening
 from .ome_files import OmeFile, own_images
-from .tifffile_log import listening
 
 # What tifffile says of planes that are not there; `recorded_part` says it in other words.
 _SAID_ELSEWHERE = ("Missing data are zeroed", "failed to read", "index out of range")
@@ -61,7 +61,7 @@ def open_tiff(path: Path) -> Iterator[OpenTiff]:
     with listening() as heard, ExitStack() as stack:
         tiff = stack.enter_context(tifffile.TiffFile(path))
         ome, notes = own_images(tiff.ome_metadata or "", path) if tiff.is_ome else (None, [])
-        if tiff.is_ome:
+        if tiff.is_ome and (ome is None or ome.text != tiff.ome_metadata):
             how = {"omexml": ome.text} if ome is not None else {"is_ome": False}
             tiff = stack.enter_context(tifffile.TiffFile(path, **how))
         series, broken = _series(tiff)
@@ -184,6 +184,22 @@ def _is_recorded(page: Any) -> bool:
     ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
     size: int = page.parent.filehandle.size
     return max(ends) <= size
+
+
+def check_complete(series: Any) -> None:
+    """Make sure that the file does not end before the pixels do.
+
+    Raises
+    ------
+    ValueError
+    """
+    page = series.keyframe
+    ends = map(sum, zip(page.dataoffsets, page.databytecounts, strict=False))
+    end = max(ends, default=0)
+    if series.dataoffset is not None:
+        end = series.dataoffset + series.nbytes
+    if end > page.parent.filehandle.size or len(page.dataoffsets) < np.prod(page.chunked):
+        raise ValueError("it ends before its pixels do")
 
 
 def _cut_imagej(tiff: Any, series: Any) -> tuple[Any, NDArray[np.bool_]]:

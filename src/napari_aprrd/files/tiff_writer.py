@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..layers import KEY
 from .imagej_tiff import ORDER, ImageJMetadata, imagej_can_hold, imagej_metadata
+from .library_logs import listening
 from .ome_tiff import OmeMetadata, ome_can_hold, ome_order, ome_xml
 from .picture import Picture
 from .tiff_tags import TiffTags, colour_options, tag_options
@@ -68,7 +69,7 @@ def write_tiff(path: Path, picture: Picture) -> None:
     if _as_tiles(flavour, picture, axes, dtype):
         options["tile"] = (_TILE, _TILE)
         parts = _tiles(picture, axes, dtype)
-    with warnings.catch_warnings():
+    with listening(), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # on names of axes that are unusual
         tifffile.imwrite(path, parts, shape=shape, dtype=dtype, **options)
 

@@ -1,10 +1,12 @@
-"""What tifffile logs while it reads, kept from the console."""
+"""What libraries log while they read and write, kept from the console."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_LOGGERS = ("tifffile", "xsdata.logger")  # ome-types parses with xsdata
 
 
 class _Listener(logging.Filter):
@@ -27,8 +29,9 @@ _listener = _Listener()
 
 @contextmanager
 def listening() -> Iterator[list[str]]:
-    """Collect tifffile's warnings instead of showing them."""
-    logging.getLogger("tifffile").addFilter(_listener)  # a second time changes nothing
+    """Collect the libraries' warnings instead of showing them."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_listener)  # a second time changes nothing
     heard: list[str] = []
     _listener.heard.append(heard)
     try:
