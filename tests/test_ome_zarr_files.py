@@ -244,6 +244,13 @@ def test_a_path_inside_a_zarr_is_an_image(tmp_path: Path, inside: str) -> None:
     assert find_files([str(path)]) == [path]
 
 
+def test_a_glob_names_images_inside_zarrs(tmp_path: Path) -> None:
+    paths = [collection(tmp_path / name) / "0" for name in ("a.zarr", "b.zarr")]
+    assert find_files([str(tmp_path / "*.zarr" / "0")]) == paths
+    assert find_files([str(tmp_path / "a.zarr" / "[0-9]")]) == [paths[0], paths[0].parent / "1"]
+    assert find_files([str(tmp_path / "**" / "*")]) == [path.parent for path in paths]
+
+
 def test_a_lower_level_is_read_with_its_own_step_and_says_so(tmp_path: Path) -> None:
     group = new(tmp_path / "a.zarr")
     levels = [dataset("0", 1, 0.5, 0.5), dataset("1", 1, 1, 1)]

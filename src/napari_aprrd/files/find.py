@@ -127,10 +127,12 @@ def _matching(pattern: Path, format_of: FormatOf, left_out: _LeftOut) -> list[Pa
     text = str(Path(glob.escape(str(known)), *pattern.parts[len(known.parts) :]))
     paths = [Path(p) for p in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207
     recursive = "**" in pattern.parts
+    into_images = any(part.lower().endswith(".zarr") for part in pattern.parts[:-1])
     images: list[Path] = []
     for path in paths:
         inner = path.parts[len(known.parts) : -1]
-        if any(part.startswith(".") or _is_image_folder(Path(part), format_of) for part in inner):
+        into = not into_images and any(_is_image_folder(Path(p), format_of) for p in inner)
+        if into or any(part.startswith(".") for part in inner):
             continue  # the chunks of a Zarr, the tiles of an output that grows
         if not _is_folder_of_images(path, format_of):
             images += _images([path], format_of, left_out, hidden=True)
