@@ -53,11 +53,9 @@ def inspect(
     from ..core.noise.report import inspect as inspect_noise
     from ..files.description import describe
     from ..files.formats import images_in
-    from ..files.inputs import say_nothing
     from ..files.picture import Choice
 
-    # What is read as JSON stands in the JSON, and nothing else is printed.
-    tell = say_nothing if as_json else typer.echo
+    tell = partial(typer.echo, err=as_json)
     pictures = read_all(inputs, Choice(axes, series, planes, channels), tell)
     listed = {path: images_in(path) for path, p in pictures.items() if p.series_count > 1}
     report = inspect_noise(as_planes(pictures))

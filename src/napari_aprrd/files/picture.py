@@ -139,10 +139,8 @@ def with_axes_in_order(picture: Picture, axes: str) -> Picture:
     """The image with its axes in another order; one that has other axes is left as it is."""
     if picture.axes == axes or sorted(picture.axes) != sorted(axes):
         return picture
-    import dask.array as da
-
-    data = picture.data if isinstance(picture.data, np.ndarray) else da.asanyarray(picture.data)
-    return replace(picture, data=data.transpose([picture.axes.index(a) for a in axes]), axes=axes)
+    data = _lazy(picture.data).transpose([picture.axes.index(a) for a in axes])
+    return replace(picture, data=data, axes=axes)
 
 
 def without_names(data: Any) -> Picture:
@@ -203,7 +201,7 @@ def _select_planes(picture: Picture, choice: str) -> Picture:
         parts = choice.split(":")
         numbers = [int(part) if part or len(parts) == 1 else None for part in parts]
         index = numbers[0] if len(numbers) == 1 else slice(*numbers)
-        data = picture.data[index]
+        data = _lazy(picture.data)[index]
     except (ValueError, TypeError, IndexError) as error:
         raise UserError(
             f"There are no planes {choice!r}; the image has 0 to {count - 1}."
@@ -264,9 +262,16 @@ def _take(data: Any, numbers: list[int], axis: int) -> Any:
     """Some places along an axis; lazy where the data is."""
     import dask.array as da
 
-    if isinstance(data, np.ndarray):
-        return np.take(data, numbers, axis)
-    return da.take(da.asanyarray(data), numbers, axis)
+    data = _lazy(data)
+    in_memory = isinstance(data, np.ndarray)
+    return np.take(data, numbers, axis) if in_memory else da.take(data, numbers, axis)
+
+
+def _lazy(data: Any) -> Any:
+    """The data, or a dask array of a file's, of which slices are not read before they are used."""
+    import dask.array as da
+
+    return data if isinstance(data, np.ndarray) else da.asanyarray(data)
 
 
 def _label(number: int, names: list[str]) -> str:
