@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..axes import infer_axes
 from ..core.errors import cause
 from .file_format import FileFormat, check_series
 from .imagej_tiff import (
@@ -21,12 +20,12 @@ from .ome_files import files_of_the_same_image
 from .ome_tiff import OmeFacts, OmeMetadata, image_numbers, ome_facts, parse, rough_facts
 from .picture import Picture
 from .read_only import ReadOnlyFormat
+from .tiff_axes import name_axes
 from .tiff_file import OpenTiff, check_complete, open_tiff, recorded_part
 from .tiff_tags import (
     TiffTags,
     check_colours,
     coloured,
-    has_alpha,
     read_tags,
     resolution,
     shaped_metadata,
@@ -95,7 +94,7 @@ def _picture(file: OpenTiff, number: int, in_memory: int) -> Picture:
     recorded = recorded_part(file.tiff, file.series[number - 1])
     series, page = recorded.series, recorded.series.keyframe
     data = _pixels(series, in_memory)
-    named = _name_axes(series)
+    named = name_axes(series)
     tags = read_tags(page)
     scale, units = resolution(page)
     picture = Picture(
@@ -145,67 +144,6 @@ def _pixels(series: Any, in_memory: int) -> Any:
     data = zarr.open_array(store, mode="r")
     weakref.finalize(data, store.close)
     return data
-
-
-@dataclass(frozen=True)
-class _Axes:
-    axes: str
-    known: bool = True
-    notes: tuple[str, ...] = ()
-
-
-def _name_axes(series: Any) -> _Axes:
-    """A letter for each axis of an image, and whether the file says which."""
-    shape, letters = tuple(map(int, series.shape)), str(series.axes).upper()
-    if len(letters) != len(shape) or not {"Y", "X"} <= set(letters):
-        return _Axes(infer_axes(shape), False)
-    letters, notes = _samples(letters, shape, series)
-    # tifffile writes Q for an axis of unknown kind, and I for pages that nobody named.
-    nameless = "Q" if series.kind == "shaped" else "QI"
-    unknown = [letter for letter in letters if letter in nameless]
-    if not unknown:
-        letters, notes = _unique(letters, notes)
-        return _Axes(letters, True, notes)
-    said = "axes" in shaped_metadata(series.keyframe)
-    if series.kind == "shaped" and not said and set(letters) <= set("QYX"):
-        return _Axes(infer_axes(shape), False, notes)  # any of them may be the rows
-    guesses = iter(_guess(len(unknown), letters))
-    letters = "".join(next(guesses) if letter in nameless else letter for letter in letters)
-    letters, notes = _unique(letters, notes)
-    return _Axes(letters, False, notes)
-
-
-def _guess(count: int, taken: str) -> list[str]:
-    """Letters for axes without a name, in their order."""
-    usual = infer_axes((2,) * count + (9, 9))[:-2] if count <= 4 else "ITZC"
-    spare = [letter for letter in "TZCI" if letter not in taken and letter not in usual]
-    free = [letter for letter in usual if letter not in taken] + spare
-    return free[:count] + ["I"] * (count - len(free))
-
-
-def _unique(letters: str, notes: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Name axes anew whose letter another one has."""
-    unique = ""
-    for letter in letters:
-        spare = next(other for other in "IRPVUWGKDNBFJMO" if other not in letters + unique)
-        if letter in unique:
-            notes = (*notes, f"Two axes are called {letter}; one is read as {spare} (--axes).")
-            letter = spare
-        unique += letter
-    return unique, notes
-
-
-def _samples(letters: str, shape: tuple[int, ...], series: Any) -> tuple[str, tuple[str, ...]]:
-    """Call samples of a pixel channels, unless they are colours or grey with alpha."""
-    if "S" not in letters or "C" in letters:
-        return letters, ()
-    count, page = shape[letters.index("S")], series.keyframe
-    said = series.kind == "shaped" and "axes" in shaped_metadata(page)
-    rgb = int(page.photometric) in (2, 6) and count in (3, 4)
-    if rgb or (count == 2 and has_alpha(page)) or (said and count in (2, 3, 4)):
-        return letters, ()
-    notes = (f"{count} samples of each pixel are read as channels (--axes).",) if count > 1 else ()
-    return letters.replace("S", "C"), notes
 
 
 def _with_ome(picture: Picture, file: OpenTiff, number: int, tags: TiffTags) -> Picture:

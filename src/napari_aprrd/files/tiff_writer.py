@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from ..layers import KEY
 from .imagej_tiff import ORDER, ImageJMetadata, imagej_can_hold, imagej_metadata
 from .library_logs import listening
-from .ome_tiff import OmeMetadata, ome_can_hold, ome_order, ome_xml
+from .ome_tiff import OmeMetadata
+from .ome_writer import ome_can_hold, ome_order, ome_xml, page_axes
 from .picture import Picture
 from .tiff_tags import TiffTags, colour_options, tag_options
 
@@ -131,11 +132,6 @@ def _metadata_options(
     return options
 
 
-def _page_axes(axes: str) -> str:
-    """Those of one page: rows and columns, with the samples of a pixel."""
-    return axes[-3:] if axes.endswith(("SYX", "YXS", "YXC")) else axes[-2:]
-
-
 def _planes(picture: Picture, axes: str, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
     """The pages of a file, one at a time."""
     for place in _places(picture, axes):
@@ -143,7 +139,7 @@ def _planes(picture: Picture, axes: str, dtype: np.dtype[Any]) -> Iterator[NDArr
 
 
 def _places(picture: Picture, axes: str) -> Iterator[dict[str, int]]:
-    leading = axes[: -len(_page_axes(axes))]
+    leading = axes[: -len(page_axes(axes))]
     lengths = [picture.data.shape[picture.axes.index(letter)] for letter in leading]
     for index in np.ndindex(*lengths):
         yield dict(zip(leading, index, strict=True))
@@ -154,7 +150,7 @@ def _window(
 ) -> NDArray[Any]:
     """A page or a part of it, with the axes of a page in their order."""
     index = tuple(place.get(letter, slice(None)) for letter in picture.axes)
-    page = _page_axes(axes)
+    page = page_axes(axes)
     left = [letter for letter in picture.axes if letter in page]
     window = np.asarray(picture.data[index]).transpose([left.index(letter) for letter in page])
     return np.ascontiguousarray(window, dtype)
@@ -162,7 +158,7 @@ def _window(
 
 def _as_tiles(flavour: str, picture: Picture, axes: str, dtype: np.dtype[Any]) -> bool:
     """Whether the planes of a lazy image are too large to be read one by one."""
-    page = _page_axes(axes)
+    page = page_axes(axes)
     if flavour == "imagej" or isinstance(picture.data, np.ndarray) or page not in ("YX", "YXS"):
         return False
     lengths = [int(picture.data.shape[picture.axes.index(letter)]) for letter in page]
