@@ -19,7 +19,7 @@ from napari_aprrd.core.atomic_files import hidden_beside, write_atomically
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.files.formats import BY_SUFFIX, find_files, read_picture
 from napari_aprrd.files.inputs import Files
-from napari_aprrd.files.tiff import Tiff
+from napari_aprrd.files.tiff.tiff import Tiff
 
 IMAGE = noisy_image(2, 40, 36).astype(np.uint16)
 STRANGE = [

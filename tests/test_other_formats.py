@@ -28,8 +28,8 @@ from typer.testing import CliRunner
 
 from napari_aprrd import cli
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.files.bioio_formats import BIOIO_FORMATS
 from napari_aprrd.files.formats import find_files, images_in, read_picture, write_picture
+from napari_aprrd.files.microscopes.bioio_formats import BIOIO_FORMATS
 from napari_aprrd.files.picture import Picture
 
 RNG = np.random.default_rng(0)

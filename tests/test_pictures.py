@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin
 
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.files.exif import upright
 from napari_aprrd.files.formats import check_format, read_picture, write_picture
+from napari_aprrd.files.photographs.exif import upright
+from napari_aprrd.files.photographs.pictures import Extras, Png
 from napari_aprrd.files.picture import Picture
-from napari_aprrd.files.pictures import Extras, Png
 
 ICC = bytes(range(256)) * 4
 

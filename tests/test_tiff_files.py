@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.files.description import describe
 from napari_aprrd.files.formats import images_in, read_picture, write_picture
-from napari_aprrd.files.ome_files import files_of_the_same_image
 from napari_aprrd.files.picture import Channel, Choice, Picture, chosen
+from napari_aprrd.files.tiff.ome_files import files_of_the_same_image
 
 GREY: dict[str, Any] = {"photometric": "minisblack"}
 RECORD = {"train": {"start": "published"}}

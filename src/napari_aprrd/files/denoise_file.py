@@ -22,8 +22,8 @@ from ..core.jobs import STOP, Clock, Job, Progress, report
 from ..core.model.denoiser import Denoiser
 from ..core.model.provenance import of_output
 from ..denoise_arrays import PlaneTile, output_dtype
-from . import ome_zarr
 from .formats import check_format
+from .ome_zarr import ome_zarr
 from .picture import Picture
 from .tile_writer import TileWriter
 

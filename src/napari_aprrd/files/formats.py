@@ -14,16 +14,16 @@ import numpy as np
 from ..axes import check_array
 from ..core.atomic_files import check_name
 from ..core.errors import UserError, cannot_read
-from .bioio_formats import BIOIO_FORMATS
 from .description import ImageDescription, describe
 from .file_format import FileFormat
 from .find import find
-from .lsm import Lsm
+from .microscopes.bioio_formats import BIOIO_FORMATS
+from .microscopes.lsm import Lsm
 from .npy import Npy
-from .ome_zarr import OmeZarr, ZippedZarr
+from .ome_zarr.ome_zarr import OmeZarr, ZippedZarr
+from .photographs.pictures import Jpeg, Png
 from .picture import Choice, Picture, chosen
-from .pictures import Jpeg, Png
-from .tiff import Stk, Tiff
+from .tiff.tiff import Stk, Tiff
 
 # A new file format is a subclass of `FileFormat` in a file of its own, and an entry here.
 FORMATS: tuple[FileFormat, ...] = (

@@ -10,9 +10,9 @@ from uuid import uuid4
 import numpy as np
 
 from ..layers import KEY
-from .imagej_tiff import record_in
-from .ome_tiff import STEPS, OmeMetadata, is_positive, kept_channels, parse, read_channel
 from .picture import Picture
+from .tiff.imagej import record_in
+from .tiff.ome import STEPS, OmeMetadata, is_positive, kept_channels, parse, read_channel
 from .units import symbol
 
 _ALONG = "TZC"  # axes of the planes of an image in OME's model

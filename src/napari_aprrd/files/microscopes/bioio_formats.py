@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..core.errors import UserError, cause
-from .file_format import check_series
-from .picture import Channel, Picture
-from .quiet import quiet
-from .read_only import ReadOnlyFormat
+from ...core.errors import UserError, cause
+from ..file_format import check_series
+from ..library_logs import quiet
+from ..picture import Channel, Picture
+from ..read_only import ReadOnlyFormat
 
 EXTRA = 'pip install "napari-aprrd[formats]"'
 _MOST_COMPARED = 50  # series; of more, the first is read, since each takes time to open

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UserError
-from .library_logs import listening
+from ...core.errors import UserError
+from ..library_logs import listening
 from .ome_files import OmeFile, own_images
 
 # What tifffile says of planes that are not there; `recorded_part` says it in other words.

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..layers import KEY
-from .imagej_tiff import ORDER, ImageJMetadata, imagej_can_hold, imagej_metadata
-from .library_logs import listening
-from .ome_tiff import OmeMetadata
-from .ome_writer import ome_can_hold, ome_order, ome_xml, page_axes
-from .picture import Picture
-from .tiff_tags import TiffTags, colour_options, tag_options
+from ...layers import KEY
+from ..library_logs import listening
+from ..ome_writer import ome_can_hold, ome_order, ome_xml, page_axes
+from ..picture import Picture
+from .imagej import ORDER, ImageJMetadata, imagej_can_hold, imagej_metadata
+from .ome import OmeMetadata
+from .tags import TiffTags, colour_options, tag_options
 
 _OME_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf2", ".ome.tf8")
 # Bytes of pixels, from which the offsets in a file may need more than 32 bits.

@@ -6,11 +6,11 @@ import weakref
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..axes import infer_axes
-from .file_format import check_series
-from .picture import Channel, Picture
-from .quiet import quiet
-from .read_only import ReadOnlyFormat
+from ...axes import infer_axes
+from ..file_format import check_series
+from ..library_logs import quiet
+from ..picture import Channel, Picture
+from ..read_only import ReadOnlyFormat
 
 _SMALLEST = 1e-12  # metres; the files have 1e-19 for "no step"
 

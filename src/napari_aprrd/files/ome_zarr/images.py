@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import UserError
-from ..layers import KEY
-from .ome_zarr_metadata import picture_of
-from .picture import Picture
-from .zarr_arrays import is_image, member, named_arrays, plain_picture
-from .zarr_places import Place, is_zarr
+from ...core.errors import UserError
+from ...layers import KEY
+from ..picture import Picture
+from .arrays import is_image, member, named_arrays, plain_picture
+from .metadata import picture_of
+from .places import Place, is_zarr
 
 _MOST_NAMED = 5  # images in a sentence that lists them
 _MOST_VISITED = 200  # groups, in search of images to name

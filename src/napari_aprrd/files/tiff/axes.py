@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..axes import infer_axes
-from .tiff_tags import has_alpha, shaped_metadata
+from ...axes import infer_axes
+from .tags import has_alpha, shaped_metadata
 
 
 @dataclass(frozen=True)

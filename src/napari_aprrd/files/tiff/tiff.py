@@ -7,22 +7,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ..core.errors import cause
-from .file_format import FileFormat, check_series
-from .imagej_tiff import (
+from ...core.errors import cause
+from ..file_format import FileFormat, check_series
+from ..picture import Picture
+from ..read_only import ReadOnlyFormat
+from .axes import name_axes
+from .imagej import (
     imagej_channels,
     imagej_record,
     imagej_scale,
     read_imagej,
     record_in,
 )
+from .ome import OmeFacts, OmeMetadata, image_numbers, ome_facts, parse, rough_facts
 from .ome_files import files_of_the_same_image
-from .ome_tiff import OmeFacts, OmeMetadata, image_numbers, ome_facts, parse, rough_facts
-from .picture import Picture
-from .read_only import ReadOnlyFormat
-from .tiff_axes import name_axes
-from .tiff_file import OpenTiff, check_complete, open_tiff, recorded_part
-from .tiff_tags import (
+from .opening import OpenTiff, check_complete, open_tiff, recorded_part
+from .tags import (
     TiffTags,
     check_colours,
     coloured,
@@ -30,7 +30,7 @@ from .tiff_tags import (
     resolution,
     shaped_metadata,
 )
-from .tiff_writer import TiffMetadata, write_tiff
+from .writing import TiffMetadata, write_tiff
 
 _MOST_NAMED = 3  # images that are left out; of more only their number is told
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UserError
-from .picture import Picture
-from .units import symbol
+from ...core.errors import UserError
+from ..picture import Picture
+from ..units import symbol
 
 # Tags of text that come back as they were, with their numbers.
 _TEXTS = {

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .picture import Channel, Picture, without_names
-from .zarr_axes import NamedAxes, letters_of, says
+from ..picture import Channel, Picture, without_names
+from .axes import NamedAxes, letters_of, says
 
 _OLD = ("0.1", "0.2", "0.3")  # without scales, and their axes are letters or always the same
 _REAL = (int, float)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..layers import KEY
-from .imagej_tiff import record_in
-from .library_logs import listening
-from .picture import Channel
-from .units import symbol
+from ...layers import KEY
+from ..library_logs import listening
+from ..picture import Channel
+from ..units import symbol
+from .imagej import record_in
 
 STEPS = {
     "X": "physical_size_x", "Y": "physical_size_y", "Z": "physical_size_z", "T": "time_increment",

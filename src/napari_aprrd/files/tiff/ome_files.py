@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from .library_logs import listening
+from ..library_logs import listening
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .picture import Picture, without_names
-from .zarr_axes import letters_of, says
-from .zarr_places import Place
+from ..picture import Picture, without_names
+from .axes import letters_of, says
+from .places import Place
 
 _LONGEST_COORDINATES = 100_000  # that are read for the step along an axis
 _NUMBERS = "uif"

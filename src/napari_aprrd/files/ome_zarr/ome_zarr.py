@@ -13,15 +13,15 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from ..axes import convert
-from ..core.atomic_files import cannot_write, check_writable, write_atomically
-from ..core.errors import UserError
-from ..layers import KEY
-from .file_format import FileFormat, check_series
-from .ome_zarr_writing import in_order, metadata_of, names_of
-from .picture import Picture
-from .zarr_images import pictures_in
-from .zarr_places import is_in_zarr, is_zarr, is_zipped_zarr
+from ...axes import convert
+from ...core.atomic_files import cannot_write, check_writable, write_atomically
+from ...core.errors import UserError
+from ...layers import KEY
+from ..file_format import FileFormat, check_series
+from ..picture import Picture
+from .images import pictures_in
+from .places import is_in_zarr, is_zarr, is_zipped_zarr
+from .writing import in_order, metadata_of, names_of
 
 # Pixels: no level is added once both sides are at most this long, which fits on any screen.
 SMALLEST_LEVEL = 512

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .ome_zarr_metadata import OmeZarrMetadata, channel_of
-from .picture import Channel, Picture, with_axes_in_order
-from .units import long_name
+from ..picture import Channel, Picture, with_axes_in_order
+from ..units import long_name
+from .metadata import OmeZarrMetadata, channel_of
 
 _VERSION = "0.5"
 _TYPES = {"T": "time", "C": "channel", "S": "channel", "Z": "space", "Y": "space", "X": "space"}

@@ -13,12 +13,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UserError
+from ...core.errors import UserError
+from ..file_format import FileFormat, check_series
+from ..picture import Picture
+from ..units import symbol
 from . import png_chunks
 from .exif import PREFIX, orientation, turned_upright, upright
-from .file_format import FileFormat, check_series
-from .picture import Picture
-from .units import symbol
 
 _METRES = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 0.01, "in": 0.0254, "m": 1.0}
 # A stronger compression would add more error than there is noise left. Colours keep their

@@ -7,7 +7,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..axes import LETTERS, infer_axes
+from ...axes import LETTERS, infer_axes
 
 _KNOWN = {
     **{"t": "T", "time": "T", "z": "Z", "c": "C", "channel": "C", "channels": "C"},

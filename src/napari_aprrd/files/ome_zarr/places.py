@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..core.errors import UserError
+from ...core.errors import UserError
 
 METADATA_FILES = ("zarr.json", ".zgroup", ".zarray")  # one of them marks a Zarr folder
 _SUFFIX = ".zarr"

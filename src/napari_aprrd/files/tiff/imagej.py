@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import KEY
-from .picture import Channel, Picture
+from ...layers import KEY
+from ..picture import Channel, Picture
 
 ORDER = "TZCYXS"  # of the axes; ImageJ knows no other
 # Written anew: they follow from the pixels, or from the picture.

@@ -1,0 +1,1 @@
+"""Formats of microscopes' own programs, which are only read."""

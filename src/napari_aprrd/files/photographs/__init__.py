@@ -1,0 +1,1 @@
+"""PNG and JPEG, with what cameras write into them."""
