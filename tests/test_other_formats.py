@@ -102,7 +102,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 @pytest.fixture
 def no_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if the extra were not installed, whether it is or not."""
-    monkeypatch.setattr("napari_aprrd.files.bioio_formats.find_spec", lambda _: None)
+    monkeypatch.setattr("napari_aprrd.files.microscopes.bioio_formats.find_spec", lambda _: None)
 
 
 @pytest.fixture
