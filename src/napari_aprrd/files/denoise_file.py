@@ -79,42 +79,55 @@ def denoise_file(
         journal = Journal.open(folder, picture, denoiser, denoiser.fitted(config))
     except OSError as error:
         raise cannot_write(target, error) from error
-    config, dtype = journal.config, output_dtype(picture.data.dtype, journal.config)
+    config = journal.config
+    out = journal.array(planes, output_dtype(picture.data.dtype, config))
     tiles = denoiser.tiles(planes.size, config)
     units = [PlaneTile(p, *tile) for p in range(len(planes.sizes)) for tile in tiles]
-    out = journal.array(planes, dtype)
-    writer = TileWriter(planes, out, config)
-    model = denoiser.matched(planes, config)
     missing = [number for number in range(len(units)) if number not in journal.done]
-    failures: list[str] = []
-    note = f"Going on: {len(journal.done)} of {len(units)} tiles are done." if journal.done else ""
-    results = (
-        cluster.results(picture, folder, config, model, units, missing)
-        if cluster is not None
-        else _one_by_one(writer, units, missing, model)
-    )
+    model = denoiser.matched(planes, config)
+    if cluster is not None:
+        results = cluster.results(picture, folder, config, model, units, missing)
+    else:
+        results = _one_by_one(TileWriter(planes, out, config), units, missing, model)
     try:
-        for number, failure in results:
-            if failure:
-                failures.append(failure)
-                if len(failures) >= _MOST_FAILURES:
-                    break
-            else:
-                journal.mark_done(number)
-            progress = Progress("Denoise", len(journal.done), len(units), clock.seconds, note=note)
-            note = ""
-            if (yield from report(progress, clock)) is STOP and len(journal.done) < len(units):
-                return False
+        if not (yield from _all_done(results, journal, len(units), clock)):
+            return False
     except OSError as error:
         raise cannot_write(target, error) from error
-    if failures:
-        raise UserError(
-            f"{failures[0]} {len(failures)} of {len(units)} tiles failed. The others are kept: "
-            "start the same command again to go on."
-        )
     record = of_output(denoiser, planes, config)
     record["denoise"]["input"]["file"] = picture.path.name if picture.path else ""
     _finish(replace(picture, data=out, record=record), target, folder)
+    return True
+
+
+def _all_done(
+    results: Iterator[tuple[int, str]], journal: Journal, count: int, clock: Clock
+) -> Job[bool]:
+    """Mark tiles as they are done; False when stopped before the last of `count`.
+
+    Raises
+    ------
+    UserError
+        If tiles failed.
+    """
+    done, failures = journal.done, list[str]()
+    note = f"Going on: {len(done)} of {count} tiles are done." if done else ""
+    for number, failure in results:
+        if failure:
+            failures.append(failure)
+            if len(failures) >= _MOST_FAILURES:
+                break
+        else:
+            journal.mark_done(number)
+        progress = Progress("Denoise", len(done), count, clock.seconds, note=note)
+        note = ""
+        if (yield from report(progress, clock)) is STOP and len(done) < count:
+            return False
+    if failures:
+        raise UserError(
+            f"{failures[0]} {len(failures)} of {count} tiles failed. The others are kept: "
+            "start the same command again to go on."
+        )
     return True
 
 
