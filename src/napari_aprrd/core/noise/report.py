@@ -9,7 +9,15 @@ from ..config import Config
 from ..data.constant import without_constant
 from ..data.planes import Image, Planes, some_windows
 from ..errors import UserError
-from .artefacts import SIDE, between_planes, clipped_share, is_jpeg, stripes
+from .artefacts import (
+    SIDE,
+    between_planes,
+    clipped_share,
+    hot_share,
+    is_jpeg,
+    stripes,
+    stripes_repeat,
+)
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
 
@@ -34,7 +42,9 @@ _TO_PEAK, _BEYOND = (0.01, 0.02, 0.074, 0.093), (-2, 0, 2, 4)
 # Share of the differences between neighbouring pixels that is detail, not noise. Above it, the
 # noise is so weak that a denoiser can lose more than it gains.
 _DETAILED = 0.9
-_PATTERN = 0.3  # correlation of consecutive planes' noise above which we report a fixed pattern
+# Correlation of consecutive planes' noise above which we report a fixed pattern. It is the share of
+# the noise's variance that repeats; fine structure of a still scene gives up to 0.06.
+_PATTERN = 0.12
 # Photon noise, at one sigma above the darkest areas, relative to the variance in the darkest areas,
 # above which the advice mentions it.
 _PHOTONS = 0.05
@@ -67,6 +77,12 @@ class NoiseReport(Config):
     clipped_low: float = Field(description="Share of the pixels that pile up at the lowest value.")
     clipped_high: float = Field(description="Share that pile up at the highest value.")
     stripes: str = Field(description="'horizontal', 'vertical' or none: long stripes.")
+    stripes_repeat: bool = Field(
+        False, description="Whether neighbouring planes have the same stripes."
+    )
+    hot: float = Field(
+        0.0, description="Share of the pixels that are far brighter than all their neighbours."
+    )
     jpeg: bool = Field(False, description="Whether 8 x 8 blocks of JPEG compression show.")
     smoothed: bool = Field(
         False, description="Whether the noise is as smooth as after a filter or enlarging."
@@ -138,6 +154,7 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     bottom, top, peak = map(float, np.percentile(pixels, [1, 99, 99.9]))
     everywhere = np.interp(means, brightness, variance)
     sigma = float(np.sqrt(np.median(everywhere)))
+    lines = stripes(windows)
     report = NoiseReport(
         sigma=sigma,
         read=read,
@@ -151,7 +168,9 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
         detail=_detail(windows, float(everywhere.mean()), correlation),
         clipped_low=clipped_share(pixels, low),
         clipped_high=clipped_share(pixels, high),
-        stripes=stripes(windows),
+        stripes=lines,
+        stripes_repeat=bool(lines) and stripes_repeat(pairs, lines),
+        hot=hot_share(windows, read, shot, float(brightness[0])),
         jpeg=is_jpeg(windows),
         smoothed=min(correlation["x"][0], correlation["y"][0]) > _SMOOTH,
     )
@@ -223,7 +242,16 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
             "by is detail. Denoising may cost more than it gains: compare closely."
         )
     if report.stripes:
-        sentences.append(f"There are long {report.stripes} stripes: no blind spot can remove them.")
+        same = ", the same in every plane" if report.stripes_repeat else ""
+        sentences.append(
+            f"There are long {report.stripes} stripes{same}: no blind spot can remove them."
+        )
+    if report.hot:
+        sentences.append(
+            f"About {100 * report.hot:.2g} % of the pixels are hot (far brighter than all their "
+            "neighbours): a part of them stays, and spreads; replace them by their neighbours' "
+            "median first."
+        )
     if report.jpeg:
         sentences.append(
             "It was compressed as JPEG, whose blocks stay: take the camera's own file, if there "
@@ -235,7 +263,8 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
         )
     if report.between_planes is not None and report.between_planes > _PATTERN:
         sentences.append(
-            "Neighbouring planes share a pattern: what is the same in all of them stays; "
+            f"Neighbouring planes share a pattern ({100 * report.between_planes:.0f} % of the "
+            "noise): a fixed pattern, the same in every plane, stays, as it does in their mean; "
             "subtract a dark or flat field first."
         )
     return tuple(sentences)
