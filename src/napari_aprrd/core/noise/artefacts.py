@@ -1,9 +1,13 @@
-"""Artefacts that a blind spot cannot remove: clipping, stripes, JPEG blocks, fixed patterns."""
+"""Artefacts that a blind spot cannot remove.
+
+Clipping, stripes, JPEG blocks, fixed patterns and hot pixels.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..data.planes import Image
 from .autocorrelation import Array
@@ -14,6 +18,10 @@ SIDE = 16  # pixels, side of the blocks: several times the largest lag that is m
 _CLIPPED = 0.002  # fraction of pixels at the minimum or maximum above which we report clipping
 _STRIPED = 5.0  # ratio of the variance of line means to what the noise explains
 _BLOCKY = 4.0  # standard errors by which steps at the edges of JPEG blocks are larger than inside
+_REPEATS = 0.3  # correlation of the lines' brightness in two planes above which they are the same
+_HOT = 8.0  # standard deviations of the noise at its own brightness by which a hot pixel stands out
+_ALONE = 0.3  # largest excess of its neighbours, relative to its own: a focused spot has more
+_FEWEST_HOT = 3  # a single one may be anything
 _JPEG_BLOCK = 8  # pixels, fixed by the JPEG standard
 
 
@@ -69,6 +77,45 @@ def stripes(windows: list[Image]) -> str:
     scores = {name: float(np.median(values)) for name, values in found.items() if values}
     name = max(scores, key=lambda n: scores[n], default="")
     return name if name and scores[name] > _STRIPED else ""
+
+
+def stripes_repeat(pairs: list[tuple[Image, Image]], direction: str) -> bool:
+    """Whether the stripes of windows are those of the next plane as well."""
+    found = []
+    for pair in pairs:
+        if min(pair[0].shape) < 4 * SIDE or not all(np.isfinite(window).all() for window in pair):
+            continue
+        across = 0 if direction == "horizontal" else 1
+        a, b = (np.diff(window.mean(axis=1 - across), 2) for window in pair)
+        found.append(float(np.corrcoef(a, b)[0, 1]) if a.std() > 0 < b.std() else 0.0)
+    return bool(found) and float(np.median(found)) > _REPEATS
+
+
+def hot_share(windows: list[Image], read: float, shot: float, darkest: float) -> float:
+    """Share of the pixels that are far brighter than all of their neighbours.
+
+    Parameters
+    ----------
+    windows : list of ndarray, (h, w)
+    read, shot, darkest : float
+        The noise at a brightness has the variance read² + shot * (brightness - darkest).
+    """
+    hot = pixels = 0
+    around = np.ones((3, 3), np.bool_)
+    around[1, 1] = False
+    for window in windows:
+        known = np.isfinite(window)
+        values = np.where(known, window, np.inf)  # so that nothing beside an invalid pixel counts
+        brightest = ndimage.maximum_filter(values, footprint=around, mode="reflect")
+        own = np.where(known, window, darkest)
+        deviation = np.sqrt(read**2 + shot * np.maximum(own - darkest, 0))
+        candidates = known & (own - brightest > (1 - _ALONE) * _HOT * deviation)
+        pixels += int(known.sum())
+        for y, x in np.argwhere(candidates):
+            ground = np.median(values[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3])
+            excess, beside = values[y, x] - ground, brightest[y, x] - ground
+            hot += int(excess > _HOT * deviation[y, x] and beside < _ALONE * excess)
+    return hot / pixels if hot >= _FEWEST_HOT else 0.0
 
 
 def is_jpeg(windows: list[Image]) -> bool:

@@ -13,7 +13,15 @@ from ..config import Config
 from ..data.constant import without_constant
 from ..data.planes import Image, Planes, some_windows
 from ..errors import UserError
-from .artefacts import SIDE, between_planes, clipped_share, is_jpeg, stripes
+from .artefacts import (
+    SIDE,
+    between_planes,
+    clipped_share,
+    hot_share,
+    is_jpeg,
+    stripes,
+    stripes_repeat,
+)
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
 
@@ -39,7 +47,9 @@ _TO_PEAK, _BEYOND = (0.01, 0.02, 0.074, 0.093), (-2, 0, 2, 4)
 # Share of the differences between neighbouring pixels that is detail, not noise. Above it, the
 # noise is so weak that a denoiser can lose more than it gains.
 _DETAILED = 0.9
-_PATTERN = 0.3  # correlation of consecutive planes' noise above which we report a fixed pattern
+# Correlation of consecutive planes' noise above which we report a fixed pattern. It is the share of
+# the noise's variance that repeats; fine structure of a still scene gives up to 0.06.
+_PATTERN = 0.12
 # Photon noise, at one sigma above the darkest areas, relative to the variance in the darkest areas,
 # above which the advice mentions it.
 _PHOTONS = 0.05
@@ -71,6 +81,12 @@ class NoiseReport(Config):
     clipped_low: float = Field(description="Share of the pixels that pile up at the lowest value.")
     clipped_high: float = Field(description="Share that pile up at the highest value.")
     stripes: str = Field(description="'horizontal', 'vertical' or none: long stripes.")
+    stripes_repeat: bool = Field(
+        False, description="Whether neighbouring planes have the same stripes."
+    )
+    hot: float = Field(
+        0.0, description="Share of the pixels that are far brighter than all their neighbours."
+    )
     jpeg: bool = Field(False, description="Whether 8 x 8 blocks of JPEG compression show.")
     smoothed: bool = Field(
         False, description="Whether the noise is as smooth as after a filter or enlarging."
@@ -131,7 +147,7 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
             "The image is too small or too clipped to measure its noise, which takes areas of "
             f"{SIDE} x {SIDE} pixels."
         )
-    report = _report(windows, pixels, _noise_of(seen, blocks), pattern)
+    report = _report(windows, pixels, _noise_of(seen, blocks), pairs, pattern)
     return NoiseReport.of(report, advice=_advice(report))
 
 
@@ -160,13 +176,18 @@ def _noise_of(seen: Array, blocks: Array) -> _Noise:
 
 
 def _report(
-    windows: list[Image], pixels: NDArray[Any], noise: _Noise, pattern: float | None
+    windows: list[Image],
+    pixels: NDArray[Any],
+    noise: _Noise,
+    pairs: list[tuple[Image, Image]],
+    pattern: float | None,
 ) -> NoiseReport:
     """Put everything together but the advice."""
     sigma = float(np.sqrt(np.median(noise.everywhere)))
     read, shot = _variance_model(noise.brightness, noise.variance)
     bottom, top, peak = map(float, np.percentile(pixels, [1, 99, 99.9]))
     correlation = noise.correlation
+    lines = stripes(windows)
     return NoiseReport(
         sigma=sigma,
         read=read,
@@ -180,7 +201,9 @@ def _report(
         detail=_detail(windows, float(noise.everywhere.mean()), correlation),
         clipped_low=clipped_share(pixels, float(pixels.min())),
         clipped_high=clipped_share(pixels, float(pixels.max())),
-        stripes=stripes(windows),
+        stripes=lines,
+        stripes_repeat=bool(lines) and stripes_repeat(pairs, lines),
+        hot=hot_share(windows, read, shot, float(noise.brightness[0])),
         jpeg=is_jpeg(windows),
         smoothed=min(correlation["x"][0], correlation["y"][0]) > _SMOOTH,
     )
@@ -257,7 +280,14 @@ def _on_strength(report: NoiseReport) -> Iterator[str]:
 
 def _on_artefacts(report: NoiseReport) -> Iterator[str]:
     if report.stripes:
-        yield f"There are long {report.stripes} stripes: no blind spot can remove them."
+        same = ", the same in every plane" if report.stripes_repeat else ""
+        yield f"There are long {report.stripes} stripes{same}: no blind spot can remove them."
+    if report.hot:
+        yield (
+            f"About {100 * report.hot:.2g} % of the pixels are hot (far brighter than all their "
+            "neighbours): a part of them stays, and spreads; replace them by their neighbours' "
+            "median first."
+        )
     if report.jpeg:
         yield (
             "It was compressed as JPEG, whose blocks stay: take the camera's own file, if there "
@@ -267,6 +297,7 @@ def _on_artefacts(report: NoiseReport) -> Iterator[str]:
         yield "It looks filtered or enlarged already: take the raw image, if there is one."
     if report.between_planes is not None and report.between_planes > _PATTERN:
         yield (
-            "Neighbouring planes share a pattern: what is the same in all of them stays; "
+            f"Neighbouring planes share a pattern ({100 * report.between_planes:.0f} % of the "
+            "noise): a fixed pattern, the same in every plane, stays, as it does in their mean; "
             "subtract a dark or flat field first."
         )

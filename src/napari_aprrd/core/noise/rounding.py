@@ -14,15 +14,15 @@ from ..errors import UserError
 
 WINDOW, WINDOWS = 256, 8  # pixels, and number: seconds at most, however large the image is
 _SMOOTH = 2.0  # pixels: a Gaussian mean over about 50 pixels stands for the denoised image
-# Rounding has an error of 1 / sqrt(12). It matters where that is a tenth of what is left in the
-# image, and the noise is too weak to leave an error of that size in the result itself.
-_CONTRAST, _NOISE = 10 / np.sqrt(12), 3.0
+# Rounding has an error of 1 / sqrt(12). It matters where that is a tenth of what is left in an
+# image of a few grey levels, and the noise is too weak to leave an error of that size in the result.
+_LEVELS, _CONTRAST, _NOISE = 20, 10 / np.sqrt(12), 3.0
 _BLACK = 0.5  # share of the intensity that is lost from which on the result counts as black
 
 Loss = Literal["", "detail", "black"]
 WORDS: dict[Loss, str] = {
     "": "",
-    "detail": "The values differ by so little that rounding to whole numbers costs detail",
+    "detail": "The values are so small that rounding to whole numbers costs detail",
     "black": "The values are so small that rounding to whole numbers would leave hardly any of it",
 }
 
@@ -62,5 +62,6 @@ def _loss(smooth: NDArray[np.float32], noisy: NDArray[np.float32]) -> Loss:
     whole = np.abs(smooth).sum(dtype=np.float64)
     if np.abs(np.rint(smooth)).sum(dtype=np.float64) < (1 - _BLACK) * whole:
         return "black"
-    weak = smooth.std() < _CONTRAST and (noisy - smooth).std() < _NOISE
+    few = np.percentile(np.abs(noisy), 99.9) < _LEVELS
+    weak = few and smooth.std() < _CONTRAST and (noisy - smooth).std() < _NOISE
     return "detail" if weak else ""
