@@ -120,7 +120,9 @@ class Clock:
         self.resume()
 
 
-def report(progress: Progress, clock: Clock) -> Generator[Progress, Signal | None, Signal | None]:
+def report_progress(
+    progress: Progress, clock: Clock
+) -> Generator[Progress, Signal | None, Signal | None]:
     """Yield a report; the clock stands still meanwhile."""
     clock.pause()
     answer = yield progress

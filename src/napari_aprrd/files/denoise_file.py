@@ -18,7 +18,7 @@ from ..axes import ArrayPlanes
 from ..core.atomic_files import cannot_write, hidden_beside, remove_leftovers
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
-from ..core.jobs import STOP, Clock, Job, Progress, report
+from ..core.jobs import STOP, Clock, Job, Progress, report_progress
 from ..core.model.denoiser import Denoiser
 from ..core.model.provenance import of_output
 from ..denoise_arrays import PlaneTile, output_dtype
@@ -121,7 +121,7 @@ def _all_done(
             journal.mark_done(number)
         progress = Progress("Denoise", len(done), count, clock.seconds, note=note)
         note = ""
-        if (yield from report(progress, clock)) is STOP and len(done) < count:
+        if (yield from report_progress(progress, clock)) is STOP and len(done) < count:
             return False
     if failures:
         raise UserError(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..config import DenoiseConfig
 from ..data.planes import Image, Planes
-from ..jobs import STOP, Clock, Job, Progress, report
+from ..jobs import STOP, Clock, Job, Progress, report_progress
 from .denoiser import Denoiser
 
 Write = Callable[[int, tuple[slice, slice], Image], None]
@@ -55,6 +55,6 @@ def denoise(
             if not (last or clock.report_due()):
                 continue
             progress = Progress("Denoise", plane + last, total, clock.seconds)
-            if (yield from report(progress, clock)) is STOP:
+            if (yield from report_progress(progress, clock)) is STOP:
                 return bool(plane + last == total)
     return True

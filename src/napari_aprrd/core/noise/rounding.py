@@ -15,7 +15,7 @@ from ..errors import UserError
 WINDOW, WINDOWS = 256, 8  # pixels, and number: seconds at most, however large the image is
 _SMOOTH = 2.0  # pixels: a Gaussian mean over about 50 pixels stands for the denoised image
 # Rounding has an error of 1 / sqrt(12). It matters where that is a tenth of what is left in an
-# image of a few grey levels, and the noise is too weak to leave an error of that size in the result.
+# image of a few grey levels, and the noise is too weak to leave as large an error in the result.
 _LEVELS, _CONTRAST, _NOISE = 20, 10 / np.sqrt(12), 3.0
 _BLACK = 0.5  # share of the intensity that is lost from which on the result counts as black
 

@@ -19,7 +19,7 @@ from ..config import (
 )
 from ..data.constant import without_constant
 from ..data.planes import Image, Planes, in_random_order, some_windows
-from ..jobs import Clock, Progress, Signal, report
+from ..jobs import Clock, Progress, Signal, report_progress
 from ..model.hardware import Precision
 from ..model.pretrained import LEARNING_RATE as RATE_FROM_WEIGHTS
 from ..model.pretrained import fits
@@ -228,7 +228,8 @@ def target_shifts(
         noisy = normalisation.apply(without_constant(planes.read(*place)))
         noisy[list(normalisation.not_learnt)] = np.nan
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
-        yield from report(Progress("Choose shifts", done, len(windows), clock.seconds), clock)
+        progress = Progress("Choose shifts", done, len(windows), clock.seconds)
+        yield from report_progress(progress, clock)
         if clock.spent > budget.SHIFTS:
             break
     return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]

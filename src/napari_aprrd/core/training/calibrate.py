@@ -15,7 +15,7 @@ from ..data.constant import without_constant
 from ..data.curve import NO_CURVE, STEP, WEAK, Curve, knots_of, residual_at
 from ..data.planes import Image, Planes, in_random_order, some_windows
 from ..data.scaling import Calibration
-from ..jobs import Clock, Progress, Signal, report
+from ..jobs import Clock, Progress, Signal, report_progress
 from ..noise.clipping import Clipping, find_clipping
 from . import budget
 
@@ -117,7 +117,7 @@ def calibrate(
         output, blind = _outputs(denoiser, teacher, shift, noisy)
         parts = (without_constant(noisy), output, blind, _steepness(output))
         seen.append([part.reshape(planes.channels, -1) for part in parts])
-        yield from report(Progress("Calibrate", done, len(windows), clock.seconds), clock)
+        yield from report_progress(Progress("Calibrate", done, len(windows), clock.seconds), clock)
         if done >= FEWEST and clock.spent >= budget.CALIBRATION:
             break
     noisy, output, blind, steep = (np.concatenate(p, axis=1) for p in zip(*seen, strict=True))
@@ -126,7 +126,7 @@ def calibrate(
     facts = _facts(clippings, noisy)
     if not facts:
         return {}
-    yield from report(
+    yield from report_progress(
         Progress("Calibrate", len(windows), len(windows), clock.seconds, note=_note(facts)), clock
     )
     return {"clipped": facts}

@@ -24,7 +24,7 @@ from ..atomic_files import hidden_beside, remove_leftovers, write_atomically
 from ..config import Config, DistillConfig, TrainConfig
 from ..data.planes import Planes
 from ..errors import UserError, cannot_read
-from ..jobs import Clock, Job, Progress, Signal, Tell, report
+from ..jobs import Clock, Job, Progress, Signal, Tell, report_progress
 from ..model.architecture import OwnArchitecture
 from ..model.denoiser import Denoiser
 from ..model.hardware import is_device_lost
@@ -284,5 +284,5 @@ def despite_lost_device(
         if not is_device_lost(error):
             raise
     note = "The device was lost: going on from the last checkpoint on the CPU."
-    yield from report(Progress("Checkpoint", 0, 1, 0.0, note=note), Clock())
+    yield from report_progress(Progress("Checkpoint", 0, 1, 0.0, note=note), Clock())
     return (yield from job(type(config).of(config, device="cpu")))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..config import DistillConfig, SettledDistillation
 from ..data.planes import Planes
 from ..errors import UserError
-from ..jobs import Clock, Job, Progress, Signal, report
+from ..jobs import Clock, Job, Progress, Signal, report_progress
 from ..method.rd import distillation_loss, recharge, recharge_masks
 from ..model import pretrained
 from ..model.architecture import Architecture, NetworkKind
@@ -126,7 +126,8 @@ def _fresh_student(
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
     started = pretrained.begin(student, config)
     for said in (automatic.sentence, pretrained.sentence(started, teacher.record)):
-        yield from report(Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said), clock)
+        progress = Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said)
+        yield from report_progress(progress, clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=False)
     settled = SettledDistillation.of(automatic.config, precision=precision)
     about = {**describe(planes, settled), **pretrained.record(started)}

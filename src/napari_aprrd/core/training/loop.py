@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..config import SettledDistillation, SettledTraining
-from ..jobs import STOP, Clock, Progress, Signal, report
+from ..jobs import STOP, Clock, Progress, Signal, report_progress
 from ..model.denoiser import Denoiser
 from ..model.hardware import autocast, gradient_scaler, is_out_of_memory, pick_precision
 from . import budget
@@ -276,7 +276,7 @@ def _report(run: _Run, loss: float, evaluated: bool) -> Generator[Progress, Sign
     _tell_of_early_end(run)
     progress = _progress(run, loss, evaluated)
     run.messages.clear()
-    answer = yield from report(progress, run.clock)
+    answer = yield from report_progress(progress, run.clock)
     (stopped,) = run.state.objective.processes.broadcast(answer is STOP)
     return bool(stopped)
 

@@ -18,7 +18,7 @@ from ..data.crops import Crops, CropSampler
 from ..data.planes import Image, MemoryPlanes, Planes
 from ..data.scaling import Normalisation
 from ..errors import StoppedEarlyError
-from ..jobs import STOP, Clock, Progress, Signal, report
+from ..jobs import STOP, Clock, Progress, Signal, report_progress
 from ..method.networks import BlindSpot
 from ..model.denoiser import Denoiser
 from ..model.hardware import Precision, autocast
@@ -206,7 +206,7 @@ def compute_targets(
         if ended_early:
             note = f"In this time, targets of {done} of the {total} planes have to do."
         progress = Progress("Compute targets", done, total, clock.seconds, note=note)
-        if (yield from report(progress, clock)) is STOP:
+        if (yield from report_progress(progress, clock)) is STOP:
             raise StoppedEarlyError(
                 "Stopped before the first step of distillation: nothing to keep yet."
             )

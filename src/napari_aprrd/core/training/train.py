@@ -14,7 +14,7 @@ from ..data.crops import Crops, CropSampler, check_sizes
 from ..data.planes import Planes
 from ..data.scaling import Normalisation
 from ..errors import UserError
-from ..jobs import Clock, Job, Progress, Signal, report
+from ..jobs import Clock, Job, Progress, Signal, report_progress
 from ..method.apr import apr_loss, replacer_maps
 from ..method.networks import BlindSpot
 from ..method.norms import mean_norm
@@ -136,7 +136,7 @@ def _fresh_teacher(
         note or automatic.sentence,
         pretrained.sentence(started),
     ):
-        yield from report(Progress("Inspect noise", 1, 1, clock.seconds, note=said), clock)
+        yield from report_progress(Progress("Inspect noise", 1, 1, clock.seconds, note=said), clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
     settled = SettledTraining.of(automatic.config, precision=precision)
     teacher.record = {
