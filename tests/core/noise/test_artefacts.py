@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_aprrd.core.data.planes import MemoryPlanes
-from napari_aprrd.core.data.synthetic import Kind, cells, noisy_cells
+from napari_aprrd.core.data.synthetic import NoiseKind, cells, noisy_cells
 from napari_aprrd.core.noise.report import NoiseReport, inspect
 
 
@@ -22,7 +22,7 @@ def advice(report: NoiseReport) -> str:
 
 @pytest.mark.parametrize("planes", [1, 3])
 @pytest.mark.parametrize("kind", ["white", "blobby"])
-def test_hot_pixels_are_counted_and_named(kind: Kind, planes: int) -> None:
+def test_hot_pixels_are_counted_and_named(kind: NoiseKind, planes: int) -> None:
     noisy, _ = noisy_cells((planes, 256, 256), kind=kind)
     hot = np.random.default_rng(0).random((256, 256)) < 5e-4
     report = report_on(np.where(hot, np.minimum(noisy + 2000.0, 65535), noisy))
@@ -31,7 +31,7 @@ def test_hot_pixels_are_counted_and_named(kind: Kind, planes: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["white", "blobby", "line-x"])
-def test_ordinary_noise_is_neither_hot_nor_fixed(kind: Kind) -> None:
+def test_ordinary_noise_is_neither_hot_nor_fixed(kind: NoiseKind) -> None:
     report = report_on(noisy_cells((3, 256, 256), kind=kind)[0])
     assert report.hot == 0
     assert "are hot" not in advice(report)
