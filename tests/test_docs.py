@@ -92,6 +92,9 @@ def _what_readers_have() -> dict[str, Any]:
     viewer = ViewerModel()
     viewer.add_image(image, name="cells")
     tifffile.imwrite("cells.tif", image)
+    with tifffile.TiffWriter("film.ome.tif") as tiff:  # an overview and a film
+        tiff.write(np.zeros((36, 36), "u1"))
+        tiff.write(np.zeros((5, 64, 64), "u2"), metadata={"axes": "TYX"})
     imageio.imwrite("photo.png", white_noise(64, 72, 3).astype(np.uint8))
     return {"image": image, "images": [image, image], "stack": stack, "viewer": viewer}
 

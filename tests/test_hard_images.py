@@ -180,7 +180,7 @@ def test_a_folder_of_nothing_but_damaged_files_is_refused(tmp_path: Path) -> Non
         (tmp_path / "in" / f"{name}.tif").write_bytes(b"II*\0 and no more")
     result = call("train", tmp_path / "in", "-o", tmp_path / "t.aprrd", *OPTIONS)
     assert result.exit_code == 2
-    assert "b.tif is damaged" in result.stderr
+    assert "b.tif: it holds no image." in result.stderr
 
 
 # --- Values too small for whole numbers --------------------------------------------------------
