@@ -7,6 +7,7 @@ import itertools
 import math
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -228,6 +229,20 @@ def test_a_time_budget_is_kept(kind: str, teacher: Denoiser) -> None:
     assert not denoiser.record[kind]["stopped"]
     assert training[-1].total == training[-1].step
     assert training[0].total > training[0].step  # the time left is known from the start
+
+
+@JOBS
+@pytest.mark.usefixtures("_even_clock")
+def test_a_budget_that_starting_has_taken_still_teaches(
+    kind: str, teacher: Denoiser, monkeypatch: Patch
+) -> None:
+    settings = {"train": TRAIN, "distill": DISTILL}[kind]
+    job, planes = {"train": train, "distill": partial(distill, teacher)}[kind], noisy_planes()
+    few, _ = drive(job(planes, type(settings).of(settings, minutes=1e-4)))
+    assert few.record[kind]["steps"] == budget.FEWEST_STEPS
+    monkeypatch.setattr(budget, "OVERTIME", 0.05)  # two readings of the clock: a slow machine
+    fewer, _ = drive(job(planes, type(settings).of(settings, minutes=1e-4)))
+    assert fewer.record[kind]["steps"] < budget.FEWEST_STEPS
 
 
 @pytest.mark.usefixtures("_even_clock")

@@ -108,6 +108,7 @@ class _Run:
     checkpoint: Checkpoint
     threads: Threads
     mixed: AbstractContextManager[Any]  # in it, networks compute in the training's precision
+    begun: float  # seconds of work before the first step
     messages: list[str] = field(default_factory=list)  # what the user hears with the next report
 
     @classmethod
@@ -124,7 +125,7 @@ class _Run:
         precision = pick_precision(device, config.precision, blind_spot=denoiser.is_teacher)
         state = State.fresh(denoiser.network, objective, gradient_scaler(device, precision))
         threads, mixed = _threads(config, device, objective), autocast(device, precision)
-        run = cls(denoiser, state, config, clock, checkpoint, threads, mixed)
+        run = cls(denoiser, state, config, clock, checkpoint, threads, mixed, clock.seconds)
         checkpoint.begin(state, clock, run.tell)
         return run
 
@@ -216,7 +217,10 @@ def _advance(run: _Run) -> _Due:
     if config.steps:
         done = state.step / config.steps
     else:
-        done = max(clock.spent / budget.LEARNING, state.step / state.objective.max_steps)
+        spent = clock.spent / budget.LEARNING
+        overtime = (clock.seconds - run.begun) / budget.OVERTIME
+        least = max(state.step / budget.FEWEST_STEPS, overtime)
+        done = max(min(spent, least), state.step / state.objective.max_steps)
     decided = state.objective.processes.broadcast(
         done, clock.report_due(), run.checkpoint.is_due(clock)
     )
