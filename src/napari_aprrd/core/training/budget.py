@@ -21,7 +21,7 @@ TARGETS = 0.25
 LEARNING = 0.94
 # Fewer steps teach nothing, since the first ones only warm up. Where starting has taken a short
 # budget on a busy machine, learning may still take so many seconds to get to them.
-FEWEST_STEPS, OVERTIME = 10, 5.0
+FEWEST_STEPS, OVERTIME = 10, 2.0
 # From here on no more windows are looked at to choose the teacher's shifts.
 SHIFTS = 0.97
 # From here on calibration makes do with the fewest windows. A job ends a little late rather
