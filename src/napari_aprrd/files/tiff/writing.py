@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from ...layers import KEY
 from ..library_logs import listening
-from ..ome_writer import ome_can_hold, ome_order, ome_xml, page_axes
 from ..picture import Picture
 from .imagej import ORDER, ImageJMetadata, imagej_can_hold, imagej_metadata
 from .ome import OmeMetadata
+from .ome_writing import ome_can_hold, ome_order, ome_xml, page_axes
 from .tags import TiffTags, colour_options, tag_options
 
 _OME_ENDINGS = (".ome.tif", ".ome.tiff", ".ome.btf", ".ome.tf2", ".ome.tf8")

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import numpy as np
 
-from ..layers import KEY
-from .picture import Picture
-from .tiff.imagej import record_in
-from .tiff.ome import STEPS, OmeMetadata, is_positive, kept_channels, parse, read_channel
-from .units import symbol
+from ...layers import KEY
+from ..picture import Picture
+from ..units import symbol
+from .imagej import record_in
+from .ome import STEPS, OmeMetadata, is_positive, kept_channels, parse, read_channel
 
 _ALONG = "TZC"  # axes of the planes of an image in OME's model
 _TYPES = {
