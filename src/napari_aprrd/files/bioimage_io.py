@@ -87,6 +87,7 @@ class InUnitsOfTheSource(nn.Module):
     scale: Tensor
     gain: Tensor
     add: Tensor
+    learnt: Tensor
 
     def __init__(self, student: Denoiser) -> None:
         super().__init__()
@@ -103,19 +104,26 @@ class InUnitsOfTheSource(nn.Module):
         )
         for name, values in {"offset": offset, "scale": scale, "gain": gain, "add": shift}.items():
             self.register_buffer(name, values)
+        learnt = torch.ones(student.channels, 1, 1, dtype=torch.bool)
+        learnt[list(normalisation.not_learnt)] = False
+        self.register_buffer("learnt", learnt)
+        self._partly = bool(normalisation.not_learnt)
         self._curves = len(calibration.curve)
         for channel, curve in enumerate(calibration.curve):
             for name, numbers in (("at", curve.at), ("correction", curve.add)):
                 self.register_buffer(f"{name}{channel}", torch.tensor(numbers))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Denoise (B, C, H, W)."""
-        output = self.network((image - self.offset) / self.scale) * self.scale + self.offset
+        """Denoise (B, C, H, W); channels that are not learnt stay as they are."""
+        normal = (image - self.offset) / self.scale
+        if self._partly:
+            normal = normal * self.learnt
+        output = self.network(normal) * self.scale + self.offset
         denoised: Tensor = self.gain * output + self.add
-        if self._curves == 0:
-            return denoised
-        channels = [self._curved(c, denoised[:, c : c + 1]) for c in range(self._curves)]
-        return torch.cat(channels, dim=1)
+        if self._curves > 0:
+            channels = [self._curved(c, denoised[:, c : c + 1]) for c in range(self._curves)]
+            denoised = torch.cat(channels, dim=1)
+        return torch.where(self.learnt, denoised, image) if self._partly else denoised
 
     def _curved(self, channel: int, values: Tensor) -> Tensor:
         """Add the corrections of a channel's curve, see `Curve`."""

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import DenoiseConfig, SettledDistillation
-from ..data.constant import without_borders
+from ..data.constant import constant_channels, without_borders
 from ..data.crops import Crops, CropSampler
 from ..data.planes import Image, MemoryPlanes, Planes
 from ..data.scaling import Normalisation
@@ -182,7 +182,8 @@ def compute_targets(
     """Planes of (1 + j) C channels: the normalised noisy image, then its targets.
 
     Planes come in random order. Within a time budget their targets take no more than a share of
-    it, and may then be of fewer planes.
+    it, and may then be of fewer planes. Constant planes, of which nothing can be learnt, are left
+    out, unless there is nothing else.
 
     Parameters
     ----------
@@ -194,22 +195,25 @@ def compute_targets(
     """
     config, started, total = maker.config, clock.seconds, len(planes.sizes)
     allowed = math.inf if config.minutes is None else 60 * config.minutes * budget.TARGETS
-    order = np.random.default_rng(config.seed).permutation(total)[:known]
+    order = np.random.default_rng(config.seed).permutation(total)
     joined: list[Image] = []
     for done, index in enumerate(map(int, order), start=1):
         height, width = planes.sizes[index]
-        noisy, targets = maker.of_plane(planes.read(index, slice(0, height), slice(0, width)))
-        joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
+        image = planes.read(index, slice(0, height), slice(0, width))
+        if not constant_channels(image).all() or (done == total and not joined):
+            noisy, targets = maker.of_plane(image)
+            joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
         time_with_next = (clock.seconds - started) * (done + 1) / done
-        ended_early = known is None and done < total and time_with_next > allowed
+        in_time = known is not None or done == total or time_with_next <= allowed
+        ended_early = not in_time and len(joined) > 0
         note = ""
         if ended_early:
-            note = f"In this time, targets of {done} of the {total} planes have to do."
+            note = f"In this time, targets of {len(joined)} of the {total} planes have to do."
         progress = Progress("Compute targets", done, total, clock.seconds, note=note)
         if (yield from report_progress(progress, clock)) is STOP:
             raise StoppedEarlyError(
                 "Stopped before the first step of distillation: nothing to keep yet."
             )
-        if ended_early:
+        if ended_early or len(joined) == known:
             break
     return MemoryPlanes(joined)
