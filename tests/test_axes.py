@@ -346,3 +346,8 @@ def test_of_a_zarr_array_only_the_chunks_of_the_window_are_read() -> None:
     window = slice(5, 8), slice(0, 3)
     np.testing.assert_array_equal(planes.read(2, *window), data[2:3, *window])
     assert [key for key in asked if "c/" in key] == ["c/2/1/0"]
+
+
+def test_values_beyond_float32_are_infinite_and_no_warning() -> None:
+    planes = ArrayPlanes(np.array([[1e300, 1.0]]), "YX")
+    assert planes.read(0, slice(1), slice(2)).tolist() == [[[np.inf, 1.0]]]

@@ -104,7 +104,8 @@ class ArrayPlanes:
                 f"Plane {plane}, rows {rows.start} to {rows.stop}, columns {columns.start} to "
                 f"{columns.stop} cannot be read ({cause(error)})."
             ) from error
-        return self._channels_first(window).astype(np.float32)
+        with np.errstate(over="ignore"):  # beyond float32 it is infinite: not a pixel to learn from
+            return self._channels_first(window).astype(np.float32)
 
     def place(self, plane: int, rows: slice, columns: slice) -> tuple[slice, ...]:
         """Index of a window of a plane in the data, with all dimensions and channels."""
