@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -49,13 +49,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def no_room() -> Iterator[None]:
-    """The system refuses to write files of any size worth the name; this needs no root."""
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system refuses to write checkpoints of any size worth the name; this needs no root.
+
+    It does so during their writing alone: the output of the tests may go to a file as well.
+    """
     resource = pytest.importorskip("resource")
     least, most = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, most))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+    write_atomically = checkpoint.write_atomically
+
+    def refused(path: Path, write: Callable[[Path], object]) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, most))
+        try:
+            write_atomically(path, write)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (least, most))
+
+    monkeypatch.setattr(checkpoint, "write_atomically", refused)
 
 
 @pytest.mark.usefixtures("no_room")
