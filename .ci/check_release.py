@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parent.parent
 STARTER = {"core/model/weights/teacher.safetensors", "core/model/weights/student.safetensors"}
-PLUGIN = {"napari.yaml", "icon.svg", "py.typed", "__init__.py", "core/config.py", *STARTER}
+PLUGIN = {"napari.yaml", "_napari/icon.svg", "py.typed", "__init__.py", "core/config.py", *STARTER}
 SOURCES = {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt", "mkdocs.yml"}
 OURS = {
     *(".py", ".md", ".yaml", ".yml", ".toml", ".svg", ".txt", ".typed", ".cff", ".js", ".png"),
