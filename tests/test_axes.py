@@ -16,7 +16,7 @@ from napari_aprrd.axes import (
     JoinedPlanes,
     check_array,
     convert,
-    describe_axes,
+    count_axes,
     infer_axes,
 )
 from napari_aprrd.core.errors import UserError
@@ -218,23 +218,23 @@ def test_a_chunk_is_a_window_of_a_plane_with_its_channels(
 
 
 @pytest.mark.parametrize(
-    ("shape", "axes", "sentence"),
+    ("shape", "axes", "words"),
     [
-        ((7, 5), "YX", "Read as YX, one plane of 7 x 5 pixels."),
-        ((5, 7), "XY", "Read as XY, one plane of 7 x 5 pixels."),
-        ((3, 7, 5), "TYX", "Read as TYX, 3 time points of 7 x 5 pixels."),
-        ((7, 5, 3), "YXS", "Read as YXS, 3 colours of 7 x 5 pixels."),
+        ((7, 5), "YX", "YX, one plane of 7 x 5"),
+        ((5, 7), "XY", "XY, one plane of 7 x 5"),
+        ((3, 7, 5), "TYX", "TYX, 3 time points of 7 x 5"),
+        ((7, 5, 3), "YXS", "YXS, 3 colours of 7 x 5"),
         (
             (1, 2, 1, 1, 7, 5),
             "ITZCYX",
-            "Read as ITZCYX, 1 image x 2 time points x 1 slice x 1 channel of 7 x 5 pixels.",
+            "ITZCYX, 1 image x 2 time points x 1 slice x 1 channel of 7 x 5",
         ),
     ],
 )
 def test_a_sentence_says_how_an_image_is_read(
-    shape: tuple[int, ...], axes: str, sentence: str
+    shape: tuple[int, ...], axes: str, words: str
 ) -> None:
-    assert describe_axes(shape, axes) == sentence
+    assert count_axes(shape, axes) == words
 
 
 @pytest.mark.parametrize("axes", ["YXS", "SYX", "TYXS", "XSY"])

@@ -71,7 +71,25 @@ def test_the_viewer_warns_once_for_each_layer(qtbot: Any, model: Denoiser, lazil
         qtbot.waitUntil(lambda: not running, timeout=30_000)
         told = [str(record.message) for record in notification_manager.records]
     assert sum(SAID in message for message in told) == 1
+    assert not any("rounding" in message for message in told)
     assert "dark denoised" in viewer.layers
+
+
+@pytest.mark.parametrize("lazily", [False, True])
+def test_the_viewer_says_that_a_layer_of_photons_needs_float32(
+    qtbot: Any, model: Denoiser, lazily: bool
+) -> None:
+    viewer = ViewerModel()
+    session.add("cells", model)
+    photons = (np.random.default_rng(0).random((96, 96)) < 0.1).astype(np.uint8)
+    viewer.layers.selection = {viewer.add_image(photons, name="photons")}
+    with notification_manager:
+        notification_manager.records.clear()
+        (commands.denoise_layer_lazily if lazily else commands.denoise_layer)(viewer)
+        running = commands.Comparison.running if lazily else commands.Denoising.running
+        qtbot.waitUntil(lambda: not running, timeout=30_000)
+        told = [str(record.message) for record in notification_manager.records]
+    assert sum("convert the layer to float32 first" in message for message in told) == 1
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".zarr", ".tif"])

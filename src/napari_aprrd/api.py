@@ -21,11 +21,12 @@ from .core.model.architecture import OwnArchitecture
 from .core.model.denoiser import Denoiser
 from .core.model.denoiser import load as read_model
 from .core.noise.report import NoiseReport, inspect
+from .core.noise.rounding import WORDS
 from .core.training.checkpoint import Checkpoint
 from .core.training.distill import distill
 from .core.training.train import train
 from .core.trust.domain_shift import misfit
-from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy, rounding_costs
+from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy, rounding_loss
 from .layers import KEY, denoised_layer, is_image_layer, layer_planes
 from .progress_bar import Listen, keep_window_live, progress_bar
 from .signatures import (
@@ -421,8 +422,9 @@ def denoise(
         planes = planes_of(one, axes)
         if config.normalise == "model" and (differing := misfit(model, planes)):
             warnings.warn(differing, DataWarning, stacklevel=2)
-        if costs := rounding_costs(planes, config):
-            warnings.warn(costs, DataWarning, stacklevel=2)
+        if loss := rounding_loss(planes, config):
+            said = f"{WORDS[loss]}: dtype='float32' keeps it."
+            warnings.warn(said, DataWarning, stacklevel=2)
         jobs.append(_denoise_job(one, planes, model, config))
     job = jobs[0] if images is not image else _one_after_the_other(jobs)
     return _carry_out(job, progress, background)

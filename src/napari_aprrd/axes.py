@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from .arrays.naming import LETTERS as LETTERS
 from .arrays.naming import check_array as check_array
 from .arrays.naming import count_axes as count_axes
-from .arrays.naming import describe_axes as describe_axes
 from .arrays.naming import guess_axes as guess_axes
 from .arrays.naming import infer_axes as infer_axes
 from .arrays.naming import stack_axes as stack_axes

@@ -21,7 +21,7 @@ from .core.model.denoise_planes import denoise
 from .core.model.denoiser import Denoiser
 from .core.model.provenance import of_output
 from .core.model.tiling import Span
-from .core.noise.rounding import WORDS, loss_by_rounding
+from .core.noise.rounding import Loss, loss_by_rounding
 
 # torch uses all cores for one block, so dask's threads wait for each other.
 one_at_a_time = threading.Lock()
@@ -97,8 +97,8 @@ def output_dtype(dtype: np.dtype[Any], config: DenoiseConfig) -> np.dtype[Any]:
     return np.dtype(np.float32 if config.dtype == "float32" else dtype).newbyteorder("=")
 
 
-def rounding_costs(planes: ArrayPlanes, config: DenoiseConfig) -> str:
-    """Sentence on what the result loses by the type that it gets; empty if hardly anything.
+def rounding_loss(planes: ArrayPlanes, config: DenoiseConfig) -> Loss:
+    """What the result loses by the type that it gets, see `loss_by_rounding`.
 
     Parameters
     ----------
@@ -108,8 +108,7 @@ def rounding_costs(planes: ArrayPlanes, config: DenoiseConfig) -> str:
     """
     if output_dtype(planes.data.dtype, config).kind not in "iu":
         return ""
-    words = WORDS[loss_by_rounding(planes)]
-    return f"{words}: dtype='float32' keeps it." if words else ""
+    return loss_by_rounding(planes)
 
 
 class PlaneTile(NamedTuple):

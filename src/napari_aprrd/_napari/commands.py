@@ -89,13 +89,16 @@ def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
 
 
 def _compare(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
-    """Report a sentence if the planes differ from those that the model was trained on."""
+    """Report if the planes differ from those of the training, or rounding harms the result."""
     from ..core.jobs import Progress
+    from ..core.noise.rounding import WORDS
     from ..core.trust.domain_shift import misfit
+    from ..denoise_arrays import rounding_loss
 
-    differing = misfit(model, planes)
-    if differing:
-        yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=differing)
+    loss = rounding_loss(planes, DenoiseConfig())
+    costs = f"{WORDS[loss]}: convert the layer to float32 first." if loss else ""
+    for said in filter(None, (misfit(model, planes), costs)):
+        yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=said)
 
 
 def _warn(report: Progress) -> None:

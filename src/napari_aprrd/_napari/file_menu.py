@@ -112,7 +112,7 @@ def _written(target: Path, picture: Picture) -> Picture:
     from .layer_picture import for_tiff
 
     if target.suffix.lower() != ".zarr":
-        picture = for_tiff(picture, target.name)
+        picture = for_tiff(picture)
     file_format = check_format(target, picture.data.dtype, picture.axes)
     file_format.check_target(target)
     file_format.save(target, picture)

@@ -14,7 +14,6 @@ from ..files.picture import EVERYTHING, Channel, Picture
 from ..layers import KEY, labelled_axes, layer_axes, layer_values
 from .layer_source import has_sizes, learn_axes, source_of
 
-OME_TYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8")
 GREY = "FFFFFF"  # napari's colours where nobody chose any
 Sizes = dict[str, float]
 
@@ -73,12 +72,10 @@ def channels_picture(layers: Sequence[Any]) -> Picture:
     )
 
 
-def for_tiff(picture: Picture, name: str) -> Picture:
+def for_tiff(picture: Picture) -> Picture:
     """Say which kind of TIFF to write: that of the layer's file, or OME, which keeps the most."""
-    asked = name.lower().endswith((".ome.tif", ".ome.tiff"))
     is_photograph = picture.icc_profile or picture.exif
-    fits = picture.data.dtype in OME_TYPES and set(picture.axes) <= set("TZCYXS")
-    ome = asked or (fits and not picture.flavour and not is_photograph)
+    ome = not picture.flavour and not is_photograph and set(picture.axes) <= set("TZCYXS")
     return replace(picture, flavour="ome") if ome else picture
 
 

@@ -236,8 +236,3 @@ def _count(letter: str, length: int) -> str:
         return _WITH_ALPHA[length]
     name = _NAMES.get(letter, (f"image along {letter}", f"images along {letter}"))
     return f"{length} {name[length != 1]}"
-
-
-def describe_axes(shape: Sequence[int], axes: str, named: bool = True) -> str:
-    """One sentence on how an array is read; its parameters are those of `count_axes`."""
-    return f"Read as {count_axes(shape, axes, named)} pixels."

@@ -12,8 +12,7 @@ __all__ = ["app", "benchmark", "denoise", "inspect", "learn", "main"]
 def main() -> None:
     """Run the command line."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(
-            stream, io.TextIOWrapper
-        ):  # names may lack a character in the terminal's code
+        # Names may hold characters that the terminal's encoding lacks.
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     app()

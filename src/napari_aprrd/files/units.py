@@ -20,6 +20,9 @@ _UNITS: dict[str, tuple[str, ...]] = {
     "h": ("hour", "hours", "hr"),
     "d": ("day", "days"),
 }
+METRES = {
+    "pm": 1e-12, "Å": 1e-10, "nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 0.01, "m": 1.0, "in": 0.0254,
+}  # fmt: skip
 _SYMBOLS = {name: sign for sign, names in _UNITS.items() for name in (sign, *names)}
 
 

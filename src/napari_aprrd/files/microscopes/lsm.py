@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,9 +41,14 @@ class Lsm(ReadOnlyFormat):
                 data = image.asarray()
             named = len(set(image.axes)) == data.ndim
             axes = image.axes if named else infer_axes(data.shape)
-            facts = tiff.lsm_metadata or {}
-            scale, units = _steps(facts, axes)
-            return Picture(data, axes, scale, units, "ome", named=named, channels=_channels(facts))
+            return with_lsm(Picture(data, axes, flavour="ome", named=named), tiff)
+
+
+def with_lsm(picture: Picture, tiff: Any) -> Picture:
+    """Add the sizes and channels that an open LSM has in a tag of its own."""
+    facts = tiff.lsm_metadata or {}
+    scale, units = _steps(facts, picture.axes)
+    return replace(picture, scale=scale, units=units, channels=_channels(facts))
 
 
 def _steps(facts: dict[str, Any], axes: str) -> tuple[dict[str, float], dict[str, str]]:

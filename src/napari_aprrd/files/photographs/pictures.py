@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from ...core.errors import UserError
 from ..file_format import FileFormat, check_series
 from ..picture import Picture
-from ..units import symbol
+from ..units import METRES, symbol
 from . import png_chunks
 from .exif import PREFIX, orientation, turned_upright, upright
 
-_METRES = {"nm": 1e-9, "µm": 1e-6, "mm": 1e-3, "cm": 0.01, "in": 0.0254, "m": 1.0}
 # A stronger compression would add more error than there is noise left. Colours keep their
 # resolution as well: 4:4:4.
 _JPEG_OPTIONS = {"quality": 95, "subsampling": "4:4:4"}
@@ -125,9 +124,9 @@ class _SinglePicture(FileFormat):
         """Pixels per unit along X and Y, where they are known and the format can hold them."""
         density = []
         for axis in "XY":
-            metres = _METRES.get(symbol(picture.units.get(axis, "")), 0)
+            metres = METRES.get(symbol(picture.units.get(axis, "")), 0)
             step = picture.scale.get(axis, 0) * metres
-            exact = _METRES[self.unit] / step if step > 0 else 0
+            exact = METRES[self.unit] / step if step > 0 else 0
             if not 1 <= exact <= _HIGHEST_DENSITY[self.unit]:
                 return None
             if abs(round(exact) - exact) > _ROUNDING * exact:
@@ -219,7 +218,7 @@ class Png(_SinglePicture):
 
 def _step(dpi: float, unit: str) -> float:
     """Size of a pixel; a PNG counts whole pixels per metre, which Pillow gives per inch."""
-    return 1 / dpi if unit == "in" else 1 / round(dpi / _METRES["in"])
+    return 1 / dpi if unit == "in" else 1 / round(dpi / METRES["in"])
 
 
 def _resolved(image: Any) -> tuple[NDArray[Any], str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...core.errors import UserError
 from ..picture import Picture
-from ..units import symbol
+from ..units import METRES, symbol
 
 # Tags of text that come back as they were, with their numbers.
 _TEXTS = {
@@ -25,9 +25,6 @@ _REFUSED = {5: "CMYK", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*"}
 _YCBCR, _JPEG = 6, (6, 7, 33007, 34892)
 _ALPHA = (1, 2)  # of the tag ExtraSamples
 _UNITS = {2: "inch", 3: "cm"}  # of the tag ResolutionUnit
-_CENTIMETRES = {
-    "pm": 1e-10, "Å": 1e-8, "nm": 1e-7, "µm": 1e-4, "mm": 0.1, "cm": 1.0, "m": 100.0,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -178,12 +175,12 @@ def _resolution_options(picture: Picture, flavour: str) -> dict[str, Any]:
     if not {"X", "Y"} <= set(scale):
         return {}
     size = [scale[axis] for axis in "XY"]
-    number = 2 if unit == "in" else 3 if unit in _CENTIMETRES else 1
+    number = 2 if unit == "in" else 3 if unit in METRES else 1
     if flavour == "imagej" and unit not in ("in", "cm"):
         number = 1
     elif number == 3:
         units = [symbol(picture.units.get(axis, unit)) for axis in "XY"]
-        size = [step * _CENTIMETRES.get(u, 1.0) for step, u in zip(size, units, strict=True)]
+        size = [step * METRES.get(u, 0.01) / 0.01 for step, u in zip(size, units, strict=True)]
     return {"resolution": tuple(1 / step for step in size), "resolutionunit": number}
 
 

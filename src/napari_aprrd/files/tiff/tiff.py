@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from ...core.errors import cause
 from ..file_format import FileFormat, check_series
+from ..microscopes.lsm import with_lsm
 from ..picture import Picture
 from ..read_only import ReadOnlyFormat
 from .axes import name_axes
@@ -115,8 +116,10 @@ def _picture(file: OpenTiff, number: int, in_memory: int) -> Picture:
         picture = _with_ome(picture, file, number, tags)
     elif series.kind == "imagej":
         picture = _with_imagej(picture, file.tiff.imagej_metadata or {}, recorded.whole, tags)
-    elif series.kind in ("lsm", "stk"):
-        picture = _with_microscope(picture, file.tiff, series.kind)
+    elif series.kind == "lsm":
+        picture = with_lsm(picture, file.tiff)
+    elif series.kind == "stk":
+        picture = _with_stk(picture, file.tiff.stk_metadata or {})
     return _with_palette(_with_part(picture, recorded.kept), page)
 
 
@@ -204,20 +207,13 @@ def _with_imagej(picture: Picture, values: dict[str, Any], whole: Any, tags: Tif
     )
 
 
-def _with_microscope(picture: Picture, tiff: Any, kind: str) -> Picture:
-    """Add the sizes that LSM and STK files have in tags of their own."""
-    if kind == "lsm":
-        about = tiff.lsm_metadata or {}
-        scale = {axis: 1e6 * float(about.get(f"VoxelSize{axis}") or 0) for axis in "XYZ"}
-        scale["T"] = float(about.get("TimeIntervall") or 0)
-    else:
-        about = tiff.stk_metadata or {}
-        if not about.get("XCalibration") or about.get("CalibrationUnits") not in ("um", "µm"):
-            return picture
-        scale = {axis: float(about.get(f"{axis}Calibration") or 0) for axis in "XY"}
-    scale = {axis: step for axis, step in scale.items() if step > 0}
-    units = {axis: "s" if axis == "T" else "µm" for axis in scale}
-    return replace(picture, scale=scale, units=units)
+def _with_stk(picture: Picture, about: dict[str, Any]) -> Picture:
+    """Add the pixel size that an STK has in a tag of its own."""
+    if about.get("CalibrationUnits") not in ("um", "µm"):
+        return picture
+    sizes = {axis: float(about.get(f"{axis}Calibration") or 0) for axis in "XY"}
+    scale = {axis: step for axis, step in sizes.items() if step > 0}
+    return replace(picture, scale=scale, units=dict.fromkeys(scale, "µm"))
 
 
 def _with_palette(picture: Picture, page: Any) -> Picture:
