@@ -24,7 +24,7 @@ Loss = Literal["", "detail", "black"]
 WORDS: dict[Loss, str] = {
     "": "",
     "detail": "The values are so small that rounding to whole numbers costs detail",
-    "black": "The values are so small that rounding to whole numbers would leave hardly any of them",
+    "black": "The values are so small that rounding to whole numbers leaves hardly any of them",
 }
 
 
