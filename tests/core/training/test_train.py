@@ -26,7 +26,7 @@ from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import STOP, Clock, Job, Signal
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.model.denoiser import Denoiser, load
-from napari_aprrd.core.training import auto_settings, budget
+from napari_aprrd.core.training import auto_settings, budget, held_out
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import targets as targets_module
 from napari_aprrd.core.training import train as train_module
@@ -55,7 +55,7 @@ EVERY_STEP = pytest.mark.usefixtures("report_every_step")
 
 @pytest.fixture(autouse=True)
 def _few_pixels_held_out(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(train_module, "HELD_OUT_PIXELS", 4096)
+    monkeypatch.setattr(held_out, "HELD_OUT_PIXELS", 4096)
 
 
 @pytest.fixture(params=["in memory", "per crop"])
