@@ -123,7 +123,7 @@ class Turns:
         part = part_layer(self._viewer, turn.layer, turn.scope)
         preview = LivePreview(self._viewer, part)
         self._made_last = False
-        job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.start)
+        job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.view)
         number = self._total - len(self._waiting)
         title = f"Denoise {turn.layer.name}" + (f" ({number} of {self._total})" * (self._total > 1))
         panel.start(job, title, lambda made: self._on_made(turn, part, made), preview)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from .workers import Preview, View
 
 if TYPE_CHECKING:
     from ..axes import ArrayPlanes
-    from ..core.jobs import OneBar
+    from ..core.jobs import Job, OneBar
     from ..core.model.denoiser import Denoiser
     from ..core.training.two_steps import Learnt
 
@@ -61,7 +61,9 @@ class Made:
     learnt: Learnt | None
 
 
-def fulfil(wish: Wish, bar: OneBar, share: float, view: View) -> Generator[Any, Any, Made | None]:
+def fulfil(
+    wish: Wish, bar: OneBar, share: float, view: Callable[[], View | None]
+) -> Generator[Any, Any, Made | None]:
     """Show a first look, learn, denoise.
 
     Parameters
@@ -71,8 +73,8 @@ def fulfil(wish: Wish, bar: OneBar, share: float, view: View) -> Generator[Any, 
         Shared by the wishes of several layers.
     share : float
         Of the bar, for this wish.
-    view : View
-        For the first look.
+    view : callable
+        What is on screen, for the first look; None where that cannot be shown.
 
     Yields
     ------
@@ -90,7 +92,8 @@ def fulfil(wish: Wish, bar: OneBar, share: float, view: View) -> Generator[Any, 
 
     learnt, model, rest = None, wish.model, share
     if model is None:
-        yield Preview(view, first_look(view.read()))
+        if (seen := view()) is not None:
+            yield Preview(seen, first_look(seen.read()))
         rest = share * wish.denoising
         learning = learn(
             wish.planes,
@@ -100,7 +103,18 @@ def fulfil(wish: Wish, bar: OneBar, share: float, view: View) -> Generator[Any, 
         )
         learnt = yield from bar.part(learning, share - rest)
         model = learnt.model
+    else:
+        yield from bar.part(_comparing(model, wish.planes), 0.0)
     config = DenoiseConfig(device=wish.device)
     made = yield from bar.part(denoise_now(wish.planes, model, config, first=wish.first), rest)
     # The record is made here, in the job's thread, since hashing takes a while.
     return None if made is None else Made(made.data, made.record(), learnt)
+
+
+def _comparing(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
+    """Report if the planes differ from those that the model learnt from."""
+    from ..core.jobs import Progress
+    from ..core.trust.domain_shift import misfit
+
+    if said := misfit(model, planes):
+        yield Progress("Compare", 0, 1, 0.0, note=said)

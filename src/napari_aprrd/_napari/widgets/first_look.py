@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...core.data.planes import Image
 
 
-SIDE, GAP = 150, 4  # pixels of each of the two pictures, and between them
+SIDE, GAP = 132, 4  # pixels of each of the two pictures, and between them: a dock is 300 wide
 
 
 class FirstLook(QWidget):
@@ -33,15 +33,18 @@ class FirstLook(QWidget):
         self._layer: Any = None
         self._latest = Latest(self._on_done, self)
         self.picture = QLabel()
-        self.text = QLabel(
-            "Left: your image. Right: a first look, from a network that was pre-trained on other "
-            "images. Train on your own before trusting the result."
+        self.text = QLabel("Left: your image. Right: a first look, before learning from it.")
+        self.text.setToolTip(
+            "The first look comes from a network that was pre-trained on other images; the result "
+            "comes from one that has learnt from yours."
         )
         self.text.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.picture)
         layout.addWidget(self.text)
+        viewer.dims.events.current_step.connect(self._look)
+        self.destroyed.connect(lambda: viewer.dims.events.current_step.disconnect(self._look))
         self._show(None)
 
     def of(self, layer: Any) -> None:
@@ -51,12 +54,17 @@ class FirstLook(QWidget):
         self._layer = layer
         self._show(None)
         self._latest.drop()
-        if layer is None:
+        self._look()
+
+    def _look(self, event: object = None) -> None:
+        """Look at the plane on screen."""
+        layer = self._layer
+        if layer is None or self.isHidden():
             return
         try:
             view = view_of(self._viewer, layer)
         except UserError:
-            return  # the form shows this error
+            return  # the dock shows this error
         self._latest.do(lambda: _before_and_after(layer, view))
 
     def _on_done(self, result: Any) -> None:
