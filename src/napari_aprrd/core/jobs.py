@@ -1,6 +1,6 @@
 """Long jobs: how they report progress, and how they are stopped.
 
-A long job is a generator: it yields `Progress` several times a second. When it is sent `STOP`, it
+A long job is a generator that yields `Progress` several times a second. When it is sent `STOP`, it
 returns what it has so far. Closing it cancels; not advancing it pauses.
 """
 
@@ -45,7 +45,7 @@ class Progress:
     loss : float or None
         Mean loss since the last report, in training.
     held_out : float or None
-        Loss on pixels that are not learnt from, where this report brings a new value.
+        Loss on pixels that are not learnt from, where this report has a new one.
     note : str
         Something the user must know; else empty.
     expert : bool
@@ -148,8 +148,7 @@ def report_progress(
 class Parts:
     """Parts of a job, done in a row: the share of the whole that is done never falls.
 
-    A part that was told to stop is told so again at each of its further reports, since not every
-    report is a place to stop at.
+    A part that was told to stop is told so at each further report, since not all are heard.
 
     Attributes
     ----------
@@ -158,8 +157,7 @@ class Parts:
     """
 
     def __init__(self) -> None:
-        self.stopped = False
-        self._done = 0.0  # share of the whole, as reported last
+        self.stopped, self._done = False, 0.0  # share of the whole, as reported last
 
     def part(self, job: Job[R], share: float, stage: str = "") -> Job[R]:
         """Pass on a job's reports, as a part of the whole.
@@ -170,7 +168,7 @@ class Parts:
         share : float
             Of the whole. The shares of all parts sum to 1; a part that ends early jumps to its end.
         stage : str
-            What the user reads in place of the job's own stages.
+            To tell in place of the job's own stages.
         """
         begun, answer = self._done, None
         try:

@@ -154,6 +154,28 @@ def test_every_step_is_reported_in_order(kind: str, teacher: Denoiser) -> None:
 
 @JOBS
 @EVERY_STEP
+def test_the_bar_never_restarts(kind: str, teacher: Denoiser) -> None:
+    _, reports = drive(job_of(kind, teacher))
+    shares = [report.fraction for report in reports]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    ended = next(report for report in reports if report.step == 6 and report.loss is not None)
+    assert 0 < ended.fraction < 1  # calibration has a part of it
+    assert ended.seconds_left > 0
+
+
+@EVERY_STEP
+def test_a_stop_that_comes_before_the_first_step_is_not_lost() -> None:
+    job = train(noisy_planes(), TRAIN)
+    assert next(job).loss is None
+    with pytest.raises(StopIteration) as end:
+        list(map(job.send, [STOP, *[None] * 6]))
+    assert end.value.value.record["train"]["steps"] == 1
+
+
+@JOBS
+@EVERY_STEP
 def test_stopping_keeps_a_usable_denoiser(kind: str, teacher: Denoiser) -> None:
     job = job_of(kind, teacher)
     while (report := next(job)).loss is None or report.step < 3:
