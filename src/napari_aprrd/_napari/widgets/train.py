@@ -34,7 +34,7 @@ class TrainWidget(JobWidget[TrainConfig]):
         self.next = QPushButton("Next: Distill (RD)")
         self.next.setToolTip("Turn the teacher into a student that is faster and often better.")
         self.denoise = QPushButton("Denoise layer")
-        self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
+        self.denoise.setToolTip("Denoise the selected layers with the model selected above.")
         super().__init__(napari_viewer)
         self.picker.changed.connect(self.noise.clear)
         self.picker.changed.connect(self._update_first_look)
@@ -43,7 +43,7 @@ class TrainWidget(JobWidget[TrainConfig]):
             self.panel.idle.connect(part.setVisible)
         self.next.clicked.connect(lambda: commands.open_widget(self.viewer, "Distill (RD)"))
         self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
-        self.models.chooser.currentTextChanged.connect(self._on_model_chosen)
+        self.models.changed.connect(self._on_model_chosen)
         self._on_model_chosen(self.models.name)
         self._update_first_look()
 
