@@ -28,7 +28,7 @@ def ask(parent: Any, title: str, text: str, buttons: list[str], default: int = 0
         Whose window the dialog belongs to.
     title, text : str
     buttons : list of str
-        Answers; a button "Cancel" follows them.
+        Answers; a button "Cancel" follows them, and is not one of them.
     default : int
         Index of the answer that the enter key gives.
     """
@@ -36,7 +36,8 @@ def ask(parent: Any, title: str, text: str, buttons: list[str], default: int = 0
     box.setIcon(QMessageBox.Icon.Question)
     box.setWindowTitle(title)
     box.setText(text)
-    made = {box.addButton(b, QMessageBox.ButtonRole.AcceptRole): b for b in buttons}
+    answers = [button for button in buttons if button != "Cancel"]
+    made = {box.addButton(a, QMessageBox.ButtonRole.AcceptRole): a for a in answers}
     box.setEscapeButton(box.addButton(QMessageBox.StandardButton.Cancel))
     box.setDefaultButton(list(made)[default])
     box.exec()

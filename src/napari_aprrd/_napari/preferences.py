@@ -51,7 +51,9 @@ def choose_model_folder(folder: Path) -> None:
 def remembered(name: str, default: T) -> T:
     """What was remembered under a name, in this or an earlier session, if it is of that type."""
     value = _read().get(name, default)
-    return value if isinstance(value, type(default)) else default
+    numbers = {int, float}  # JSON writes 2.0 as a person may write 2
+    alike = type(value) is type(default) or {type(value), type(default)} == numbers
+    return value if alike else default
 
 
 def remember(name: str, value: Any) -> None:

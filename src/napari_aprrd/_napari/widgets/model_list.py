@@ -68,6 +68,10 @@ class ModelList(QWidget):
         """Choose a model by name, here and in every other list."""
         session.choose(name)
 
+    def save(self) -> None:
+        """Ask for a file, and write the chosen model to it."""
+        _told(lambda: model_actions.save(self))
+
     def refresh(self) -> None:
         """Follow the session's models."""
         names = list(reversed(list(session)))
@@ -102,7 +106,7 @@ class ModelList(QWidget):
         for button, tip in zip(self.buttons.values(), tips, strict=True):
             button.setToolTip(tip)
             row.addWidget(button)
-        self.buttons["Save…"].clicked.connect(lambda: _told(lambda: model_actions.save(self)))
+        self.buttons["Save…"].clicked.connect(self.save)
 
     def _add_actions(self) -> None:
         load, more = QMenu(self), QMenu(self)
