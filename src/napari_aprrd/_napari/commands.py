@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
@@ -12,8 +11,7 @@ from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..layers import denoised_layer, layer_array, layer_planes
 from .layer_source import learn_axes
-from .preferences import model_folder
-from .session import session
+from .model_choice import models_for
 from .views import add_above, image_layers
 from .workers import Run
 
@@ -30,7 +28,7 @@ PLUGIN = "napari-aprrd"
 
 
 def denoise_layer(viewer: napari.viewer.Viewer) -> None:
-    """Denoise the selected image layers with the session's best model that fits."""
+    """Denoise the selected image layers with the chosen model."""
     _denoise_selected(viewer, lazily=False)
 
 
@@ -56,9 +54,8 @@ def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
             raise UserError("Select the image layers to denoise in the layer list first.")
         for layer in layers:
             learn_axes(layer)
-            model = _choose_model(viewer, layer_planes(layer).channels)
-            if model is None:
-                return
+        models = models_for(viewer, layers, lambda: open_widget(viewer, "Train APR")) or []
+        for layer, model in zip(layers, models, strict=False):  # none if the user cancelled
             if lazily or _is_too_large(layer_array(layer)):
                 _add_lazily(viewer, layer, model)
             else:
@@ -164,39 +161,3 @@ def _denoise(model: Denoiser, planes: ArrayPlanes) -> Job[tuple[Any, dict[str, A
     made = yield from denoise_now(planes, model, DenoiseConfig())
     # Made here, in the job's thread, since hashing takes a while.
     return (made.data, made.record()) if made is not None else None
-
-
-def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
-    """Return the model to use; ask the user if several fit, or none."""
-    names = session.fitting(channels)
-    if not names:
-        return _get_model(viewer, channels)
-    if len(names) == 1:
-        return session[names[0]]
-    from qtpy.QtWidgets import QInputDialog
-
-    text = "Several models fit. Use:"
-    name, ok = QInputDialog.getItem(None, "Denoise layer", text, names, len(names) - 1, False)
-    return session[name] if ok else None
-
-
-def _get_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
-    """Offer to train or to load a model."""
-    from qtpy.QtWidgets import QFileDialog, QMessageBox
-
-    box = QMessageBox(QMessageBox.Icon.Question, "Denoise layer", "No model fits this layer yet.")
-    train = box.addButton("Train one", QMessageBox.ButtonRole.AcceptRole)
-    load = box.addButton("Load one…", QMessageBox.ButtonRole.ActionRole)
-    box.addButton(QMessageBox.StandardButton.Cancel)
-    box.exec()
-    if box.clickedButton() is train:
-        open_widget(viewer, "Train APR")
-    elif box.clickedButton() is load:
-        folder = str(model_folder())
-        path, _ = QFileDialog.getOpenFileName(None, "Load model", folder, "Models (*.aprrd)")
-        if path:
-            session.load(Path(path))
-            if not session.fitting(channels):
-                raise UserError(f"{Path(path).name} was trained on another number of channels.")
-            return _choose_model(viewer, channels)
-    return None
