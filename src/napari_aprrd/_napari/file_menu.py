@@ -92,6 +92,39 @@ def _layer(data: Any, attributes: dict[str, Any]) -> Any:
     return Image(data, **attributes)
 
 
+def prepared(path: str, layers: Sequence[Any]) -> Callable[[], Path]:
+    """Take what layers say, and return what writes it, for another thread.
+
+    Parameters
+    ----------
+    path : str
+    layers : sequence of Image
+        Several become the channels of one file.
+
+    Returns
+    -------
+    callable
+        Writes, and returns the path.
+
+    Raises
+    ------
+    UserError
+        If the name or the layers do not suit; also raised when it is called, if it cannot write.
+    """
+    from .layer_picture import channels_picture, picture_of
+
+    target = _named(Path(path))
+    picture = picture_of(layers[0]) if len(layers) == 1 else channels_picture(layers)
+    for note in _notes(target, picture, layers):
+        show_warning(note)
+
+    def write() -> Path:
+        _written(target, picture)
+        return target
+
+    return write
+
+
 def _save(path: str, layers: Sequence[Any], make: Callable[[Sequence[Any]], Picture]) -> list[str]:
     """Write a picture that is made of layers; what is not kept is told."""
     try:

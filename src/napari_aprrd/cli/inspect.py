@@ -69,7 +69,7 @@ def inspect(
         typer.echo("All images of the file:")
         for image in images:
             typer.echo(f"  {image}")
-    for sentence in report.advice:
+    for sentence in (*report.advice, *report.details):
         typer.echo(sentence)
     for line in lines(report.model_dump(mode="json", exclude={"advice"})):
         typer.echo(line)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..core.errors import UserError
 from ..core.model.methods_text import methods
 from ..core.trust.report import PlaneMaps, TrustReport
+from .explained import LEFT, PLOTS, REMOVED, RESIDUAL, Plot
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 320, 200, 52, 40  # pixels of a plot, and of its margins
 _COLOURS = ("#0072b2", "#e69f00", "#999999", "#555555")  # distinguishable with any colour vision
@@ -53,6 +54,11 @@ class Curve(NamedTuple):
     name: str
     x: Sequence[float]
     y: Sequence[float]
+    colour: int = 0  # in `_COLOURS`
+    dashed: bool = False
+
+
+_Shown = tuple[list[Curve], tuple[float, float]]  # curves, and the least range of a plot
 
 
 def page(name: str, report: TrustReport, seen: PlaneMaps, record: dict[str, Any]) -> str:
@@ -76,7 +82,7 @@ def page(name: str, report: TrustReport, seen: PlaneMaps, record: dict[str, Any]
         "<h2>Measurements</h2>",
         f'<div class="row">{"".join(_plots(report))}</div>',
         "<h2>Noise of the source</h2>",
-        f"<p>{escape(' '.join(report.noise.advice))}</p>",
+        f"<p>{escape(' '.join((*report.noise.advice, *report.noise.details)))}</p>",
         *_history(record),
     ]
     return _FRAME.format(title=escape(name), style=_STYLE, body="\n".join(parts))
@@ -88,7 +94,7 @@ def _sentences(report: TrustReport) -> str:
         mark, colour = _MARKS[verdict.status]
         items.append(
             f'<li><b style="background:{colour}">{mark}</b>{escape(verdict.check)}: '
-            f"{escape(verdict.sentence)}</li>"
+            f"{escape(f'{verdict.sentence} {verdict.details}'.rstrip())}</li>"
         )
     return f"<ul>{''.join(items)}</ul>"
 
@@ -99,9 +105,9 @@ def _pictures(seen: PlaneMaps, report: TrustReport) -> list[str]:
     shown = [
         (seen.noisy, low, high, "Noisy"),
         (seen.clean, low, high, "Denoised, on the same grey scale"),
-        (seen.residual, -noise, noise, "Residual: should look like noise, without structure"),
-        (seen.removed, 0.0, 3.0, "Strength of the residual: bright where structure was removed"),
-        (seen.left, 0.0, 1.0, "Noise left in the output: bright where there is much"),
+        (seen.residual, -noise, noise, f"Residual. {RESIDUAL}"),
+        (seen.removed, 0.0, 3.0, f"Removed structure. {REMOVED}"),
+        (seen.left, 0.0, 1.0, f"Noise left. {LEFT}"),
     ]
     return [
         f'<figure><img alt="{text}" src="data:image/png;base64,{_png(image, a, b)}">'
@@ -120,41 +126,43 @@ def _png(image: NDArray[Any], low: float, high: float) -> str:
 
 
 def _plots(report: TrustReport) -> list[str]:
-    return [_plot_of_correlation(report), _plot_of_bias(report), _plot_of_variance(report)]
+    found = (_correlation(report), _bias(report), _variance(report))
+    return [plot(curves, least, how) for (curves, least), how in zip(found, PLOTS, strict=True)]
 
 
-def _plot_of_correlation(report: TrustReport) -> str:
+def _correlation(report: TrustReport) -> _Shown:
     lags = range(5)
+    found = (("removed", report.correlation, False), ("noise", report.noise.correlation, True))
     curves = [
-        Curve(f"{what} along {axis}", lags, (1.0, *found[axis]))
-        for axis in ("x", "y")
-        for what, found in (("residual", report.correlation), ("noise", report.noise.correlation))
+        Curve(f"{what} along {axis}", lags, (1.0, *of[axis]), colour, dashed)
+        for colour, axis in enumerate(("x", "y"))
+        for what, of, dashed in found
     ]
-    title = "The residual is correlated as the noise is"
-    return plot(curves, (0, 1), "distance (pixels)", title)
+    return curves, (0, 1)
 
 
-def _plot_of_bias(report: TrustReport) -> str:
-    curves = [Curve(f"channel {c}", b.brightness, b.bias) for c, b in enumerate(report.biases[:4])]
-    if len(curves) == 1:
-        curves = [curves[0]._replace(name="input - output")]
-    noise = report.noise.sigma  # a bias smaller than the noise is invisible
-    title = "Mean residual, on the scale of the noise: 0 where intensities are kept"
-    return plot(curves, (-noise, noise), "intensity of the output", title)
+def _bias(report: TrustReport) -> _Shown:
+    several = len(report.biases) > 1
+    curves = [
+        Curve(f"channel {c}" if several else "", b.brightness, b.bias, c)
+        for c, b in enumerate(report.biases[: len(_COLOURS)])
+    ]
+    noise, ends = report.noise.sigma, (curves[0].x[0], curves[0].x[-1])
+    limits = [Curve("", ends, (level, level), -1, True) for level in (noise, -noise)]
+    return [*curves, *limits], (-noise, noise)
 
 
-def _plot_of_variance(report: TrustReport) -> str:
+def _variance(report: TrustReport) -> _Shown:
     sizes = [scale.size for scale in report.scales]
     curves = [
-        Curve("at structure / elsewhere", sizes, [scale.excess for scale in report.scales]),
-        Curve("1: only noise", sizes, [1.0] * len(sizes)),
+        Curve("at structure", sizes, [scale.excess for scale in report.scales]),
+        Curve("noise alone", sizes, [1.0] * len(sizes), -1, True),
     ]
-    title = "Variance of the residual: 1 if only noise was removed"
-    return plot(curves, (0, 2), "size of detail (pixels)", title)
+    return curves, (0, 2)
 
 
-def plot(curves: Sequence[Curve], least: tuple[float, float], along: str, title: str) -> str:
-    """A line plot as an SVG figure, at least over the range `least`."""
+def plot(curves: Sequence[Curve], least: tuple[float, float], how: Plot) -> str:
+    """A line plot as an SVG figure, at least over the range `least`, and how it is read."""
     xs = [float(v) for curve in curves for v in curve.x]
     ys = [float(v) for curve in curves for v in curve.y]
     left, right = min(xs), max(xs)
@@ -171,23 +179,30 @@ def plot(curves: Sequence[Curve], least: tuple[float, float], along: str, title:
     drawn = [
         _axis(place, (left, right), (bottom, top)),
         *_lines(place, curves),
-        f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{along}</text>',
+        f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{how.bottom}</text>',
     ]
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="11" fill="#333"'
-    return f"<figure><svg {box}>{''.join(drawn)}</svg><figcaption>{title}</figcaption></figure>"
+    above = f"<figcaption><b>{how.left.capitalize()}</b></figcaption>"
+    below = f"<figcaption>{escape(how.explanation)}</figcaption>"
+    return f"<figure>{above}<svg {box}>{''.join(drawn)}</svg>{below}</figure>"
 
 
 def _lines(place: _Place, curves: Sequence[Curve]) -> Iterator[str]:
     """Draw the curves, and their names at the right."""
-    for number, (curve, colour) in enumerate(zip(curves, _COLOURS, strict=False)):
+    named = [curve.name for curve in curves if curve.name]
+    for curve in curves:
+        colour, dash = _COLOURS[curve.colour], ' stroke-dasharray="6 4"' if curve.dashed else ""
         points = " ".join(
             "{:.1f},{:.1f}".format(*place(x, y)) for x, y in zip(curve.x, curve.y, strict=True)
         )
         yield (
-            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
-            f'<text x="{_WIDTH - 12}" y="{24 + 14 * number}" fill="{colour}" '
-            f'text-anchor="end">{escape(curve.name)}</text>'
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"{dash}/>'
         )
+        if curve.name:
+            yield (
+                f'<text x="{_WIDTH - 12}" y="{24 + 14 * named.index(curve.name)}" '
+                f'fill="{colour}" text-anchor="end">{escape(curve.name)}</text>'
+            )
 
 
 def _axis(place: _Place, across: tuple[float, float], up: tuple[float, float]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from ..core.model.denoiser import Denoiser
 from ..core.trust.report import PlaneMaps, TrustReport, examine, plane_maps
 from ..files.formats import read_picture
 from ..files.picture import Picture, with_axes_in_order
-from ..layers import is_image_layer
+from ..layers import KEY, is_image_layer
 from ..signatures import AnyImage
 from .page import page
 
@@ -56,14 +57,29 @@ def trust_report(
     source, result = planes_of(noisy, axes), planes_of(clean, axes)
     if (is_image_layer(noisy) or is_labelled(noisy)) and not is_image_layer(clean):
         result = ArrayPlanes(result.data, source.axes)
-    return report_on(source, result, model)
+    record = clean.metadata.get(KEY) if is_image_layer(clean) else None
+    return report_on(source, result, model, record)
 
 
-def report_on(noisy: ArrayPlanes, clean: ArrayPlanes, model: Denoiser | None = None) -> TrustReport:
-    """Write the trust report of planes, which are frames of a film along T."""
+def report_on(
+    noisy: ArrayPlanes,
+    clean: ArrayPlanes,
+    model: Denoiser | None = None,
+    record: Mapping[str, Any] | None = None,
+) -> TrustReport:
+    """Write the trust report of planes, which are frames of a film along T.
+
+    Parameters
+    ----------
+    noisy, clean : ArrayPlanes
+    model : Denoiser, optional
+        The model that denoised them.
+    record : mapping, optional
+        How the denoised image was made, as it holds it.
+    """
     if noisy.data.shape != clean.data.shape:
         raise UserError("The denoised image must have the shape of its source.")
-    return examine(noisy, clean, model, frames=film(noisy))
+    return examine(noisy, clean, model, frames=film(noisy), record=record)
 
 
 def film(planes: ArrayPlanes) -> Sequence[int]:
@@ -98,7 +114,7 @@ def write_report(source: Picture, target: Path, model: Denoiser | None = None) -
     # OME-Zarr has an order of its own; what names no axes has those of the source.
     result = with_axes_in_order(read_picture(target), source.axes)
     noisy, clean = (ArrayPlanes(picture.data, source.axes) for picture in (source, result))
-    report = report_on(noisy, clean, model)
+    report = report_on(noisy, clean, model, result.record)
     text = page(target.name, report, middle(noisy, clean), result.record)
     written = []
     for kind, content in (("html", text), ("json", report.model_dump_json(indent=1))):

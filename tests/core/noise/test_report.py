@@ -94,7 +94,9 @@ def test_long_stripes_are_named_as_what_cannot_be_removed() -> None:
     for image, name in ((flat() + lines, "horizontal"), (flat() + lines.T, "vertical")):
         report = report_on(image)
         assert report.stripes == name
-        assert any(f"{name} stripes: no blind spot" in sentence for sentence in report.advice)
+        assert any(
+            f"{name} stripes: denoising does not remove" in sentence for sentence in report.advice
+        )
     assert report_on(flat()).stripes == ""
 
 
@@ -104,6 +106,21 @@ def test_words_say_how_far_the_noise_spreads() -> None:
     assert "white" in white.advice[0]
     assert "spreads over about 2 pixels in x and y" in blobby.advice[0]
     assert "Noise2Void would keep it" in blobby.advice[0]
+    assert not any("blind spot" in sentence for sentence in (*white.advice, *blobby.advice))
+    assert white.details == (
+        "Unless you choose otherwise, training uses a blind spot of 3 x 3 pixels (shift 2).",
+    )
+
+
+@pytest.mark.parametrize(
+    ("to_peak", "size", "why"),
+    [(0.01, "3 x 3", "fewer than"), (0.074, "11 x 11", "more than"), (0.02, "7 x 7", "")],
+)
+def test_a_blind_spot_that_looks_odd_is_explained(to_peak: float, size: str, why: str) -> None:
+    report = report_on(noisy_cells((256, 256), kind="blobby")[0])
+    said = NoiseReport.of(report, reach_x=4, reach_y=4, to_peak=to_peak).details[0]
+    assert f"a blind spot of {size} pixels" in said
+    assert f", {why} the noise reaches" in said if why else said.endswith("(shift 4).")
 
 
 def test_small_bright_spots_keep_the_blind_spot_small() -> None:

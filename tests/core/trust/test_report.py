@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.synthetic import NoiseKind, noisy_cells
 from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.noise.report import inspect
 from napari_aprrd.core.trust.report import TrustReport, examine, plane_maps, spread_map
 from napari_aprrd.core.trust.ring_correlation import resolution, ring_correlation
 
@@ -94,13 +96,54 @@ def test_real_references_are_trusted_and_their_blur_is_not(fluorescence: Path) -
 
 def test_the_sentences_say_how_large_and_what_to_do() -> None:
     noisy, _, good = scene("white")
-    first = examine(planes(noisy), planes(blurred(good, 2))).verdicts[0].sentence
-    assert "about 4 px is being removed" in first
-    assert "smaller shift" in first
+    first = examine(planes(noisy), planes(blurred(good, 2))).verdicts[0]
+    assert first.sentence == "Structure about 4 pixels wide is being removed: train longer."
+    assert "smaller shift" in first.details
     first = examine(planes(noisy), planes(0.7 * good + 0.3 * noisy)).verdicts[0].sentence
     assert "about 30 %" in first
     darker = examine(planes(noisy), planes(good - 20)).verdicts[0].sentence
     assert "too dark" in darker
+    assert "train longer" in darker
+
+
+def test_an_error_that_exceeds_the_noise_means_that_the_model_never_saw_such_data() -> None:
+    noisy, truth, good = scene("white")
+    far = planes(good - 3 * (noisy - truth).std())
+    report = examine(planes(noisy), far)
+    assert report.verdicts[0].check == "Training data"
+    assert report.verdicts[0].status == "bad"
+    said = " ".join(verdict.sentence for verdict in report.verdicts)
+    assert "never seen images like this one: train on this image" in said
+    assert "too dark by" in said
+    assert "train longer" not in said
+    same = {"input": {"sha256": "0"}}
+    own = examine(planes(noisy), far, record={"train": same, "denoise": same})
+    assert own.learnt_here
+    assert "never seen" not in " ".join(verdict.sentence for verdict in own.verdicts)
+
+
+def test_a_record_of_other_noise_is_told() -> None:
+    noisy, _, good = scene("white")
+    own, other = planes(noisy), planes(0.1 * noisy)
+    record: dict[str, Any] = {"train": {}, "noise": inspect(other).model_dump(mode="json")}
+    report = examine(own, planes(good), record=record)
+    assert judged(report) == {"Training data": "warn"}
+    assert "noise of these images is 10 times stronger than in those this model learnt from" in (
+        report.verdicts[0].sentence
+    )
+    fitting = record | {"noise": inspect(own).model_dump(mode="json")}
+    scaled = record | {"denoise": {"config": {"normalise": "image"}}}
+    strange: dict[str, Any] = {"train": 1, "noise": "?", "denoise": []}  # of another program
+    for silent in (fitting, scaled, strange, {}):
+        assert judged(examine(own, planes(good), record=silent)) == {}
+
+
+def test_frames_are_described_in_words() -> None:
+    noisy, _, good = scene("white")
+    film = examine(planes(noisy), planes(good), frames=range(2)).verdicts
+    said = next(verdict.sentence for verdict in film if verdict.check == "Frames")
+    assert said.startswith("Every other frame shows the same as the frames between")
+    assert "px" not in said
 
 
 def test_units_offsets_and_channels_change_no_verdict() -> None:

@@ -30,6 +30,7 @@ class DistillWidget(JobWidget[DistillConfig]):
     start_text = "Distill (RD)"
     start_tip = "Distil the chosen teacher on the chosen layers."
     suffix = "student"
+    page = "how-it-works/#rd-one-student-from-many-outputs"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self.denoise = QPushButton("Next: Denoise layer")

@@ -66,6 +66,7 @@ class NoisePanel(QWidget):
         """Show sentences and the correlation of the noise per lag."""
         self.report = report
         self.text.setText(" ".join(report.advice))
+        self.text.setToolTip(" ".join(report.details))
         self.plot.clear()
         for lags, colour, width, name in (  # two widths, so that equal curves are both visible
             (report.correlation["x"], ALONG_X, 5, "along x"),

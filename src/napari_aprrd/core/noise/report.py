@@ -104,6 +104,25 @@ class NoiseReport(Config):
         return all(c < _HARDLY for lags in self.correlation.values() for c in lags)
 
     @property
+    def details(self) -> tuple[str, ...]:
+        """What follows for the settings, in the terms of the method."""
+        side, why = 2 * self.shift - 1, ""
+        if min(self.reach_x, self.reach_y) > 0 and self.shift > self.reach + 1:
+            why = ", more than the noise reaches: where it is this strong, its faint ends count too"
+        elif self.shift < self.reach:
+            why = (
+                ", fewer than the noise reaches: where it is this weak, a rest of it costs less "
+                "than the detail that would be lost"
+            )
+        spot = f"a blind spot of {side} x {side} pixels (shift {self.shift})"
+        return (f"Unless you choose otherwise, training uses {spot}{why}.",)
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Those sentences of the advice that say what denoising will not mend, or may spoil."""
+        return (*_on_weakness(self), *_on_artefacts(self))
+
+    @property
     def shift(self) -> int:
         """Shift s of a blind spot that is larger than the reach of this noise."""
         # Not in `training/auto_settings.py`, where the other automatic settings are decided: the
@@ -250,7 +269,7 @@ def _advice(report: NoiseReport) -> tuple[str, ...]:
 
 
 def _on_correlation(report: NoiseReport) -> Iterator[str]:
-    reach, blind = report.reach, 2 * report.shift - 1
+    reach = report.reach
     if reach == 0:
         yield "Noise is independent from pixel to pixel (white)."
     else:
@@ -261,7 +280,6 @@ def _on_correlation(report: NoiseReport) -> Iterator[str]:
             yield f"{spread}, but so weakly that it is treated as white."
         else:
             yield f"{spread}. A plain Noise2Void would keep it."
-    yield f"A {blind} x {blind} blind spot suits it (shift {report.shift})."
 
 
 def _on_strength(report: NoiseReport) -> Iterator[str]:
@@ -271,6 +289,10 @@ def _on_strength(report: NoiseReport) -> Iterator[str]:
     for share, end in ((report.clipped_low, "lowest"), (report.clipped_high, "highest")):
         if share:
             yield f"{100 * share:.2g} % of the pixels are clipped at the {end} value."
+    yield from _on_weakness(report)
+
+
+def _on_weakness(report: NoiseReport) -> Iterator[str]:
     if report.detail > _DETAILED:
         yield (
             f"The noise is weak: {int(100 * report.detail)} % of what neighbouring pixels differ "
@@ -281,7 +303,7 @@ def _on_strength(report: NoiseReport) -> Iterator[str]:
 def _on_artefacts(report: NoiseReport) -> Iterator[str]:
     if report.stripes:
         same = ", the same in every plane" if report.stripes_repeat else ""
-        yield f"There are long {report.stripes} stripes{same}: no blind spot can remove them."
+        yield f"There are long {report.stripes} stripes{same}: denoising does not remove them."
     if report.hot:
         yield (
             f"About {100 * report.hot:.2g} % of the pixels are hot (far brighter than all their "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..data.planes import MemoryPlanes, Planes, some_windows
 from ..data.scaling import Normalisation
@@ -28,6 +29,7 @@ _ALIKE = 2.0
 # that training has hardly seen the intensities of images whose mean is further away.
 _DEVIATIONS = 4.0
 _PUBLISHED_TOP = 255.0  # the published networks expect intensities of 0 to 255
+_THOSE = "those this model learnt from"
 _TWO_LEVELS = 2.0  # images that are darker than this everywhere are not on that scale
 _ADVICE = (
     "the result may be wrong. Train on such images; or, if they differ in gain and offset alone, "
@@ -84,6 +86,52 @@ def misfit(denoiser: Denoiser, planes: Planes) -> str:
     return next(filter(None, sentences), "")
 
 
+def unlike(record: Mapping[str, Any], noise: NoiseReport) -> str:
+    """Say how an image's noise differs from that of the images its model learnt from.
+
+    Parameters
+    ----------
+    record : mapping
+        How the denoised image was made, as it holds it. It has the noise of the training images,
+        and not their brightness, which only a model has; see `misfit`.
+    noise : NoiseReport
+        Of the noisy image.
+
+    Returns
+    -------
+    str
+        A sentence with figures; empty if they are alike, or if the record does not say.
+    """
+    if "train" not in record:
+        return ""
+    try:
+        learnt = NoiseReport.model_validate(record.get("noise"))
+    except ValueError:  # the model was trained without a report, or the record is somebody else's
+        return ""
+    said = _compared_noise(noise, learnt)
+    return f"{said}; {_ADVICE}" if said else ""
+
+
+def learnt_from(record: Mapping[str, Any]) -> bool:
+    """Whether a denoised image's model learnt from its source, as far as the record says."""
+    own, *learnt = (
+        _facts(_facts(record, stage), "input").get("sha256")
+        for stage in ("denoise", "train", "distill")
+    )
+    return own is not None and own in learnt
+
+
+def brought_to_scale(record: Mapping[str, Any]) -> bool:
+    """Whether the image was brought to the brightness and contrast that the model expects."""
+    return _facts(_facts(record, "denoise"), "config").get("normalise") == "image"
+
+
+def _facts(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A part of a record; empty where there is none, or the record is somebody else's."""
+    part = record.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
 def _noise_of(windows: MemoryPlanes) -> NoiseReport | None:
     try:
         return inspect(windows)
@@ -99,25 +147,30 @@ def _statistics(normal: Normalisation, noise: NoiseReport | None) -> dict[int, _
 
 def _compared(now: _Statistics, learnt: _Statistics, alone: bool) -> str:
     figures = f"mean {now.mean:.3g} against {learnt.mean:.3g}"
-    those = "those this model learnt from"
     scale = _change_of_scale(now, learnt, alone)
     if scale:
         more = _times(scale, "brighter", "darker")
-        return f"These images are {more} than {those} ({figures}); {_ADVICE}"
+        return f"These images are {more} than {_THOSE} ({figures}); {_ADVICE}"
     if abs(now.mean - learnt.mean) > _DEVIATIONS * learnt.spread:
         more = "brighter" if now.mean > learnt.mean else "darker"
         about = f"{figures}, where its images spread by {learnt.spread:.3g}"
-        return f"These images are far {more} than {those} ({about}); {_ADVICE}"
+        return f"These images are far {more} than {_THOSE} ({about}); {_ADVICE}"
     if now.noise is not None and learnt.noise is not None:
-        change = _change_of_noise(now.noise, learnt.noise)
-        if change:
-            about = f"{now.noise.sigma:.3g} against {learnt.noise.sigma:.3g}"
-            more = _times(change, "stronger", "weaker")
-            return (
-                f"The noise of these images is {more} than in {those} ({about}), and their mean "
-                f"intensity is {now.mean:.3g} against {learnt.mean:.3g}; {_ADVICE}"
-            )
+        said = _compared_noise(now.noise, learnt.noise)
+        if said:
+            means = f"their mean intensity is {now.mean:.3g} against {learnt.mean:.3g}"
+            return f"{said}, and {means}; {_ADVICE}"
     return ""
+
+
+def _compared_noise(now: NoiseReport, learnt: NoiseReport) -> str:
+    """The beginning of a sentence on noise that is outside the range of the training images."""
+    change = _change_of_noise(now, learnt)
+    if not change:
+        return ""
+    more = _times(change, "stronger", "weaker")
+    figures = f"({now.sigma:.3g} against {learnt.sigma:.3g})"
+    return f"The noise of these images is {more} than in {_THOSE} {figures}"
 
 
 def _change_of_scale(now: _Statistics, learnt: _Statistics, alone: bool) -> float:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -13,6 +13,7 @@ from ..data.planes import Image, Planes, fill_invalid, some_windows
 from ..errors import UserError
 from ..model.denoiser import Denoiser
 from ..noise.report import WINDOW, WINDOWS, NoiseReport, inspect
+from .domain_shift import brought_to_scale, learnt_from, misfit, unlike
 from .residual import (
     SIZES,
     Bias,
@@ -48,6 +49,12 @@ class TrustReport(Config):
     spread: float | None = Field(
         None, description="Spread of a teacher over its shifts / noise of the source."
     )
+    unlike: str = Field(
+        "", description="How the source differs from the images that the model learnt from."
+    )
+    learnt_here: bool = Field(
+        False, description="Whether the model is known to have learnt from the source."
+    )
 
     @property
     def status(self) -> str:
@@ -62,6 +69,7 @@ def examine(
     *,
     noise: NoiseReport | None = None,
     frames: Sequence[int] = (),
+    record: Mapping[str, Any] | None = None,
 ) -> TrustReport:
     """Compare a denoised image with its source, on a few windows of them.
 
@@ -75,6 +83,8 @@ def examine(
         Noise report of the source; measured if not given.
     frames : sequence of int
         Numbers of the planes that show the same scene over time.
+    record : mapping, optional
+        How the denoised image was made, to compare the source with what its model learnt from.
 
     Raises
     ------
@@ -97,6 +107,8 @@ def examine(
         biases=tuple(bias(pairs) for pairs in channels),
         frames=_frames(noisy, clean, frames),
         spread=_spread(noisy, denoiser, noise),
+        unlike=_unlike(noisy, denoiser, noise, record or {}),
+        learnt_here=learnt_from(record or {}),
     )
     return TrustReport(verdicts=verdicts(measured), **measured._asdict())
 
@@ -131,6 +143,15 @@ def _scaled(pair: Pair, curve: NoiseCurve) -> Pair:
     """Express a pair in units of the channel's noise, so that channels can be pooled."""
     unit = float(np.median(curve.sigma))
     return Pair(pair.noisy / unit, pair.clean / unit)
+
+
+def _unlike(
+    noisy: Planes, denoiser: Denoiser | None, noise: NoiseReport, record: Mapping[str, Any]
+) -> str:
+    """What the model says or else the record; of a model that learnt from the source, nothing."""
+    if learnt_from(record) or brought_to_scale(record):
+        return ""
+    return misfit(denoiser, noisy) if denoiser is not None else unlike(record, noise)
 
 
 def _frames(noisy: Planes, clean: Planes, frames: Sequence[int]) -> tuple[float, float] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
 
 from ..config import Config
 from ..noise.report import NoiseReport
@@ -22,6 +24,9 @@ _CORRELATION = (0.2, 0.4)  # correlation of the noise minus that of the residual
 _SHIFTED = (0.2, 0.3)  # mean bias / standard deviation of the residual
 _BENT = (0.5, 1.0)  # bias at some brightness / standard deviation of the residual
 _COARSER = (1.25, 2.0)  # finest detail on which denoised frames agree / that of noisy frames
+# Mean bias / standard deviation of the residual: a model that errs by more than the noise has not
+# learnt what such images look like.
+_STRANGE = 1.0
 _SPREAD = (0.75, 1.5)  # spread of a teacher's outputs over its shifts / noise of the source
 
 
@@ -31,6 +36,7 @@ class Verdict(Config):
     check: str
     status: Status
     sentence: str
+    details: str = Field("", description="More for those who know the method.")
 
 
 class Measured(NamedTuple):
@@ -43,15 +49,39 @@ class Measured(NamedTuple):
     biases: tuple[Bias, ...]
     frames: tuple[float, float] | None = None
     spread: float | None = None
+    unlike: str = ""
+    learnt_here: bool = False
+
+    @property
+    def bias(self) -> float:
+        """Mean bias of the worst channel, in standard deviations of the residual."""
+        return max(float(np.abs(relative).mean()) for relative in self.relative_biases)
+
+    @property
+    def relative_biases(self) -> list[NDArray[np.float64]]:
+        """Bias over brightness in standard deviations of the residual, for each channel."""
+        return [np.divide(b.bias, np.maximum(b.sigma, 1e-12)) for b in self.biases]
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether the model has hardly seen images like this one."""
+        return self.bias >= _STRANGE and not self.learnt_here
+
+    @property
+    def remedy(self) -> str:
+        """What to do about most faults."""
+        return "train on this image" if self.is_strange or self.unlike else "train longer"
 
 
 def verdicts(measured: Measured) -> tuple[Verdict, ...]:
     """Answer every question that can be answered, the worst verdict first."""
-    found = [_signal(measured), _noise(measured), _intensities(measured.biases)]
+    found = [_signal(measured), _noise(measured), _intensities(measured)]
+    if measured.is_strange or measured.unlike:
+        found.insert(0, _training_data(measured))
     if measured.frames is not None:
-        found.append(_frames(*measured.frames))
+        found.append(_frames(*measured.frames, measured.remedy))
     if measured.spread is not None:
-        found.append(_spread(measured.spread))
+        found.append(_spread(measured.spread, measured.remedy))
     return tuple(sorted(found, key=lambda verdict: _WORST_FIRST.index(verdict.status)))
 
 
@@ -61,24 +91,35 @@ def _status(*judged: tuple[float, tuple[float, float]]) -> Status:
     return _WORST_FIRST[2 - worst]
 
 
+def _training_data(measured: Measured) -> Verdict:
+    if not measured.is_strange:
+        return Verdict(check="Training data", status="warn", sentence=measured.unlike)
+    return Verdict(
+        check="Training data",
+        status="bad",
+        sentence="The model has probably never seen images like this one: train on this image, or "
+        "choose a model that learnt from such images.",
+        details=measured.unlike,
+    )
+
+
 def _signal(measured: Measured) -> Verdict:
     strongest = max(measured.scales[1:], key=lambda scale: scale.excess)
     sparse = measured.scales[1]
     status = _status((strongest.excess, _EXCESS), (sparse.outliers, _OUTLIERS))
-    many = _status((strongest.excess, _EXCESS))
+    many, details = _status((strongest.excess, _EXCESS)), ""
     if status == "good":
         sentence = "No visible signal loss."
     elif many == "good":
         sentence = (
-            f"Single structures of about {sparse.size} px may have been removed: look for them in "
-            "the residual."
+            f"Single structures about {sparse.size} pixels wide may have been removed: look for "
+            "them in the residual."
         )
     else:
         are = "is being removed" if status == "bad" else "may be losing contrast"
-        sentence = (
-            f"Structure of about {strongest.size} px {are}: train longer, or try a smaller shift."
-        )
-    return Verdict(check="Signal", status=status, sentence=sentence)
+        sentence = f"Structure about {strongest.size} pixels wide {are}: {measured.remedy}."
+        details = "A smaller shift may help too."
+    return Verdict(check="Signal", status=status, sentence=sentence, details=details)
 
 
 def _noise(measured: Measured) -> Verdict:
@@ -87,21 +128,21 @@ def _noise(measured: Measured) -> Verdict:
         float(np.max(np.subtract(measured.noise.correlation[axis], lags)))
         for axis, lags in measured.correlation.items()
     )
-    amount = _status((left, _LEFT), (untouched, _UNTOUCHED))
+    amount, details = _status((left, _LEFT), (untouched, _UNTOUCHED)), ""
     status = _status((left, _LEFT), (untouched, _UNTOUCHED), (lower, _CORRELATION))
     share = f"{100 * (left if left >= _LEFT[0] else untouched):.0f} %"
     if status == "good":
         sentence = "No visible residual noise."
     elif amount == "good":
-        sentence = "Correlated noise remains: train longer or use a larger shift."
+        sentence = f"Blobs or lines of noise remain: {measured.remedy}."
+        details = "A larger shift may help too."
     else:
-        sentence = f"The output still has noise, about {share} of it: train longer."
-    return Verdict(check="Noise", status=status, sentence=sentence)
+        sentence = f"The output still has noise, about {share} of it: {measured.remedy}."
+    return Verdict(check="Noise", status=status, sentence=sentence, details=details)
 
 
-def _intensities(biases: tuple[Bias, ...]) -> Verdict:
-    relative = [np.divide(b.bias, np.maximum(b.sigma, 1e-12)) for b in biases]
-    mean = max(float(np.abs(values).mean()) for values in relative)
+def _intensities(measured: Measured) -> Verdict:
+    mean, relative = measured.bias, measured.relative_biases
     worst = max(relative, key=lambda values: float(np.abs(values).max()))
     place = int(np.abs(worst).argmax())
     status = _status((mean, _SHIFTED), (abs(float(worst[place])), _BENT))
@@ -110,24 +151,39 @@ def _intensities(biases: tuple[Bias, ...]) -> Verdict:
         sentence = "Intensities are preserved."
     elif _status((mean, _SHIFTED)) != "good":
         way = dark if float(worst.mean()) > 0 else bright
-        sentence = f"The output is {way} by {100 * mean:.0f} % of the noise: do not measure in it."
+        sentence = (
+            f"The output is {way} by {100 * mean:.0f} % of the noise: do not measure brightness "
+            f"in it; {measured.remedy}."
+        )
     else:
         where = "Bright" if place >= len(worst) / 2 else "Dark"
-        sentence = f"{where} places are {dark if worst[place] > 0 else bright}: train longer."
+        way = dark if worst[place] > 0 else bright
+        sentence = f"{where} places are {way}: {measured.remedy}."
     return Verdict(check="Intensities", status=status, sentence=sentence)
 
 
-def _frames(noisy: float, clean: float) -> Verdict:
+def _frames(noisy: float, clean: float, remedy: str) -> Verdict:
     status = _status((clean / noisy, _COARSER))
-    sentence = f"Frames agree on detail down to {clean:.1f} px, noisy frames to {noisy:.1f} px"
-    sentence += "." if status == "good" else ": fine detail was lost."
+    before = f"(before denoising: {noisy:.1f})"
+    if status == "good":
+        sentence = (
+            "Every other frame shows the same as the frames between, in detail down to "
+            f"{clean:.1f} pixels {before}."
+        )
+    else:
+        sentence = (
+            "Fine detail was lost: every other frame shows the same as the frames between only in "
+            f"detail from {clean:.1f} pixels up {before}; {remedy}."
+        )
     return Verdict(check="Frames", status=status, sentence=sentence)
 
 
-def _spread(spread: float) -> Verdict:
+def _spread(spread: float, remedy: str) -> Verdict:
     status = _status((spread, _SPREAD))
-    agree = "agree" if status == "good" else "disagree"
     share = f"{100 * spread:.0f} % of the noise"
-    sentence = f"The outputs at different shifts {agree} (spread {share})"
-    sentence += "." if status == "good" else ": train longer."
-    return Verdict(check="Repeatability", status=status, sentence=sentence)
+    if status == "good":
+        sentence = f"The model gives the same answer from other neighbours (within {share})."
+    else:
+        sentence = f"The model gives other answers from other neighbours (by {share}): {remedy}."
+    details = "Standard deviation of the teacher's outputs over its shifts."
+    return Verdict(check="Repeatability", status=status, sentence=sentence, details=details)
