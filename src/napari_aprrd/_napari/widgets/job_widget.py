@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Generic
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QWidget
 
-from ...core.config import DistillConfig
 from ...core.errors import UserError
 from ..preferences import default_preset
 from ..preview import LivePreview
@@ -54,7 +53,7 @@ class JobWidget(Scrolled, Generic[C]):
         self.start = StartButton(self.start_text, self.start_tip)
         self.offer = ResumeOffer(self.job)
         self.panel = RunPanel()
-        self.models = ModelList(teachers_only=self.config_type is DistillConfig)
+        self.models = ModelList()
         self._arrange()
         self.quality.changed.connect(self._on_quality)
         self.picker.changed.connect(self._on_changed)
@@ -156,16 +155,16 @@ class JobWidget(Scrolled, Generic[C]):
         except UserError as error:
             show_error(str(error))
             return
-        name = f"{layer.name} {self.suffix}"
-        self.panel.start(job, name, lambda model: self._on_model(name, model, path), preview)
+        images = layer.name
+        title = f"{images} {self.suffix}"
+        self.panel.start(job, title, lambda model: self._on_model(images, model, path), preview)
 
-    def _on_model(self, name: str, model: Denoiser, path: Path) -> None:
+    def _on_model(self, images: str, model: Denoiser, path: Path) -> None:
         from ..unfinished import ended
 
         if not model.record[self.job]["stopped"]:
             ended(path)
-        name = session.add(name, model)
-        self.models.choose(name)
+        name = session.add(f"{images} {self.suffix}", model, images=images)
         show_info(f"Model {name!r} is ready.")
 
     def _on_idle(self, idle: bool) -> None:
