@@ -446,7 +446,8 @@ def test_a_sentence_says_how_the_layer_is_read_and_letters_correct_it(
     assert viewer.layers["cells"].axis_labels == ("c", "y", "x")
     picker.axes.value = "XYZ"
     picker.axes.native.editingFinished.emit()
-    assert "needs 3 different letters" in picker.reading.text()
+    assert "needs 3 different letters" in picker.wrong.text()
+    assert picker.reading.text().startswith("Read as CYX")
     assert viewer.layers["cells"].axis_labels == ("c", "y", "x")
     rng = np.random.default_rng(1)
     colours = viewer.add_image(rng.integers(0, 255, (2, 40, 50, 3)).astype("u1"), name="colours")
