@@ -20,8 +20,8 @@ from napari_aprrd._napari.layer_choice import (
     source_of,
     usable,
 )
-from napari_aprrd._napari.parts import part_of
 from napari_aprrd._napari.preview import LivePreview
+from napari_aprrd._napari.training_part import part_of
 from napari_aprrd._napari.views import show_result
 from napari_aprrd._napari.widgets.layer_picker import LayerPicker
 from napari_aprrd._napari.workers import Preview, View
@@ -86,6 +86,8 @@ def test_beside_its_result_the_source_is_meant(viewer: ViewerModel, blending: st
     assert default(viewer) is source  # also where it was hidden for its result
     assert doubt(result) == "'a denoised' is denoised already."
     assert not doubt(source)
+    viewer.layers.remove(result)
+    assert source.visible  # it takes its place again
 
 
 def test_previews_and_maps_cannot_be_chosen(viewer: ViewerModel) -> None:

@@ -371,7 +371,7 @@ def test_a_model_that_was_never_saved_outlives_a_crash(
 
 
 def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted.mkdir()
+    interrupted.mkdir(parents=True)
     for number in range(15):
         path = interrupted / f"train-{number}.checkpoint"
         path.write_bytes(b"x" * 100)
@@ -573,29 +573,6 @@ def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -
     assert not steps.enabled
     assert widget.config().steps is None
     assert widget.config().minutes > 0
-
-
-def test_models_are_renamed_deleted_saved_and_loaded(
-    qtbot: Any, trained: TrainWidget, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from qtpy.QtWidgets import QFileDialog, QInputDialog
-
-    path = str(tmp_path / "kept.aprrd")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (path, ""))
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (path, ""))
-    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("mine", True))
-    buttons = trained.models.buttons
-    buttons["Save…"].click()
-    buttons["Rename…"].click()
-    assert list(session) == ["mine"]
-    buttons["Load…"].click()
-    assert list(session) == ["mine", "kept"]
-    assert trained.models.name == "kept"
-    buttons["Delete"].click()
-    assert list(session) == ["mine"]
-    (tmp_path / "kept.aprrd").write_text("no model")
-    buttons["Load…"].click()
-    assert any("not a napari-aprrd model" in message for message in _messages())
 
 
 def test_the_noise_report_is_one_click_away(qtbot: Any, viewer: ViewerModel) -> None:

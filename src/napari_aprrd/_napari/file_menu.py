@@ -10,10 +10,10 @@ import numpy as np
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from ..core.errors import UserError, cause
+from .model_words import summary
 from .session import session
 
 if TYPE_CHECKING:
-    from ..core.model.denoiser import Denoiser
     from ..files.picture import Picture
 
 FullLayerData = tuple[Any, dict[str, Any], str]
@@ -41,7 +41,7 @@ def open_models(path: str | list[str]) -> list[tuple[None]]:
             show_error(str(error))
         else:
             also = "" if model == file.stem else f" as {model!r}"
-            show_info(f"Loaded model {file.name}{also} ({_summary(session[model])}).")
+            show_info(f"Loaded model {file.name}{also} ({summary(session[model])}).")
     return NO_LAYER
 
 
@@ -72,14 +72,6 @@ def save_channels(path: str, layers: list[FullLayerData]) -> list[str]:
     return _save(path, found, channels_picture)
 
 
-def _summary(model: Denoiser) -> str:
-    """The kind of a model and what it was trained on."""
-    kind, stage = ("teacher", "train") if model.is_teacher else ("student", "distill")
-    planes = model.record.get(stage, {}).get("planes")
-    trained = f", trained on {planes} plane{'s' * (planes != 1)}" if planes else ""
-    return f"{kind}{trained}, for {model.channels} channel{'s' * (model.channels != 1)}"
-
-
 def _layer(data: Any, attributes: dict[str, Any]) -> Any:
     """The layer that napari has taken apart, which knows its file, or else a new one."""
     from napari import current_viewer
@@ -90,6 +82,39 @@ def _layer(data: Any, attributes: dict[str, Any]) -> Any:
         if layer.name == attributes.get("name") and layer.data is data:
             return layer
     return Image(data, **attributes)
+
+
+def prepared(path: str, layers: Sequence[Any]) -> Callable[[], Path]:
+    """Take what layers say, and return what writes it, for another thread.
+
+    Parameters
+    ----------
+    path : str
+    layers : sequence of Image
+        Several become the channels of one file.
+
+    Returns
+    -------
+    callable
+        Writes, and returns the path.
+
+    Raises
+    ------
+    UserError
+        If the name or the layers do not suit; also raised when it is called, if it cannot write.
+    """
+    from .layer_picture import channels_picture, picture_of
+
+    target = _named(Path(path))
+    picture = picture_of(layers[0]) if len(layers) == 1 else channels_picture(layers)
+    for note in _notes(target, picture, layers):
+        show_warning(note)
+
+    def write() -> Path:
+        _written(target, picture)
+        return target
+
+    return write
 
 
 def _save(path: str, layers: Sequence[Any], make: Callable[[Sequence[Any]], Picture]) -> list[str]:

@@ -1,116 +1,84 @@
-"""Parts of layers to train on: what is on screen, or a rectangle."""
+"""A part of a layer, as a layer of its own in the same place: what is tried before the whole."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..core.data.planes import Image, Planes
 from ..core.errors import UserError
-from ..layers import layer_planes
-from .views import in_units_of, planes_on_screen
+from ..layers import layer_array, layer_planes
+from .views import current_plane
 
-Part = Literal["all", "plane", "rectangle"]
-SMALLEST = 32  # pixels: side of the smallest rectangle to learn from, as of the smallest crop
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
 
-
-@dataclass(frozen=True)
-class PartPlanes:
-    """The same window of some of another source's planes."""
-
-    whole: Planes
-    planes: Sequence[int]
-    rows: slice
-    columns: slice
-
-    @property
-    def channels(self) -> int:
-        """Number of channels C."""
-        return self.whole.channels
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Height and width of each plane, in pixels."""
-        rows, columns = self.rows, self.columns
-        return [(rows.stop - rows.start, columns.stop - columns.start)] * len(self.planes)
-
-    @property
-    def colours(self) -> bool:
-        """Whether the channels are the colours of one picture."""
-        return self.whole.colours
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether reading takes negligible time."""
-        return self.whole.in_memory
-
-    def read(self, plane: int, rows: slice, columns: slice) -> Image:
-        """Read a window of a plane: (C, h, w), float32."""
-        top, left = self.rows.start, self.columns.start
-        return self.whole.read(
-            self.planes[plane],
-            slice(rows.start + top, rows.stop + top),
-            slice(columns.start + left, columns.stop + left),
-        )
+Scope = Literal["everything", "plane", "region"]
+SMALLEST = 64  # pixels: side of the smallest region that is tried; a smaller one teaches little
 
 
-def part_of(
-    layer: Any,
-    part: Part,
-    *,
-    point: Sequence[float],
-    units: Sequence[Any] | None = None,
-    displayed: Sequence[int] = (),
-    rectangle: np.ndarray[Any, Any] | None = None,
-) -> Planes:
-    """Planes to train on: all, those on screen, or a rectangle of all.
+def part_layer(viewer: ViewerModel, layer: Any, scope: Scope) -> Any:
+    """The layer, or a layer with the part of it that is on screen.
 
     Parameters
     ----------
+    viewer : ViewerModel
     layer : Image
-    part : {"all", "plane", "rectangle"}
-    point : sequence of float
-        The viewer's position, world coordinates.
-    units : sequence of Unit, optional
-        Units of the point, as in `current_plane`.
-    displayed : sequence of int, optional
-        The viewer's axes that are on the canvas, `viewer.dims.displayed`.
-    rectangle : ndarray, shape (N, D), optional
-        Vertices in the layer's data coordinates.
+    scope : {"everything", "plane", "region"}
+        All of it, the plane on screen, or that part of the plane that the window shows.
+
+    Returns
+    -------
+    Image
+        The layer itself for everything; else one that is not in the viewer, with the same number
+        of dimensions and the same look, in the place of its pixels.
+
+    Raises
+    ------
+    UserError
+        If the region is too small to learn from.
     """
+    if scope == "everything":
+        return layer
     planes = layer_planes(layer)
-    height, width = planes.sizes[0]
-    whole = slice(0, height), slice(0, width)
-    if part == "plane":
-        return PartPlanes(planes, planes_on_screen(layer, point, units, displayed), *whole)
-    if part == "rectangle":
-        if rectangle is None:
-            raise UserError("Draw a rectangle in a Shapes layer first.")
-        rows, columns = (_span(rectangle[:, i], n) for i, n in ((-2, height), (-1, width)))
-        return PartPlanes(planes, range(len(planes.sizes)), rows, columns)
-    return planes
+    index = current_plane(layer, viewer.dims.point, viewer.dims.units)
+    rows, columns = (slice(0, n) for n in planes.sizes[index])
+    if scope == "region":
+        rows, columns = _on_screen(layer, planes.sizes[index])
+    return _cropped(layer, planes.place(index, rows, columns))
 
 
-def _span(positions: np.ndarray[Any, Any], length: int) -> slice:
-    start, stop = max(int(np.floor(positions.min())), 0), min(int(np.ceil(positions.max())), length)
-    if stop - start < SMALLEST:
-        raise UserError(
-            f"The rectangle covers less than {SMALLEST} x {SMALLEST} pixels of the image; "
-            "draw a larger one on it."
-        )
-    return slice(start, stop)
+def _on_screen(layer: Any, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the full resolution that the window shows; all without a window."""
+    corners = np.asarray(layer.corner_pixels, float)
+    if layer.multiscale:
+        corners = corners * layer.downsample_factors[layer.data_level]
+    spans = []
+    for axis, length in zip((layer.ndim - 2, layer.ndim - 1), size, strict=True):
+        start, stop = (int(c) for c in (corners[0, axis], corners[1, axis] + 1))
+        start, stop = max(start, 0), min(stop, length)
+        if stop - start <= 1:
+            start, stop = 0, length
+        if stop - start < min(SMALLEST, length):
+            raise UserError(
+                f"The region on screen has only {stop - start} pixels along one side; zoom out to "
+                f"at least {SMALLEST} x {SMALLEST}."
+            )
+        spans.append(slice(start, stop))
+    return spans[0], spans[1]
 
 
-def rectangle_in(shapes: Any, layer: Any) -> np.ndarray[Any, Any]:
-    """Vertices of the selected or else the last shape, in the layer's data coordinates."""
-    if not shapes.data:
-        raise UserError(f"Draw a rectangle in {shapes.name!r} first.")
-    index = min(shapes.selected_data, default=len(shapes.data) - 1)
-    vertices = shapes.data[index]
-    corners = (shapes.data_to_world(vertex) for vertex in vertices)
-    world = [in_units_of(layer, corner, shapes.units)[-2:] for corner in corners]
-    spare = (0.0,) * (layer.ndim - 2)
-    return np.array([layer.world_to_data((*spare, *corner)) for corner in world])
+def _cropped(layer: Any, place: tuple[slice, ...]) -> Any:
+    """A part of the layer's full resolution, where it lies in the whole."""
+    from napari.layers import Image
+
+    _, attributes, _ = layer.as_layer_data_tuple()
+    attributes.pop("locked_data_level", None)
+    start = [part.start or 0 for part in place][: layer.ndim]
+    # The translation comes before the affine transform, which is therefore undone.
+    corner = np.append(layer.data_to_world(start), 1.0)
+    attributes |= {
+        "multiscale": False,
+        "translate": (np.linalg.inv(layer.affine.affine_matrix) @ corner)[:-1],
+    }
+    return Image(layer_array(layer)[place], **attributes)

@@ -42,7 +42,7 @@ class LivePreview:
         """Why there is no preview on the canvas, in one sentence; empty where there is one."""
         if self._dismissed:
             return "The preview was removed."
-        if not shows_planes(self._viewer):
+        if not shows_planes(self._viewer, self._source):
             return (
                 "No preview now: it needs the flat view of rows and columns, and the canvas shows "
                 "a volume or the image from another side."
@@ -82,7 +82,7 @@ class LivePreview:
         return events.current_step, events.order, events.ndisplay
 
     def _update_view(self, event: object = None) -> None:
-        flat = shows_planes(self._viewer)
+        flat = shows_planes(self._viewer, self._source)
         self._view = view_of(self._viewer, self._source) if flat else None
         if self._layer is not None and self._is_away is flat:
             self._layer.visible, self._is_away = flat, not flat

@@ -80,10 +80,10 @@ def planes_on_screen(
     return [int(i) for i in np.ravel_multi_index(counts, planes.plane_shape).ravel()]
 
 
-def shows_planes(viewer: ViewerModel) -> bool:
-    """Whether the canvas shows rows and columns; not a volume, or the image from another side."""
-    dims = viewer.dims
-    return set(dims.displayed) == {dims.ndim - 2, dims.ndim - 1}
+def shows_planes(viewer: ViewerModel, layer: Any) -> bool:
+    """Whether the canvas shows a layer's rows and columns; not a volume or another side of it."""
+    before = viewer.dims.ndim - layer.ndim  # axes are aligned from the last
+    return {axis - before for axis in viewer.dims.displayed} == {layer.ndim - 2, layer.ndim - 1}
 
 
 def in_units_of(
@@ -183,15 +183,32 @@ def show_result(viewer: ViewerModel, result: Any, source: Any) -> None:
     result.visible = True
     add_above(viewer, result, source)
     if blends(source):
-        _replaced.add(_bare(source))
-        source.visible = False
+        _hide_behind(viewer, source, result)
     selected = set(viewer.layers.selection)
     if not selected or source in selected:
         viewer.layers.selection = (selected - {source}) | {result}
 
 
+def _hide_behind(viewer: ViewerModel, source: Any, result: Any) -> None:
+    """Hide a source as long as its result is there."""
+    source, removed = _bare(source), viewer.layers.events.removed
+    _replaced.add(source)
+    source.visible = False
+
+    def show_again(event: Any) -> None:
+        if event.value is result:
+            removed.disconnect(show_again)
+            if source in _replaced:
+                _replaced.discard(source)
+                source.visible = True
+
+    removed.connect(show_again)
+
+
 def is_put_away(layer: Any) -> bool:
     """Whether the user has hidden a layer; not where a result is shown in its place."""
+    if layer.visible:
+        _replaced.discard(_bare(layer))
     return not layer.visible and _bare(layer) not in _replaced
 
 

@@ -47,6 +47,8 @@ class Progress:
         Loss on pixels that are not learnt from, where this report brings a new value.
     note : str
         Something the user must know; else empty.
+    expert : bool
+        Whether the note is about the method's settings, which only some want to read.
     snapshot : callable or None
         Makes a `Denoiser` from the weights so far (a copy). Call it between two steps of the
         job, in the job's thread.
@@ -59,6 +61,7 @@ class Progress:
     loss: float | None = None
     held_out: float | None = None
     note: str = ""
+    expert: bool = False
     snapshot: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
 
     @property

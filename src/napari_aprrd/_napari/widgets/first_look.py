@@ -1,7 +1,12 @@
-"""First look: a part of the image beside the output of the network with starting weights."""
+"""First look: what can be expected, before anything is learnt.
+
+A part of the image beside the output of the network with starting weights, and what the noise
+report warns of.
+"""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +15,7 @@ from qtpy.QtGui import QImage, QPixmap
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ...core.errors import UserError
+from ...layers import layer_planes
 from ..preview import view_of
 from ..views import drawn
 from ..workers import Failure, View
@@ -18,10 +24,10 @@ from .latest import Latest
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from ...core.data.planes import Image
+    from ...core.data.planes import Image, Planes
 
 
-SIDE, GAP = 150, 4  # pixels of each of the two pictures, and between them
+SIDE, GAP = 132, 4  # pixels of each of the two pictures, and between them: a dock is 300 wide
 
 
 class FirstLook(QWidget):
@@ -31,17 +37,21 @@ class FirstLook(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._layer: Any = None
-        self._latest = Latest(self._on_done, self)
-        self.picture = QLabel()
-        self.text = QLabel(
-            "Left: your image. Right: a first look, from a network that was pre-trained on other "
-            "images. Train on your own before trusting the result."
+        self._latest, self._report = Latest(self._on_done, self), Latest(self._on_report, self)
+        self.picture, self.cautions = QLabel(), QLabel()
+        self.cautions.setWordWrap(True)
+        self.text = QLabel("Left: your image. Right: a first look, before learning from it.")
+        self.text.setToolTip(
+            "The first look comes from a network that was pre-trained on other images; the result "
+            "comes from one that has learnt from yours."
         )
         self.text.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.picture)
-        layout.addWidget(self.text)
+        for widget in (self.cautions, self.picture, self.text):
+            layout.addWidget(widget)
+        viewer.dims.events.current_step.connect(self._look)
+        self.destroyed.connect(lambda: viewer.dims.events.current_step.disconnect(self._look))
         self._show(None)
 
     def of(self, layer: Any) -> None:
@@ -50,17 +60,33 @@ class FirstLook(QWidget):
             return
         self._layer = layer
         self._show(None)
-        self._latest.drop()
-        if layer is None:
+        self.cautions.hide()
+        for work in (self._latest, self._report):
+            work.drop()
+        self._look()
+        if layer is not None:
+            with suppress(UserError):  # the dock shows this error
+                planes = layer_planes(layer)
+                self._report.do(lambda: _cautions(planes))
+
+    def _look(self, event: object = None) -> None:
+        """Look at the plane on screen."""
+        layer = self._layer
+        if layer is None or self.isHidden():
             return
         try:
             view = view_of(self._viewer, layer)
         except UserError:
-            return  # the form shows this error
+            return  # the dock shows this error
         self._latest.do(lambda: _before_and_after(layer, view))
 
     def _on_done(self, result: Any) -> None:
         self._show(None if isinstance(result, Failure) else result)
+
+    def _on_report(self, cautions: Any) -> None:
+        if not isinstance(cautions, Failure) and cautions:
+            self.cautions.setText("Note: " + " ".join(cautions))
+            self.cautions.show()
 
     def _show(self, picture: NDArray[np.uint8] | None) -> None:
         if picture is not None:
@@ -69,6 +95,12 @@ class FirstLook(QWidget):
             self.picture.setPixmap(QPixmap.fromImage(image))
         self.picture.setVisible(picture is not None)
         self.text.setVisible(picture is not None)
+
+
+def _cautions(planes: Planes) -> tuple[str, ...]:
+    from ...core.noise.report import inspect
+
+    return inspect(planes).cautions
 
 
 def _before_and_after(layer: Any, view: View) -> NDArray[np.uint8]:

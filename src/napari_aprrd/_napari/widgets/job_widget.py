@@ -8,20 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
-from ...core.config import DistillConfig
 from ...core.errors import UserError
 from ..preferences import default_preset
 from ..preview import LivePreview
 from ..session import session
 from .estimate import Estimate
+from .folded import folded
+from .heading import Heading
 from .layer_picker import LayerPicker
 from .model_list import ModelList
 from .quality_picker import QualityPicker
 from .resume_offer import ResumeOffer
 from .run_panel import RunPanel
+from .scrolled import Scrolled
 from .settings_form import C, SettingsForm
+from .start_button import StartButton
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
     from ...core.model.denoiser import Denoiser
 
 
-class JobWidget(QWidget, Generic[C]):
+class JobWidget(Scrolled, Generic[C]):
     """Layers, settings, an estimate, buttons that start and resume; the run; the models."""
 
     config_type: type[C]
@@ -38,6 +41,7 @@ class JobWidget(QWidget, Generic[C]):
     start_text: str
     start_tip: str
     suffix: str  # of the names of models
+    page: str  # of the docs
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -46,11 +50,10 @@ class JobWidget(QWidget, Generic[C]):
         self.quality = QualityPicker()
         self.form: SettingsForm[C] = SettingsForm(self.config_type, self._on_changed)
         self.estimate = Estimate()
-        self.start = QPushButton(self.start_text)
-        self.start.setToolTip(self.start_tip)
+        self.start = StartButton(self.start_text, self.start_tip)
         self.offer = ResumeOffer(self.job)
         self.panel = RunPanel()
-        self.models = ModelList(teachers_only=self.config_type is DistillConfig)
+        self.models = ModelList()
         self._arrange()
         self.quality.changed.connect(self._on_quality)
         self.picker.changed.connect(self._on_changed)
@@ -88,17 +91,15 @@ class JobWidget(QWidget, Generic[C]):
         return [], []
 
     def _arrange(self) -> None:
-        top: list[QWidget]
-        bottom: list[QWidget]
         top, bottom = self.extra_widgets()
-        models = QLabel("Teachers" if self.models.teachers_only else "Models of this session")
-        layout = QVBoxLayout(self)
+        advanced = folded("Advanced", self.form.container.native, "Show or hide all settings.")
         for widget in (
-            self.picker, *top, self.quality.native, self.form.folded(), self.estimate,
-            self.start, self.offer, self.panel, models, self.models, *bottom,
+            Heading(self.start_text, self.page), self.picker, *top, self.quality.native, advanced,
+            self.estimate, self.start, self.offer, self.panel,
+            Heading("Models", "tutorials/denoise/#models"), self.models, *bottom,
         ):  # fmt: skip
-            layout.addWidget(widget)
-        layout.addStretch()
+            self.content.addWidget(widget)
+        self.content.addStretch()
 
     def _on_quality(self, *_: object) -> None:
         if self.quality.preset is not None:
@@ -112,7 +113,16 @@ class JobWidget(QWidget, Generic[C]):
         with suppress(UserError):  # settings that contradict each other are reported at the start
             self.form.show_automatic(self.automatic(self.config()))
         if self.panel.run is None:
+            self.start.allow(self.missing())
             self.estimate.of(lambda: self.trial(self.config()))
+
+    def missing(self) -> str:
+        """What must be done before the start; empty if nothing."""
+        try:
+            self.picker.planes()
+        except UserError as error:
+            return str(error)
+        return ""
 
     def automatic(self, config: C) -> dict[str, Any]:
         """Values that automatic settings have, as far as they are known before the start."""
@@ -145,20 +155,20 @@ class JobWidget(QWidget, Generic[C]):
         except UserError as error:
             show_error(str(error))
             return
-        name = f"{layer.name} {self.suffix}"
-        self.panel.start(job, name, lambda model: self._on_model(name, model, path), preview)
+        images = layer.name
+        title = f"{images} {self.suffix}"
+        self.panel.start(job, title, lambda model: self._on_model(images, model, path), preview)
 
-    def _on_model(self, name: str, model: Denoiser, path: Path) -> None:
+    def _on_model(self, images: str, model: Denoiser, path: Path) -> None:
         from ..unfinished import ended
 
         if not model.record[self.job]["stopped"]:
             ended(path)
-        name = session.add(name, model)
-        self.models.choose(name)
+        name = session.add(f"{images} {self.suffix}", model, images=images)
         show_info(f"Model {name!r} is ready.")
 
     def _on_idle(self, idle: bool) -> None:
-        self.start.setEnabled(idle)
+        self.start.setVisible(idle)
         if not idle:
             self.estimate.say("")
             self.offer.withdraw()

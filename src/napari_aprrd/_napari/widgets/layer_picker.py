@@ -16,7 +16,7 @@ from ...core.errors import UserError
 from ...layers import labelled_axes, name_axes
 from ..layer_choice import default, doubt, usable
 from ..layer_source import learn_axes, reading_of
-from ..parts import Part, part_of, rectangle_in
+from ..training_part import Part, part_of, rectangle_in
 from .layer_lists import OneLayer, SeveralLayers
 
 if TYPE_CHECKING:

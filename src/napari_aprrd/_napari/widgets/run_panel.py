@@ -1,19 +1,20 @@
-"""Display and control of a running job: bar, numbers, notes, loss, pause, stop, cancel."""
+"""Display and control of a running job: bar, what it does, pause, finish, cancel; details."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from typing import Any
 
-from napari.utils.notifications import show_info
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ...core.jobs import Progress
+from ..at_work import at_work
 from ..preview import LivePreview
 from ..workers import Preview, Run, with_preview
+from .folded import folded
 from .loss_plot import LossPlot
-from .words import describe
+from .words import describe, numbers
 
 
 class RunPanel(QWidget):
@@ -26,25 +27,32 @@ class RunPanel(QWidget):
         super().__init__(parent)
         self.run: Run | None = None
         self.preview: LivePreview
-        self.bar, self.text, self.plot = QProgressBar(), QLabel(), LossPlot()
-        self.notes = QLabel()
-        for label in (self.text, self.notes):
-            label.setWordWrap(True)
+        self.bar, self.text, self.plot = QProgressBar(), _label(), LossPlot()
+        self.warning, self.numbers, self.notes = _label(), _label(), _label()
         self.pause = _button("Pause", "Pause to free the computer for other work.")
-        self.stop = _button("Stop and keep", "End now and keep the model as it is.")
-        self.cancel = _button("Cancel", "End now without a model. You can resume later.")
+        self.stop = _button("Finish now", "End the learning now and keep what is learnt so far.")
+        self.cancel = _button("Cancel", "End now without a result.")
         self.pause.clicked.connect(self._on_pause)
         self.stop.clicked.connect(self._on_stop)
         self.cancel.clicked.connect(self._on_cancel)
-        buttons = QHBoxLayout()
+        self._arrange()
+        self.setVisible(False)
+
+    def _arrange(self) -> None:
+        buttons, details = QHBoxLayout(), QWidget()
         for button in (self.pause, self.stop, self.cancel):
             buttons.addWidget(button)
+        inside = QVBoxLayout(details)
+        inside.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.numbers, self.plot, self.notes):
+            inside.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.bar, self.text, self.notes, self.plot):
-            layout.addWidget(widget)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.text)
+        layout.addWidget(self.warning)
         layout.addLayout(buttons)
-        self.setVisible(False)
+        layout.addWidget(folded("Details", details, "Steps, loss and the settings that were chosen."))
 
     def start(
         self,
@@ -58,12 +66,14 @@ class RunPanel(QWidget):
         self.plot.clear()
         self.bar.setRange(0, 0)
         self.text.setText("Starting…")
-        self.notes.clear()
-        self.notes.hide()
+        for label in (self.warning, self.numbers, self.notes):
+            label.clear()
+        self.warning.hide()
         self.pause.setText("Pause")
         for button in (self.pause, self.stop, self.cancel):
             button.setEnabled(True)
         self.setVisible(True)
+        at_work.begin(title)
         self.run = Run(
             with_preview(job, preview.view),
             title,
@@ -75,6 +85,7 @@ class RunPanel(QWidget):
         self._last = self.run  # keeps a cancelled run alive until it has closed its job
         self.destroyed.connect(self.run.abandon)
         self.destroyed.connect(preview.close)
+        self.destroyed.connect(at_work.end)
         self.idle.emit(False)
 
     def _on_report(self, report: Progress | Preview) -> None:
@@ -84,15 +95,14 @@ class RunPanel(QWidget):
         self.bar.setRange(0, report.total)
         self.bar.setValue(report.step)
         self.plot.add(report)
+        self.numbers.setText(numbers(report))
         self.text.setText(describe(report))
         if report.note:
-            self._note(report.note)
+            self._note(report.note, self.notes if report.expert else self.warning)
 
-    def _note(self, note: str) -> None:
-        """Show a note until the run ends: napari's own box fades and truncates long notes."""
-        show_info(note)
-        self.notes.setText("\n".join(filter(None, (self.notes.text(), note))))
-        self.notes.show()
+    def _note(self, note: str, label: QLabel) -> None:
+        label.setText("\n".join(filter(None, (label.text(), note))))
+        label.show()
 
     def _on_pause(self) -> None:
         if self.run is None:
@@ -102,10 +112,12 @@ class RunPanel(QWidget):
         else:
             self.run.pause()
         self.pause.setText("Continue" if self.run.paused else "Pause")
+        if self.run.paused:
+            self.text.setText("Paused.")
 
     def _on_stop(self) -> None:
         if self.run is not None:
-            self.text.setText("Stopping…")
+            self.text.setText("Finishing…")
             self.stop.setEnabled(False)
             self.pause.setEnabled(False)
             self.run.stop()
@@ -116,9 +128,16 @@ class RunPanel(QWidget):
 
     def _on_end(self) -> None:
         self.run = None
+        at_work.end()
         self.preview.close()
         self.setVisible(False)
         self.idle.emit(True)
+
+
+def _label() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    return label
 
 
 def _button(text: str, tip: str) -> QPushButton:

@@ -8,9 +8,6 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 from magicgui.widgets import Container, FloatSpinBox, LineEdit, SpinBox, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
-from qtpy.QtGui import QColor, QPalette
-from qtpy.QtWidgets import QScrollArea
-from superqt import QCollapsible
 
 from ...core.config import DistillConfig, TrainConfig
 from ..preferences import default_device
@@ -48,26 +45,6 @@ class SettingsForm(Generic[C]):
         self.show_preset(self._preset)
         self._widgets["device"].value = default_device()
         self.container.changed.connect(lambda *_: changed())
-
-    def folded(self) -> QCollapsible:
-        """The form under a line that unfolds it."""
-        scroll = QScrollArea()
-        scroll.setWidget(self.container.native)
-        scroll.setWidgetResizable(True)
-        scroll.setMinimumHeight(220)
-        advanced = QCollapsible("Advanced")
-        button = advanced.toggleButton()
-        button.setToolTip("Show or hide all settings.")
-        palette = button.palette()
-        palette.setColor(QPalette.ColorRole.WindowText, QColor("gray"))  # visible in both themes
-        button.setPalette(palette)
-        advanced.setCollapsedIcon("▶")
-        advanced.setExpandedIcon("▼")
-        advanced.layout().setContentsMargins(0, 0, 0, 0)
-        advanced.addWidget(scroll)
-        scroll.setEnabled(False)  # while it is folded, the tab key skips it
-        advanced.toggled.connect(scroll.setEnabled)
-        return advanced
 
     def set(self, name: str, value: Any) -> None:
         """Put a value into a field; None: automatic."""

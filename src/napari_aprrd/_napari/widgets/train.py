@@ -10,7 +10,6 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from ...core.config import TrainConfig
 from .. import commands
-from .first_look import FirstLook
 from .job_widget import JobWidget
 from .noise_panel import NoisePanel
 
@@ -29,34 +28,26 @@ class TrainWidget(JobWidget[TrainConfig]):
     start_text = "Train APR"
     start_tip = "Train on the chosen layers; no clean images of your specimen are needed."
     suffix = "teacher"
+    page = "how-it-works/#apr-two-images-from-one"
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self.next = QPushButton("Next: Distill (RD)")
         self.next.setToolTip("Turn the teacher into a student that is faster and often better.")
         self.denoise = QPushButton("Denoise layer")
-        self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
+        self.denoise.setToolTip("Denoise the selected layers with the model selected above.")
         super().__init__(napari_viewer)
         self.picker.changed.connect(self.noise.clear)
-        self.picker.changed.connect(self._update_first_look)
         self.noise.changed.connect(self._on_changed)
-        for part in (self.first_look, self.noise):  # make room for the run
-            self.panel.idle.connect(part.setVisible)
+        self.panel.idle.connect(self.noise.setVisible)  # makes room for the run
         self.next.clicked.connect(lambda: commands.open_widget(self.viewer, "Distill (RD)"))
         self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
-        self.models.chooser.currentTextChanged.connect(self._on_model_chosen)
+        self.models.changed.connect(self._on_model_chosen)
         self._on_model_chosen(self.models.name)
-        self._update_first_look()
 
     def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
-        """A first look, the noise report and the next steps."""
-        self.first_look = FirstLook(self.viewer)
+        """The noise report and the next steps."""
         self.noise = NoisePanel(lambda: self.picker.planes())
-        return [self.first_look, self.noise], [self.next, self.denoise]
-
-    def reset_choices(self, event: object = None) -> None:
-        """Follow the viewer's list of layers."""
-        super().reset_choices(event)
-        self._update_first_look()
+        return [self.noise], [self.next, self.denoise]
 
     def make_job(self, config: TrainConfig, path: Path) -> Job[Denoiser]:
         """Training on the chosen layers."""
@@ -87,10 +78,6 @@ class TrainWidget(JobWidget[TrainConfig]):
             return describe_device(config.device), seconds
 
         return measure
-
-    def _update_first_look(self, *_: object) -> None:
-        layers = self.picker.layers.value
-        self.first_look.of(layers[0] if layers else None)
 
     def _on_model_chosen(self, name: Any) -> None:
         self.next.setEnabled(bool(name))

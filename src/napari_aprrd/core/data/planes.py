@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
@@ -110,6 +108,10 @@ def in_random_order(windows: list[Place]) -> list[Place]:
 
 def fill_invalid(image: Image) -> Image:
     """Replace NaN and infinite pixels of (C, h, w) by the mean of their finite neighbours."""
+    # Imported here, since napari's widgets read planes and must open before PyTorch is there.
+    import torch
+    import torch.nn.functional as F
+
     valid = np.isfinite(image)
     if valid.all():
         return image

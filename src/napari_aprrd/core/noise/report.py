@@ -118,6 +118,11 @@ class NoiseReport(Config):
         return (f"Unless you choose otherwise, training uses {spot}{why}.",)
 
     @property
+    def cautions(self) -> tuple[str, ...]:
+        """Those sentences of the advice that say what denoising will not mend, or may spoil."""
+        return (*_on_weakness(self), *_on_artefacts(self))
+
+    @property
     def shift(self) -> int:
         """Shift s of a blind spot that is larger than the reach of this noise."""
         # Not in `training/auto_settings.py`, where the other automatic settings are decided: the
@@ -284,6 +289,10 @@ def _on_strength(report: NoiseReport) -> Iterator[str]:
     for share, end in ((report.clipped_low, "lowest"), (report.clipped_high, "highest")):
         if share:
             yield f"{100 * share:.2g} % of the pixels are clipped at the {end} value."
+    yield from _on_weakness(report)
+
+
+def _on_weakness(report: NoiseReport) -> Iterator[str]:
     if report.detail > _DETAILED:
         yield (
             f"The noise is weak: {int(100 * report.detail)} % of what neighbouring pixels differ "

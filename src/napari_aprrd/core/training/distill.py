@@ -126,7 +126,7 @@ def _fresh_student(
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
     started = pretrained.begin(student, config)
     for said in (automatic.sentence, pretrained.sentence(started, teacher.record)):
-        progress = Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said)
+        progress = Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said, expert=True)
         yield from report_progress(progress, clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=False)
     settled = SettledDistillation.of(automatic.config, precision=precision)

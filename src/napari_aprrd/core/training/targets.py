@@ -209,7 +209,7 @@ def compute_targets(
         note = ""
         if ended_early:
             note = f"In this time, targets of {len(joined)} of the {total} planes have to do."
-        progress = Progress("Compute targets", done, total, clock.seconds, note=note)
+        progress = Progress("Compute targets", done, total, clock.seconds, note=note, expert=True)
         if (yield from report_progress(progress, clock)) is STOP:
             raise StoppedEarlyError(
                 "Stopped before the first step of distillation: nothing to keep yet."

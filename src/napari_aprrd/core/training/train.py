@@ -131,9 +131,10 @@ def _fresh_teacher(
     teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
     started = pretrained.begin(teacher, config)
     automatic = settle_training(config, noise, pretrained=started)
-    sentences = [note or automatic.sentence, pretrained.sentence(started)]
-    for said in (*sentences, *filter(None, [_about_constant(normalisation)])):
-        yield from report_progress(Progress("Inspect noise", 1, 1, clock.seconds, note=said), clock)
+    chosen = (note or automatic.sentence, pretrained.sentence(started))
+    for said in filter(None, (*chosen, _about_constant(normalisation))):
+        progress = Progress("Inspect noise", 1, 1, clock.seconds, note=said, expert=said in chosen)
+        yield from report_progress(progress, clock)
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
     settled = SettledTraining.of(automatic.config, precision=precision)
     teacher.record = {

@@ -1,0 +1,32 @@
+"""Which training runs: one at a time, since two would take each other's cores."""
+
+from __future__ import annotations
+
+from psygnal import Signal
+
+
+class AtWork:
+    """The title of the training that runs in this napari session.
+
+    Attributes
+    ----------
+    changed : Signal
+        Emitted when one starts or ends.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        self.title = ""
+
+    def begin(self, title: str) -> None:
+        """Say that a training runs."""
+        self.title = title
+        self.changed.emit()
+
+    def end(self) -> None:
+        """Say that none runs any more."""
+        self.begin("")
+
+
+at_work = AtWork()

@@ -1,0 +1,158 @@
+"""The layers that the "Denoise" dock works on, one after the other, and what became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..layers import denoised_layer, layer_planes
+from .compare import Comparison
+from .one_button import Made, Wish, fulfil
+from .parts import Scope, part_layer
+from .preferences import default_device
+from .preview import LivePreview
+from .session import session
+from .views import current_plane, show_result
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from .widgets.run_panel import RunPanel
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One layer to denoise.
+
+    Parameters
+    ----------
+    layer : Image
+    scope : {"everything", "plane", "region"}
+    model : str or None
+        Name of the model in the session; None to learn one.
+    """
+
+    layer: Any
+    scope: Scope
+    model: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A result, and what it was made from.
+
+    Parameters
+    ----------
+    turn : Turn
+    part : Image
+        The layer whose pixels were denoised: the turn's own, or a part of it.
+    result : Image
+    model : str
+        Name of the model in the session.
+    made : tuple of str
+        Names of all models that were made for it.
+    was_visible : bool
+        Whether the source was shown before.
+    """
+
+    turn: Turn
+    part: Any
+    result: Any
+    model: str
+    made: tuple[str, ...]
+    was_visible: bool
+
+    def comparison(self, viewer: ViewerModel) -> Comparison:
+        """Before and after."""
+        planes = layer_planes(self.part)
+        return Comparison(viewer, self.turn.layer, self.result, self.part, planes)
+
+    def undo(self, viewer: ViewerModel) -> None:
+        """Remove the result, forget its models, and show the source as before."""
+        viewer.layers.remove(self.result)
+        for name in self.made:
+            if name in session:
+                session.remove(name)
+        if self.turn.layer in viewer.layers:
+            self.turn.layer.visible = self.was_visible
+
+
+class Turns:
+    """Layers to denoise in turn, with one bar for all.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    turns : list of Turn
+    minutes : float
+        Time for learning from each layer.
+    denoising : float
+        Seconds that denoising a layer will take, as far as known.
+    """
+
+    def __init__(
+        self, viewer: ViewerModel, turns: list[Turn], minutes: float, denoising: float
+    ) -> None:
+        self._viewer, self._waiting = viewer, list(turns)
+        self._minutes, self._seconds = minutes, denoising
+        self._total = len(turns)
+        self._made_last = True
+        self.outcomes: list[Outcome] = []
+
+    @cached_property
+    def _bar(self) -> Any:
+        from ..core.jobs import OneBar
+
+        return OneBar()
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether there is another layer; not after one was cancelled."""
+        return bool(self._waiting) and self._made_last
+
+    def begin(self, panel: RunPanel) -> None:
+        """Start with the next layer.
+
+        Raises
+        ------
+        UserError
+            If its pixels cannot be learnt from.
+        """
+        turn = self._waiting.pop(0)
+        part = part_layer(self._viewer, turn.layer, turn.scope)
+        preview = LivePreview(self._viewer, part)
+        self._made_last = False
+        job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.view)
+        number = self._total - len(self._waiting)
+        title = f"Denoise {turn.layer.name}" + (f" ({number} of {self._total})" * (self._total > 1))
+        panel.start(job, title, lambda made: self._on_made(turn, part, made), preview)
+
+    def _wish(self, turn: Turn, part: Any) -> Wish:
+        dims = self._viewer.dims
+        time = 60 * self._minutes + self._seconds
+        return Wish(
+            layer_planes(part),
+            self._minutes,
+            default_device(),
+            first=current_plane(part, dims.point, dims.units),
+            model=session[turn.model] if turn.model else None,
+            denoising=min(max(self._seconds / time, 0.02), 0.9),
+        )
+
+    def _on_made(self, turn: Turn, part: Any, made: Made | None) -> None:
+        if made is None:
+            return
+        self._made_last = True
+        names = []
+        if made.learnt is not None:
+            names.append(session.add(f"{turn.layer.name} teacher", made.learnt.teacher))
+            if made.learnt.student is not None:
+                names.append(session.add(f"{turn.layer.name} student", made.learnt.student))
+        result = denoised_layer(part, made.data, made.record)
+        if part is not turn.layer:
+            result.name = f"{turn.layer.name} denoised ({turn.scope})"
+        visible = turn.layer.visible
+        show_result(self._viewer, result, turn.layer)
+        model = names[-1] if names else turn.model or ""
+        self.outcomes.append(Outcome(turn, part, result, model, tuple(names), visible))

@@ -1,0 +1,120 @@
+"""The job behind the "Denoise" dock: learn from a layer's planes, then denoise them, as one bar."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .workers import Preview, View
+
+if TYPE_CHECKING:
+    from ..axes import ArrayPlanes
+    from ..core.jobs import Job, OneBar
+    from ..core.model.denoiser import Denoiser
+    from ..core.training.two_steps import Learnt
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to make of a layer.
+
+    Parameters
+    ----------
+    planes : ArrayPlanes
+        What is learnt from and denoised.
+    minutes : float
+        Time for learning; not used with a model.
+    device : str
+    first : int
+        The plane on screen, which is denoised first.
+    model : Denoiser, optional
+        To denoise with, instead of one that learns from these planes.
+    denoising : float
+        Share of the time that denoising will take, after the learning.
+    """
+
+    planes: ArrayPlanes
+    minutes: float
+    device: str
+    first: int = 0
+    model: Denoiser | None = None
+    denoising: float = 0.1
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of a wish.
+
+    Parameters
+    ----------
+    data : array
+        The denoised image.
+    record : dict
+        How it was made.
+    learnt : Learnt or None
+        The models that were trained for it.
+    """
+
+    data: Any
+    record: dict[str, Any]
+    learnt: Learnt | None
+
+
+def fulfil(
+    wish: Wish, bar: OneBar, share: float, view: Callable[[], View | None]
+) -> Generator[Any, Any, Made | None]:
+    """Show a first look, learn, denoise.
+
+    Parameters
+    ----------
+    wish : Wish
+    bar : OneBar
+        Shared by the wishes of several layers.
+    share : float
+        Of the bar, for this wish.
+    view : callable
+        What is on screen, for the first look; None where that cannot be shown.
+
+    Yields
+    ------
+    Preview or Progress
+
+    Returns
+    -------
+    Made or None
+        None when it was stopped before there was a result.
+    """
+    from ..core.config import DenoiseConfig, DistillConfig, TrainConfig
+    from ..core.model.pretrained import first_look
+    from ..core.training.two_steps import learn
+    from ..denoise_arrays import denoise_now
+
+    learnt, model, rest = None, wish.model, share
+    if model is None:
+        if (seen := view()) is not None:
+            yield Preview(seen, first_look(seen.read()))
+        rest = share * wish.denoising
+        learning = learn(
+            wish.planes,
+            TrainConfig(device=wish.device),
+            DistillConfig(device=wish.device),
+            minutes=wish.minutes,
+        )
+        learnt = yield from bar.part(learning, share - rest)
+        model = learnt.model
+    else:
+        yield from bar.part(_comparing(model, wish.planes), 0.0)
+    config = DenoiseConfig(device=wish.device)
+    made = yield from bar.part(denoise_now(wish.planes, model, config, first=wish.first), rest)
+    # The record is made here, in the job's thread, since hashing takes a while.
+    return None if made is None else Made(made.data, made.record(), learnt)
+
+
+def _comparing(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
+    """Report if the planes differ from those that the model learnt from."""
+    from ..core.jobs import Progress
+    from ..core.trust.domain_shift import misfit
+
+    if said := misfit(model, planes):
+        yield Progress("Compare", 0, 1, 0.0, note=said)

@@ -1,0 +1,256 @@
+"""The widget "Denoise": one button that learns from a layer and denoises it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QFormLayout, QLabel, QWidget
+
+from ...core.errors import UserError
+from ...layers import layer_planes
+from .. import commands
+from ..denoise_turns import Outcome, Turn, Turns
+from ..dialogs import ask
+from ..layer_choice import channel_group, doubt
+from ..model_choice import why_unfit
+from ..parts import Scope
+from ..saving import save_layers
+from ..session import session
+from .effort_picker import EffortPicker
+from .first_look import FirstLook
+from .folded import folded
+from .heading import Heading
+from .layer_picker import LayerPicker
+from .model_list import ModelList
+from .outlook import Outlook
+from .result_panel import ResultPanel
+from .run_panel import RunPanel
+from .scrolled import Scrolled
+from .start_button import StartButton
+from .words import duration
+
+if TYPE_CHECKING:
+    import napari
+
+SCOPES: dict[str, Scope] = {
+    "Everything": "everything",
+    "Plane on screen": "plane",
+    "Region on screen": "region",
+}
+LEARN = "Learn from this image"
+LONGER = 4  # times as long as before, for "Try longer"; chosen, not measured
+
+
+class DenoiseWidget(Scrolled):
+    """Learn from a layer, denoise it, compare, keep or undo, save."""
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.picker = LayerPicker(napari_viewer, compact=True)
+        self.together, self.scope, self.model = QCheckBox(), QComboBox(), QComboBox()
+        self.effort, self.outlook = EffortPicker(), Outlook()
+        self.start = StartButton("Denoise", "Learn what is noise in this image, and remove it.")
+        self.first_look, self.panel = FirstLook(napari_viewer), RunPanel()
+        self.result, self.models = ResultPanel(), ModelList()
+        self.turns: Turns | None = None
+        self._fill()
+        self._arrange()
+        self._connect()
+        self.reset_choices()
+
+    def reset_choices(self, event: object = None) -> None:
+        """Follow the viewer's list of layers."""
+        self.picker.reset_choices()
+        self._on_changed()
+
+    def _fill(self) -> None:
+        self.scope.addItems(list(SCOPES))
+        self.scope.setToolTip("Try a part first: it is quick, and can then be applied to all.")
+        self.model.setToolTip("Learn anew, or use a model that has learnt from such images.")
+        self.result.buttons["save"].setDefault(False)
+
+    def _arrange(self) -> None:
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow("Part", self.scope)
+        form.addRow("Model", self.model)
+        self._effort_label = QLabel("Effort")
+        form.addRow(self._effort_label, self.effort)
+        models = folded("Models", self.models, "All models of this session, and saved ones.")
+        self.content.addWidget(Heading("Denoise", "tutorials/denoise/"))
+        self.content.addWidget(self.picker)
+        self.content.addWidget(self.together)
+        self.content.addLayout(form)
+        for widget in (
+            self.outlook, self.start, self.panel, self.result, self.first_look, models,
+        ):  # fmt: skip
+            self.content.addWidget(widget)
+        self.content.addStretch()
+
+    def _connect(self) -> None:
+        self.picker.changed.connect(self._on_changed)
+        self.scope.currentTextChanged.connect(self._on_changed)
+        self.model.currentTextChanged.connect(self._on_changed)
+        self.effort.changed.connect(self._on_changed)
+        self.together.toggled.connect(self._on_changed)
+        self.start.clicked.connect(self._on_start)
+        self.panel.idle.connect(self._on_idle)
+        session.changed.connect(self._on_models)
+        self.destroyed.connect(lambda: session.changed.disconnect(self._on_models, missing_ok=True))
+        slots: dict[str, Callable[[], None]] = {
+            "whole": self._on_whole, "keep": self.result.clear, "longer": self._on_longer,
+            "undo": self._on_undo, "save": self._on_save, "save_model": self._on_save_model,
+            "check": self._on_check, "methods": self._on_methods,
+        }  # fmt: skip
+        for name, slot in slots.items():
+            self.result.buttons[name].clicked.connect(lambda _=False, slot=slot: slot())
+
+    # --- What is chosen -------------------------------------------------------------------------
+
+    def layers(self) -> list[Any]:
+        """The chosen layer, and the image's other channels where they are wanted too.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        (layer,) = self.picker.chosen()
+        if self.together.isVisibleTo(self) and self.together.isChecked():
+            return channel_group(self.viewer, layer)
+        return [layer]
+
+    def _on_changed(self, *_: object) -> None:
+        """Say what will happen."""
+        try:
+            (layer,) = self.picker.chosen()
+            planes = layer_planes(layer)
+        except UserError as error:
+            self.together.hide()
+            self.first_look.of(None)
+            self.outlook.say("")
+            self.start.allow(str(error))
+            return
+        self._show_group(layer)
+        self._show_models(layer)
+        learns = self.model.currentText() == LEARN
+        self.effort.setVisible(learns)
+        self._effort_label.setVisible(learns)
+        self.first_look.of(layer)
+        self.start.allow()
+        model = None if learns else session[self.model.currentText()]
+        minutes = self.effort.minutes * len(self.layers()) if learns else 0.0
+        whole = SCOPES[self.scope.currentText()] == "everything"
+        self.outlook.of(planes, minutes, model, whole=whole)
+
+    def _show_group(self, layer: Any) -> None:
+        others = [other.name for other in channel_group(self.viewer, layer) if other is not layer]
+        self.together.setVisible(bool(others))
+        names = ", ".join(others)
+        self.together.setText(f"With {names}" if len(names) < 30 else f"With {len(others)} others")
+        self.together.setToolTip(
+            f"The other channels of the image: {names}. Each learns a model of its own."
+        )
+
+    def _show_models(self, layer: Any) -> None:
+        names = [LEARN, *(name for name in session if not why_unfit(session[name], layer))]
+        chosen = self.model.currentText()
+        self.model.blockSignals(True)
+        self.model.clear()
+        self.model.addItems(names)
+        self.model.setCurrentText(chosen if chosen in names else LEARN)
+        self.model.blockSignals(False)
+
+    def _on_models(self) -> None:
+        if self.panel.run is None:
+            self._on_changed()
+
+    # --- The run ---------------------------------------------------------------------------------
+
+    def _on_start(self) -> None:
+        try:
+            layers = self.layers()
+            doubts = " ".join(filter(None, map(doubt, layers)))
+            if doubts and ask(self, "Denoise", doubts, ["Denoise all the same", "Cancel"]) != (
+                "Denoise all the same"
+            ):
+                return
+            learns = self.model.currentText() == LEARN
+            scope = SCOPES[self.scope.currentText()]
+            self._run([Turn(layer, scope, None if learns else self.model.currentText())
+                       for layer in layers])  # fmt: skip
+        except UserError as error:
+            self.start.allow(str(error))
+
+    def _run(self, turns: list[Turn]) -> None:
+        self.result.clear()
+        self._started = time.monotonic()
+        self.turns = Turns(self.viewer, turns, self.effort.minutes, self.outlook.seconds)
+        self.turns.begin(self.panel)
+
+    def _on_idle(self, idle: bool) -> None:
+        for widget in (self.picker, self.scope, self.model, self.effort, self.together):
+            widget.setEnabled(idle)
+        for part in (self.start, self.outlook, self.first_look):  # make room for the run
+            part.setVisible(idle)
+        if not idle or self.turns is None:
+            return
+        if self.turns.is_going_on:
+            self.turns.begin(self.panel)
+        elif self.turns.outcomes:
+            self._show_result(self.turns.outcomes)
+        self._on_changed()
+
+    def _show_result(self, outcomes: list[Outcome]) -> None:
+        names = ", ".join(outcome.result.name for outcome in outcomes)
+        took = duration(time.monotonic() - self._started)
+        comparisons = [outcome.comparison(self.viewer) for outcome in outcomes]
+        part = outcomes[0].turn.scope != "everything"
+        self.result.show_result(f"Done in {took}: {names}.", comparisons, part=part)
+
+    # --- What can be done with a result ----------------------------------------------------------
+
+    def _outcomes(self) -> list[Outcome]:
+        """Outcomes whose layers are still there."""
+        outcomes = self.turns.outcomes if self.turns is not None else []
+        return [outcome for outcome in outcomes if outcome.result in self.viewer.layers]
+
+    def _on_whole(self) -> None:
+        outcomes = self._outcomes()
+        self.result.clear()
+        for outcome in outcomes:
+            self.viewer.layers.remove(outcome.result)
+        self._run([Turn(o.turn.layer, "everything", o.model) for o in outcomes])
+
+    def _on_longer(self) -> None:
+        self.model.setCurrentText(LEARN)
+        self.effort.choose(LONGER * self.effort.minutes)
+        self._on_start()
+
+    def _on_undo(self) -> None:
+        self.result.clear()
+        for outcome in self._outcomes():
+            outcome.undo(self.viewer)
+        self.turns = None
+
+    def _on_save(self) -> None:
+        save_layers(self, [outcome.result for outcome in self._outcomes()])
+
+    def _on_save_model(self) -> None:
+        for outcome in self._outcomes():
+            self.models.choose(outcome.model)
+            self.models.save()
+
+    def _on_check(self) -> None:
+        for outcome in self._outcomes()[:1]:
+            commands.open_widget(self.viewer, "Trust report").check_layer(outcome.result)
+
+    def _on_methods(self) -> None:
+        from ...api import methods
+
+        texts = dict.fromkeys(methods(outcome.result) for outcome in self._outcomes())
+        QApplication.clipboard().setText("\n\n".join(texts))
+        self.result.buttons["methods"].setText("Copied")

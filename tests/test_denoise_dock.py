@@ -1,0 +1,214 @@
+"""The dock "Denoise": one button from the noisy layer to the result. No window is needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from core.makers import random_denoiser
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+
+from napari_aprrd._napari.session import session
+from napari_aprrd._napari.widgets import DenoiseWidget, effort_picker
+from napari_aprrd._napari.widgets.denoise import LEARN
+
+
+@pytest.fixture(autouse=True)
+def clean(no_notifications_left: None, until_threads_end: Callable[[], None]) -> Iterator[None]:
+    yield
+    until_threads_end()
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second of learning."""
+    monkeypatch.setitem(effort_picker.MINUTES, "Balanced", 0.02)
+
+
+@pytest.fixture
+def viewer() -> ViewerModel:
+    viewer = ViewerModel()
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 999, (3, 64, 80)).astype("u2")
+    viewer.add_image(data, name="cells", scale=(1, 2, 2), axis_labels=("t", "y", "x"))
+    return viewer
+
+
+def _dock(qtbot: Any, viewer: ViewerModel) -> DenoiseWidget:
+    dock = DenoiseWidget(viewer)
+    for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
+        event.connect(dock.reset_choices)
+    qtbot.addWidget(dock)
+    return dock
+
+
+def _press(qtbot: Any, dock: DenoiseWidget, seconds: float = 60) -> None:
+    dock.start.click()
+    qtbot.waitUntil(lambda: dock.panel.run is None, timeout=1000 * seconds)
+
+
+def _films() -> dict[str, Callable[[ViewerModel], Any]]:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(100, 999, (3, 64, 72)).astype("u2")
+    colours = rng.integers(0, 255, (64, 72, 3)).astype("u1")
+    return {
+        "film": lambda v: v.add_image(noise, name="film", axis_labels=("t", "y", "x")),
+        "z-stack": lambda v: v.add_image(noise, name="z", axis_labels=("z", "y", "x")),
+        "RGB": lambda v: v.add_image(colours, name="photo", rgb=True),
+        "split channels": lambda v: v.add_image(noise, channel_axis=0, name=["a", "b", "c"])[-1],
+    }
+
+
+@pytest.mark.parametrize("kind", _films())
+def test_one_button_learns_and_denoises(qtbot: Any, kind: str) -> None:
+    viewer = ViewerModel()
+    source = _films()[kind](viewer)
+    viewer.layers.selection = {source}
+    dock = _dock(qtbot, viewer)
+    begun = time.perf_counter()
+    dock.start.click()
+    signs = {"the panel": time.perf_counter() - begun}
+    qtbot.waitUntil(lambda: any("preview" in layer.name for layer in viewer.layers), timeout=60_000)
+    signs["the first look"] = time.perf_counter() - begun
+    qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
+    signs["the result"] = time.perf_counter() - begun
+    print(kind, {name: round(seconds, 2) for name, seconds in signs.items()})
+    result = viewer.layers[f"{source.name} denoised"]
+    assert result.data.shape == source.data.shape
+    assert result.data.dtype == source.data.dtype
+    assert result.data.std() < source.data.std()
+    assert not any("preview" in layer.name for layer in viewer.layers)
+    assert dock.result.isVisibleTo(dock)
+    assert session.chosen == f"{source.name} student"
+    if kind == "split channels":
+        assert source.blending == "additive" and not source.visible
+
+
+def test_all_channels_of_an_image_learn_a_model_each(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    viewer.layers.selection = {_films()["split channels"](viewer)}
+    dock = _dock(qtbot, viewer)
+    assert dock.together.isVisibleTo(dock)
+    dock.together.setChecked(True)
+    dock.start.click()
+    qtbot.waitUntil(lambda: "c denoised" in viewer.layers, timeout=60_000)
+    qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
+    assert {f"{name} denoised" for name in "abc"} <= {layer.name for layer in viewer.layers}
+    assert {f"{name} student" for name in "abc"} <= set(session)
+
+
+def test_a_plane_is_tried_first_and_then_applied_to_everything(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    dock = _dock(qtbot, viewer)
+    viewer.dims.set_current_step(0, 2)
+    dock.scope.setCurrentText("Plane on screen")
+    _press(qtbot, dock)
+    tried = viewer.layers["cells denoised (plane)"]
+    assert tried.data.shape == (1, 64, 80)
+    np.testing.assert_allclose(tried.data_to_world((0, 0, 0)), (2, 0, 0))
+    dock.result.buttons["whole"].click()
+    qtbot.waitUntil(lambda: "cells denoised" in viewer.layers, timeout=60_000)
+    qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
+    assert tried not in viewer.layers
+    whole = viewer.layers["cells denoised"]
+    assert whole.data.shape == (3, 64, 80)
+    assert sorted(session) == ["cells student", "cells teacher"]  # nothing was learnt again
+
+
+def test_a_model_that_is_there_is_used_as_shown(qtbot: Any, viewer: ViewerModel) -> None:
+    session.add("mine", random_denoiser("student-1.00M"))
+    session.add("colours", random_denoiser("student-1.00M", channels=3))
+    dock = _dock(qtbot, viewer)
+    assert [dock.model.itemText(i) for i in range(dock.model.count())] == [LEARN, "mine"]
+    dock.model.setCurrentText("mine")
+    assert not dock.effort.isVisibleTo(dock)
+    _press(qtbot, dock)
+    assert "cells denoised" in viewer.layers
+    assert len(session) == 2
+
+
+def test_cancel_acts_at_once_and_leaves_everything_as_it_was(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    dock = _dock(qtbot, viewer)
+    before = list(viewer.layers)
+    dock.start.click()
+    qtbot.waitUntil(lambda: dock.panel.bar.maximum() > 0, timeout=60_000)
+    begun = time.perf_counter()
+    dock.panel.cancel.click()
+    assert dock.panel.run is None and time.perf_counter() - begun < 1
+    assert list(viewer.layers) == before and not len(session)
+    assert dock.start.button.isEnabled()
+
+
+def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    dock.result.buttons["undo"].click()
+    assert [layer.name for layer in viewer.layers] == ["cells"]
+    assert viewer.layers["cells"].visible and not len(session)
+    assert not dock.result.isVisibleTo(dock)
+
+
+def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    source, result = viewer.layers["cells"], viewer.layers["cells denoised"]
+    dock.result.hold.pressed.emit()
+    assert source.visible and not result.visible
+    dock.result.hold.released.emit()
+    assert result.visible
+    dock.result.slider.setValue(50)
+    cover = viewer.layers[-1]
+    half = round(80 * 50 / dock.result.slider.maximum())
+    np.testing.assert_array_equal(cover.data, source.data[viewer.dims.current_step[0], :, :half])
+    dock.result.buttons["keep"].click()
+    assert cover not in viewer.layers and result in viewer.layers
+
+
+def test_the_methods_text_is_copied(qtbot: Any, viewer: ViewerModel) -> None:
+    from qtpy.QtWidgets import QApplication
+
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    dock.result.buttons["methods"].click()
+    assert "APR-RD" in QApplication.clipboard().text()
+
+
+def test_the_result_is_saved_with_its_sizes(
+    qtbot: Any, viewer: ViewerModel, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qtpy.QtWidgets import QFileDialog
+
+    from napari_aprrd.io import read_picture
+
+    target = tmp_path / "out.ome.tif"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(target), ""))
+    viewer.layers["cells"].units = ("s", "um", "um")
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    dock.result.buttons["save"].click()
+    qtbot.waitUntil(target.exists, timeout=20_000)
+    qtbot.waitUntil(
+        lambda: any("Saved" in str(r.message) for r in notification_manager.records), timeout=9_000
+    )
+    assert read_picture(target).scale["Y"] == pytest.approx(2)
+
+
+def test_without_an_image_the_dock_says_what_to_do(qtbot: Any) -> None:
+    dock = _dock(qtbot, ViewerModel())
+    assert not dock.start.button.isEnabled()
+    assert "Open an image" in dock.start.reason.text()
+
+
+def test_it_fits_a_narrow_dock(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    assert dock.minimumSizeHint().width() <= 300
+    _press(qtbot, dock)
+    assert dock.minimumSizeHint().width() <= 300
+    assert dock.minimumSizeHint().height() <= 100
