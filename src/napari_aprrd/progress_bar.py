@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from .core.jobs import BAR
 from .core.jobs import Progress as JobProgress
 
 Listen = Callable[[JobProgress], Any]
@@ -43,6 +44,7 @@ def progress_bar(progress: bool | Listen) -> Iterator[Listen]:
             yield listen
         return
     bars: dict[str, Any] = {}
+    reached: dict[str, int] = {}  # step of each stage
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -53,8 +55,9 @@ def progress_bar(progress: bool | Listen) -> Iterator[Listen]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
 
         def listen(p: JobProgress) -> None:
-            if p.stage not in bars:
+            if p.stage not in bars or p.step < reached[p.stage]:  # of a second job: another bar
                 bars[p.stage] = bar.add_task(p.stage)
+            reached[p.stage] = p.step
             bar.update(bars[p.stage], completed=p.step, total=p.total, loss=p.loss, speed=p.speed)
             if p.note:
                 bar.console.print(p.note)
@@ -81,12 +84,11 @@ def _in_napari() -> bool:
 def _activity() -> Iterator[Listen]:
     from napari.utils import progress
 
-    bar = progress(total=0, desc="napari-aprrd")
+    bar = progress(total=BAR, desc="napari-aprrd")
 
     def listen(p: JobProgress) -> None:
-        bar.total = p.total
         bar.set_description(p.stage)
-        bar.update(p.step - bar.n)
+        bar.update(round(BAR * p.fraction) - bar.n)
         keep_window_live()
 
     try:

@@ -7,11 +7,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from napari_aprrd.core import jobs as progress
-from napari_aprrd.core.jobs import STOP, Clock, Job, Progress, run
+from napari_aprrd.core.jobs import BAR, STOP, Clock, Job, OneBar, Parts, Progress, run
 
 
 def counting(total: int = 5) -> Job[str]:
@@ -139,6 +140,92 @@ def test_speed_and_time_left_follow_from_the_steps() -> None:
     assert report.speed == pytest.approx(5)
     assert report.seconds_left == pytest.approx(30)
     assert Progress("Train teacher", 200, 200, 10.0).seconds_left == 0
+
+
+def two_parts(bar: Parts) -> Job[tuple[str, str]]:
+    first = yield from bar.part(counting(4), 0.75)
+    return first, (yield from bar.part(counting(2), 0.25, stage="Another"))
+
+
+def test_several_jobs_are_one_bar() -> None:
+    heard: list[Progress] = []
+    assert run(two_parts(OneBar()), heard.append) == ("counted to 4", "counted to 2")
+    assert [report.step for report in heard] == [188, 375, 562, 750, 875, 1000]
+    assert {report.total for report in heard} == {BAR}
+    assert [report.stage for report in heard] == ["Count"] * 4 + ["Another"] * 2
+    assert [report.seconds for report in heard] == [1, 2, 3, 4, 5, 6]  # of both jobs
+    assert heard[1].seconds_left == pytest.approx(2 * 5 / 3)  # 3 / 8 took 2 s
+    assert heard[-1].seconds_left == 0
+
+
+def test_parts_keep_their_own_steps_and_tell_the_share_of_the_whole() -> None:
+    heard: list[Progress] = []
+    run(two_parts(Parts()), heard.append)
+    assert [(report.step, report.total) for report in heard[3:]] == [(4, 4), (1, 2), (2, 2)]
+    assert [report.fraction for report in heard[3:]] == [0.75, 0.875, 1]
+
+
+def test_a_bar_never_goes_back() -> None:
+    def estimating() -> Job[None]:
+        for step, total in [(1, 2), (2, 8), (3, 9), (8, 9)]:
+            yield Progress("Count", step, total, float(step))
+
+    def job() -> Job[None]:
+        bar = OneBar()
+        yield from bar.part(estimating(), 0.5)  # ends before its total
+        yield from bar.part(estimating(), 0.5)
+
+    heard: list[Progress] = []
+    run(job(), heard.append)
+    steps = [report.step for report in heard]
+    assert steps == sorted(steps)
+    assert steps[4] == 750
+
+
+def test_bars_lie_within_bars() -> None:
+    def job() -> Job[Any]:
+        bar = OneBar()
+        yield from bar.part(two_parts(OneBar()), 0.8)
+        return (yield from bar.part(counting(1), 0.2))
+
+    heard: list[Progress] = []
+    assert run(job(), heard.append) == "counted to 1"
+    assert [report.step for report in heard] == [150, 300, 450, 600, 700, 800, 1000]
+    assert [report.seconds for report in heard] == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_part_hears_that_it_is_to_stop_also_where_it_did_not_listen() -> None:
+    def hard_of_hearing() -> Job[int]:
+        yield Progress("Start", 0, 3, 0.0)
+        for step in (1, 2, 3):
+            if (yield Progress("Count", step, 3, float(step))) is STOP:
+                break
+        return step
+
+    bar = Parts()
+    job = bar.part(hard_of_hearing(), 0.5)
+    next(job)
+    job.send(STOP)  # answers the first report, where nobody listens
+    with pytest.raises(StopIteration) as end:
+        job.send(None)
+    assert end.value.value == 1
+    assert bar.stopped
+    assert run(bar.part(counting(), 0.5)) == "counted to 5"  # the next part was not told
+
+
+def test_a_part_is_closed_with_the_whole() -> None:
+    closed = []
+
+    def job() -> Job[None]:
+        try:
+            yield Progress("Count", 1, 2, 1.0)
+        finally:
+            closed.append(True)
+
+    part = OneBar().part(job(), 1.0)
+    next(part)
+    part.close()
+    assert closed
 
 
 @pytest.mark.parametrize(("step", "seconds"), [(0, 0.0), (1, 0.0), (0, 2.0)])

@@ -17,8 +17,7 @@ from napari_aprrd.core import jobs as progress
 from napari_aprrd.core.config import DistillConfig, TrainConfig
 from napari_aprrd.core.data import crops as reading
 from napari_aprrd.core.jobs import run
-from napari_aprrd.core.training import checkpoint
-from napari_aprrd.core.training import train as train_module
+from napari_aprrd.core.training import checkpoint, held_out
 from napari_aprrd.core.training.checkpoint import Checkpoint
 from napari_aprrd.core.training.distill import distill
 from napari_aprrd.core.training.train import train
@@ -57,7 +56,7 @@ def _hurried(folder: Path) -> Checkpoint:
     """A checkpoint that is written at every report, and reports that come often."""
     torch.set_num_threads(1)
     checkpoint.EVERY, checkpoint.SHARE, progress.YIELD_EVERY = 0.0, math.inf, 0.02
-    reading.REUSE, reading.SIDE, train_module.HELD_OUT_PIXELS = 3, 48, 4096
+    reading.REUSE, reading.SIDE, held_out.HELD_OUT_PIXELS = 3, 48, 4096
     return Checkpoint(folder / "out.checkpoint")
 
 

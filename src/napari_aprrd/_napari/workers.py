@@ -17,7 +17,7 @@ from ..core.config import DenoiseConfig
 from ..core.data.planes import Image, Planes
 from ..core.data.scaling import Calibration
 from ..core.errors import UserError
-from ..core.jobs import STOP, Job, Progress
+from ..core.jobs import BAR, STOP, Job, Progress
 from ..core.model.denoiser import Denoiser
 from .quiet_workers import QuietFunction, QuietGenerator, still_wanted
 
@@ -190,8 +190,8 @@ class Run:
             return
         self._callbacks[0](report)
         if isinstance(report, Progress):
-            self._activity.total = report.total
-            self._activity.update(report.step - self._activity.n)
+            self._activity.total = BAR
+            self._activity.update(round(BAR * report.fraction) - self._activity.n)
 
     def _on_returned(self, result: Any) -> None:
         if not self._listening:

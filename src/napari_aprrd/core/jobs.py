@@ -1,6 +1,6 @@
 """Long jobs: how they report progress, and how they are stopped.
 
-A long job is a generator: it yields `Progress` several times a second. When it is sent `STOP`, it
+A long job is a generator that yields `Progress` several times a second. When it is sent `STOP`, it
 returns what it has so far. Closing it cancels; not advancing it pauses.
 """
 
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ class Signal(Enum):
 
 
 STOP = Signal.STOP
+BAR = 1000  # steps of a bar that stands for several jobs
 YIELD_EVERY = 0.1  # seconds: often enough for a progress bar to move smoothly
 
 
@@ -44,7 +45,7 @@ class Progress:
     loss : float or None
         Mean loss since the last report, in training.
     held_out : float or None
-        Loss on pixels that are not learnt from, where this report brings a new value.
+        Loss on pixels that are not learnt from, where this report has a new one.
     note : str
         Something the user must know; else empty.
     expert : bool
@@ -52,6 +53,8 @@ class Progress:
     snapshot : callable or None
         Makes a `Denoiser` from the weights so far (a copy). Call it between two steps of the
         job, in the job's thread.
+    done : float or None
+        Share of the whole job that is done, where its steps are those of one stage of several.
     """
 
     stage: str
@@ -63,6 +66,14 @@ class Progress:
     note: str = ""
     expert: bool = False
     snapshot: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+    done: float | None = None
+
+    @property
+    def fraction(self) -> float:
+        """Share of the whole job that is done, from 0 to 1: what a bar shows."""
+        if self.done is not None:
+            return self.done
+        return self.step / self.total if self.total else 0.0
 
     @property
     def speed(self) -> float:
@@ -72,7 +83,8 @@ class Progress:
     @property
     def seconds_left(self) -> float:
         """Estimated time to the end, in seconds."""
-        return (self.total - self.step) / self.speed if self.speed > 0 else float("nan")
+        left = self.seconds * (1 - self.fraction)
+        return left / self.fraction if self.fraction * self.seconds > 0 else float("nan")
 
 
 R = TypeVar("R")
@@ -131,6 +143,69 @@ def report_progress(
     answer = yield progress
     clock.resume()
     return answer
+
+
+class Parts:
+    """Parts of a job, done in a row: the share of the whole that is done never falls.
+
+    A part that was told to stop is told so at each further report, since not all are heard.
+
+    Attributes
+    ----------
+    stopped : bool
+        Whether any part was told to stop.
+    """
+
+    def __init__(self) -> None:
+        self.stopped, self._done = False, 0.0  # share of the whole, as reported last
+
+    def part(self, job: Job[R], share: float, stage: str = "") -> Job[R]:
+        """Pass on a job's reports, as a part of the whole.
+
+        Parameters
+        ----------
+        job : generator
+        share : float
+            Of the whole. The shares of all parts sum to 1; a part that ends early jumps to its end.
+        stage : str
+            To tell in place of the job's own stages.
+        """
+        begun, answer = self._done, None
+        try:
+            while True:
+                try:
+                    progress = job.send(answer)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                reached = begun + share * min(progress.fraction, 1.0)
+                self._done = min(max(self._done, reached), 1.0)
+                told = replace(progress, stage=stage or progress.stage, done=self._done)
+                if (yield self._as_told(told)) is STOP:
+                    self.stopped, answer = True, STOP
+        finally:
+            job.close()
+            self._done = min(begun + share, 1.0)
+
+    def _as_told(self, progress: Progress) -> Progress:
+        return progress
+
+
+class OneBar(Parts):
+    """Several jobs in a row as one bar of `BAR` steps; seconds are those of all jobs so far."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._earlier = self._seconds = 0.0  # worked: in parts that have ended, and in all
+
+    def part(self, job: Job[R], share: float, stage: str = "") -> Job[R]:
+        """See `Parts.part`."""
+        self._earlier = self._seconds
+        return (yield from super().part(job, share, stage))
+
+    def _as_told(self, progress: Progress) -> Progress:
+        self._seconds = max(self._seconds, self._earlier + progress.seconds)
+        step = round(BAR * progress.fraction)
+        return replace(progress, step=step, total=BAR, seconds=self._seconds)
 
 
 def run(job: Job[R], listen: Callable[[Progress], Any] | None = None) -> R:

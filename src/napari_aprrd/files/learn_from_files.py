@@ -9,14 +9,10 @@ from typing import Any
 from ..axes import JoinedPlanes
 from ..core.atomic_files import hidden_beside
 from ..core.config import DistillConfig, TrainConfig
-from ..core.errors import StoppedEarlyError
-from ..core.jobs import Job, run
+from ..core.jobs import Job, Parts, run
 from ..core.model.denoiser import Denoiser, load
-from ..core.model.provenance import was_stopped
-from ..core.training import budget
 from ..core.training.checkpoint import Checkpoint, beside
-from ..core.training.distill import distill
-from ..core.training.train import train
+from ..core.training.two_steps import learn
 from .batch import Listening, nobody_listens
 from .inputs import Files
 
@@ -120,6 +116,12 @@ class Learner:
 def train_and_distill(
     files: Files, settings: dict[str, Any], kept: Kept, listening: Listening = nobody_listens
 ) -> Denoiser:
+    """Train a teacher on files and distil it, see `learning`, with a progress bar."""
+    with listening() as listen:
+        return run(learning(files, settings, kept), listen)
+
+
+def learning(files: Files, settings: dict[str, Any], kept: Kept) -> Job[Denoiser]:
     """Train a teacher on files and distil it; each continues where it was killed.
 
     Parameters
@@ -129,8 +131,11 @@ def train_and_distill(
         Of training and distilling; "minutes" is for both.
     kept : Kept
         Where the teacher is written, and the checkpoints beside.
-    listening : callable
-        Opens a progress bar for each job.
+
+    Yields
+    ------
+    Progress
+        With the steps of each of both.
 
     Returns
     -------
@@ -140,34 +145,23 @@ def train_and_distill(
     Raises
     ------
     LearningStoppedError
-        If it was interrupted.
+        If it was told to stop.
     """
     planes = JoinedPlanes([files.read(path).as_planes for path in files.targets])
-    minutes = settings.get("minutes")
     both = {name: value for name, value in settings.items() if name != "minutes"}
-    first, second = TrainConfig.of(**both), DistillConfig.of(**both)
-
-    def carry_out(job: Job[Denoiser], checkpoint: Path) -> Denoiser:
-        try:
-            with listening() as listen:
-                model = run(job, listen)
-        except StoppedEarlyError as error:  # while targets were computed: there is the teacher
-            raise LearningStoppedError(kept.teacher) from error
-        if was_stopped(model.record):
-            raise LearningStoppedError(checkpoint)
-        return model
-
-    if kept.teacher.exists():
-        teacher = load(kept.teacher)
-    else:
-        if minutes is not None:
-            first = TrainConfig.of(first, minutes=minutes * budget.TEACHER)
-        place = beside(kept.teacher)
-        teacher = carry_out(train(planes, first, checkpoint=Checkpoint(place)), place)
-        teacher.save(kept.teacher)
-    if minutes is not None:
-        # The teacher may have ended early, where it learnt nothing more.
-        left = minutes - teacher.record["train"]["seconds"] / 60
-        second = DistillConfig.of(second, minutes=max(left, minutes * budget.STUDENT_AT_LEAST))
-    place = beside(kept.student)
-    return carry_out(distill(teacher, planes, second, Checkpoint(place)), place)
+    places = beside(kept.teacher), beside(kept.student)
+    learnt = yield from learn(
+        planes,
+        TrainConfig.of(**both),
+        DistillConfig.of(**both),
+        minutes=settings.get("minutes"),
+        bar=Parts(),
+        teacher=load(kept.teacher) if kept.teacher.exists() else None,
+        checkpoints=(Checkpoint(places[0]), Checkpoint(places[1])),
+        on_teacher=lambda teacher: teacher.save(kept.teacher),
+    )
+    if learnt.student is not None and not learnt.stopped:
+        return learnt.student
+    # Stopped while targets were computed, there is the teacher and no checkpoint of the student.
+    furthest = (places[1], kept.teacher)
+    raise LearningStoppedError(next((path for path in furthest if path.exists()), places[0]))

@@ -7,10 +7,10 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.data.planes import MemoryPlanes, some_windows
+from napari_aprrd.core.data.planes import Image, MemoryPlanes, some_windows
 from napari_aprrd.core.data.scaling import Calibration
 from napari_aprrd.core.jobs import Clock
-from napari_aprrd.core.training.calibrate import FEWEST, WINDOWS, calibrate
+from napari_aprrd.core.training.calibrate import FEWEST, SMALL, WINDOWS, Hurry, calibrate
 
 from ..makers import distorted_denoiser, drive, noisy_image, noisy_planes, random_denoiser
 
@@ -69,6 +69,22 @@ def test_a_time_budget_that_is_spent_leaves_a_few_windows() -> None:
     for minutes, looked_at in [(None, 10), (60.0, 10), (1e-9, FEWEST)]:
         _, reports = drive(calibrate(denoiser, denoiser, 1, planes, Clock(minutes)))
         assert [report.step for report in reports] == list(range(1, looked_at + 1))
+
+
+def test_where_the_user_waits_the_fewest_small_windows_do() -> None:
+    denoiser, image = distorted_denoiser(0.6, 0.2), noisy_image(2, 600, 600)
+    sides: list[int] = []
+
+    class Noted(MemoryPlanes):
+        def read(self, plane: int, rows: slice, columns: slice) -> Image:
+            sides.append(rows.stop - rows.start)
+            return super().read(plane, rows, columns)
+
+    drive(calibrate(denoiser, denoiser, 1, Noted([image]), Clock(), Hurry(stopped=True)))
+    assert sides == [SMALL] * FEWEST
+    sides.clear()
+    drive(calibrate(denoiser, denoiser, 1, Noted([image]), Clock()), stop_at="Calibrate")
+    assert len(sides) == FEWEST  # told while it measures
 
 
 def test_a_teacher_is_calibrated_at_its_own_shifts() -> None:

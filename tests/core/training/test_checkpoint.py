@@ -18,7 +18,7 @@ from napari_aprrd.core.data.planes import Image, MemoryPlanes, Planes
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import Clock, Job, Progress
 from napari_aprrd.core.model.denoiser import Denoiser
-from napari_aprrd.core.training import budget
+from napari_aprrd.core.training import budget, held_out
 from napari_aprrd.core.training import checkpoint as checkpoint_module
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import loop as optimise_module
@@ -49,7 +49,7 @@ pytestmark = pytest.mark.usefixtures("report_every_step")
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(train_module, "HELD_OUT_PIXELS", 4096)
+    monkeypatch.setattr(held_out, "HELD_OUT_PIXELS", 4096)
     monkeypatch.setattr(reading, "SIDE", 48)
     monkeypatch.setattr(reading, "REUSE", 3)  # so that windows change all the time
     monkeypatch.setattr(reading, "WINDOWS", 5)

@@ -26,7 +26,7 @@ from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import STOP, Clock, Job, Signal
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.model.denoiser import Denoiser, load
-from napari_aprrd.core.training import auto_settings, budget
+from napari_aprrd.core.training import auto_settings, budget, held_out
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import targets as targets_module
 from napari_aprrd.core.training import train as train_module
@@ -55,7 +55,7 @@ EVERY_STEP = pytest.mark.usefixtures("report_every_step")
 
 @pytest.fixture(autouse=True)
 def _few_pixels_held_out(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(train_module, "HELD_OUT_PIXELS", 4096)
+    monkeypatch.setattr(held_out, "HELD_OUT_PIXELS", 4096)
 
 
 @pytest.fixture(params=["in memory", "per crop"])
@@ -150,6 +150,28 @@ def test_every_step_is_reported_in_order(kind: str, teacher: Denoiser) -> None:
     seconds = [report.seconds for report in reports]
     assert seconds == sorted(seconds)
     assert [r.step for r in reports if r.stage == "Calibrate"] == [1]
+
+
+@JOBS
+@EVERY_STEP
+def test_the_bar_never_restarts(kind: str, teacher: Denoiser) -> None:
+    _, reports = drive(job_of(kind, teacher))
+    shares = [report.fraction for report in reports]
+    assert shares[0] == 0
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    ended = next(report for report in reports if report.step == 6 and report.loss is not None)
+    assert 0 < ended.fraction < 1  # calibration has a part of it
+    assert ended.seconds_left > 0
+
+
+@EVERY_STEP
+def test_a_stop_that_comes_before_the_first_step_is_not_lost() -> None:
+    job = train(noisy_planes(), TRAIN)
+    assert next(job).loss is None
+    with pytest.raises(StopIteration) as end:
+        list(map(job.send, [STOP, *[None] * 6]))
+    assert end.value.value.record["train"]["steps"] == 1
 
 
 @JOBS

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from ..compare import Comparison
 
 _BUTTONS = {
-    "whole": ("Apply to everything", "Denoise the whole image with what was learnt from this part."),
+    "whole": (
+        "Apply to everything",
+        "Denoise the whole image with what was learnt from this part.",
+    ),
     "keep": ("Keep", "Done: leave the result in the layer list."),
     "longer": ("Try longer", "Learn anew for four times as long."),
     "undo": ("Undo", "Remove the result and forget what was learnt for it."),

@@ -8,7 +8,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from ...core.jobs import Progress
+from ...core.jobs import BAR, Progress
 from ..at_work import at_work
 from ..preview import LivePreview
 from ..workers import Preview, Run, with_preview
@@ -52,7 +52,9 @@ class RunPanel(QWidget):
         layout.addWidget(self.text)
         layout.addWidget(self.warning)
         layout.addLayout(buttons)
-        layout.addWidget(folded("Details", details, "Steps, loss and the settings that were chosen."))
+        layout.addWidget(
+            folded("Details", details, "Steps, loss and the settings that were chosen.")
+        )
 
     def start(
         self,
@@ -92,8 +94,8 @@ class RunPanel(QWidget):
         if isinstance(report, Preview):
             self.preview.show(report)
             return
-        self.bar.setRange(0, report.total)
-        self.bar.setValue(report.step)
+        self.bar.setRange(0, BAR)
+        self.bar.setValue(round(BAR * report.fraction))
         self.plot.add(report)
         self.numbers.setText(numbers(report))
         self.text.setText(describe(report))

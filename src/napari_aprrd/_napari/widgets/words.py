@@ -22,9 +22,9 @@ STAGES = {
 
 def describe(report: Progress) -> str:
     """One line on the progress of a job: what it does, how far it is, how long it will take."""
-    share = f"{100 * report.step / max(report.total, 1):.0f} %"
+    share = f"{100 * report.fraction:.0f} %"
     left = report.seconds_left
-    ending = f", {duration(left)} left" if math.isfinite(left) and report.step else ""
+    ending = f", {duration(left)} left" if math.isfinite(left) else ""
     return f"{STAGES.get(report.stage, report.stage)}: {share}{ending}"
 
 

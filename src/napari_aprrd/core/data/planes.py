@@ -101,6 +101,11 @@ def some_windows(planes: Planes, side: int, count: int, *, seed: int = 0) -> lis
     ]
 
 
+def pixels_of(windows: list[Place]) -> int:
+    """Number of pixels of windows, each channel counted once."""
+    return sum((r.stop - r.start) * (c.stop - c.start) for _, r, c in windows)
+
+
 def in_random_order(windows: list[Place]) -> list[Place]:
     """Shuffle windows so that the first ones represent all; the order is always the same."""
     return random.Random(0).sample(windows, len(windows))

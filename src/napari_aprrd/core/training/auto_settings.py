@@ -18,8 +18,8 @@ from ..config import (
     TrainConfig,
 )
 from ..data.constant import without_constant
-from ..data.planes import Image, Planes, in_random_order, some_windows
-from ..jobs import Clock, Progress, Signal, report_progress
+from ..data.planes import Image, Place, Planes, in_random_order, some_windows
+from ..jobs import STOP, Clock, Progress, Signal, report_progress
 from ..model.hardware import Precision
 from ..model.pretrained import LEARNING_RATE as RATE_FROM_WEIGHTS
 from ..model.pretrained import fits
@@ -42,9 +42,9 @@ _STRONG = 0.075
 # Within a time budget a teacher sees each pixel so many times, and small images more often: with
 # more steps it overfits (docs/experiments.md#kept, "Overfitting").
 PASSES, FEWEST_STEPS = 60, 1000
-# Pixels, and number of the windows by which a teacher's shifts are chosen: seconds, even on a CPU.
-# Chosen, not measured.
-_WINDOW, _WINDOWS = 256, 8
+# Side in pixels, that in a hurry, and number of the windows by which a teacher's shifts are chosen:
+# seconds, even on a CPU. Chosen, not measured.
+_WINDOW, _SMALL, _WINDOWS = 256, 128, 8
 
 S = TypeVar("S", SettledTraining, SettledDistillation)
 
@@ -192,8 +192,21 @@ def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
     return not colours or fits(config)
 
 
+def shift_windows(planes: Planes, noise: NoiseReport | None, *, hurry: bool = False) -> list[Place]:
+    """The windows by which a teacher's shifts are chosen; none where the noise decides."""
+    if noise is None or not noise.hardly_correlated:
+        return []
+    return in_random_order(some_windows(planes, _SMALL if hurry else _WINDOW, _WINDOWS))
+
+
 def target_shifts(
-    teacher: Denoiser, planes: Planes, noise: NoiseReport, config: SettledTraining, clock: Clock
+    teacher: Denoiser,
+    planes: Planes,
+    noise: NoiseReport,
+    config: SettledTraining,
+    clock: Clock,
+    *,
+    stopped: bool = False,
 ) -> Generator[Progress, Signal | None, tuple[int, ...]]:
     """Find the shifts whose outputs are worth a mean.
 
@@ -212,6 +225,8 @@ def target_shifts(
         Of the training; its precision is settled.
     clock : Clock
         Of a time budget that is nearly spent, fewer windows have to do.
+    stopped : bool
+        The user waits for the end: one small window has to do.
     """
     if not noise.hardly_correlated:
         return tuple(range(config.shift + 1))
@@ -223,14 +238,15 @@ def target_shifts(
         image = normalisation.undo(values)
         return teacher.targets(image, ALL_SHIFTS, DenoiseConfig(), precision)
 
-    windows = in_random_order(some_windows(planes, _WINDOW, _WINDOWS))
+    hurry = stopped or budget.is_short(config.minutes)
+    windows = shift_windows(planes, noise, hurry=hurry)
     for done, place in enumerate(windows, start=1):
         noisy = normalisation.apply(without_constant(planes.read(*place)))
         noisy[list(normalisation.not_learnt)] = np.nan
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         progress = Progress("Choose shifts", done, len(windows), clock.seconds)
-        yield from report_progress(progress, clock)
-        if clock.spent > budget.SHIFTS:
+        stopped |= (yield from report_progress(progress, clock)) is STOP
+        if stopped or clock.spent > budget.SHIFTS:
             break
     return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 # --- Training a teacher and distilling it in one go, as `napari-aprrd denoise --minutes` does ---
 
 # A teacher's step costs several of a student's, and a student cannot be better than its targets.
-TEACHER = 0.65
+TEACHER, TEACHER_STEP = 0.65, 4
 # The student gets what the teacher left over, but at least this, so that it is of some use.
 STUDENT_AT_LEAST = (1 - TEACHER) / 2
 
@@ -17,8 +17,11 @@ STUDENT_AT_LEAST = (1 - TEACHER) / 2
 # Computing the targets of distillation, from its start on. What is left is for learning from
 # them: a student of fewer planes that has learnt is better than one of all that has not.
 TARGETS = 0.25
-# The training loop ends here, since choosing shifts and the calibration still follow.
-LEARNING = 0.94
+# The training loop ends here, since choosing shifts and the calibration still follow: earlier where
+# so many pixels of steps, which cost about as much as these do where time is short, take longer.
+LEARNING, EARLIEST_END, ENDING_PIXELS = 0.94, 0.75, 250_000
+# Minutes below which choosing shifts and calibration look at small windows.
+SHORT = 1.0
 # Fewer steps teach nothing, since the first ones only warm up. Where starting has taken a short
 # budget on a busy machine, learning may still take so many seconds to get to them.
 FEWEST_STEPS, OVERTIME = 10, 2.0
@@ -31,3 +34,8 @@ CALIBRATION = 1.0
 # --- The demo: minutes, not shares, so that it takes about a minute on any machine ---------------
 
 DEMO_TEACHER, DEMO_STUDENT = 0.55, 0.35
+
+
+def is_short(minutes: float | None) -> bool:
+    """Whether a time budget is too small for anything but a quick ending."""
+    return minutes is not None and minutes < SHORT

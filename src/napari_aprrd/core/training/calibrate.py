@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,9 @@ from scipy import ndimage
 from ..config import DenoiseConfig
 from ..data.constant import without_constant
 from ..data.curve import NO_CURVE, STEP, WEAK, Curve, knots_of, residual_at
-from ..data.planes import Image, Planes, in_random_order, some_windows
+from ..data.planes import Image, Place, Planes, in_random_order, some_windows
 from ..data.scaling import Calibration
-from ..jobs import Clock, Progress, Signal, report_progress
+from ..jobs import STOP, Clock, Progress, Signal, report_progress
 from ..noise.clipping import Clipping, find_clipping
 from . import budget
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
 
 # Chosen, not measured.
-WINDOW = 256  # pixels, side of the windows that are read
+WINDOW, SMALL = 256, 128  # pixels, side of the windows that are read, and in a hurry
 WINDOWS, FEWEST = 32, 4  # number of windows: usually, and where the time budget is spent
 POINTS = 129  # of a curve that undoes clipping, which bends most within a small part of the range
 
@@ -88,8 +88,28 @@ def _curve(
     return Curve(tuple(map(float, values)), tuple(map(float, truth - values))), clipping
 
 
+class Hurry(NamedTuple):
+    """Why a calibration must not take long."""
+
+    short: bool = False  # so is the time budget: small windows have to do
+    stopped: bool = False  # the user waits for the end: the fewest small windows have to do
+
+
+AT_LEISURE = Hurry()
+
+
+def windows_of(planes: Planes, *, hurry: bool = False) -> list[Place]:
+    """The windows on which a model is calibrated, in the order in which they are looked at."""
+    return in_random_order(some_windows(planes, SMALL if hurry else WINDOW, WINDOWS))
+
+
 def calibrate(
-    denoiser: Denoiser, teacher: Denoiser, shift: int, planes: Planes, clock: Clock
+    denoiser: Denoiser,
+    teacher: Denoiser,
+    shift: int,
+    planes: Planes,
+    clock: Clock,
+    how: Hurry = AT_LEISURE,
 ) -> Generator[Progress, Signal | None, dict[str, Any]]:
     """Measure a denoiser's calibration on windows of its training data.
 
@@ -103,7 +123,8 @@ def calibrate(
         The teacher's shift in training.
     planes : Planes
     clock : Clock
-        Where its time budget is spent, fewer windows have to do.
+        Where its time budget is spent, the fewest windows have to do.
+    how : Hurry
 
     Returns
     -------
@@ -111,14 +132,16 @@ def calibrate(
         For the record: "clipped", where noise was cut off; else empty.
     """
     seen = []
-    windows = in_random_order(some_windows(planes, WINDOW, WINDOWS))
+    windows = windows_of(planes, hurry=how.short or how.stopped)
+    stopped = how.stopped
     for done, (plane, rows, columns) in enumerate(windows, start=1):
         noisy = planes.read(plane, rows, columns)
         output, blind = _outputs(denoiser, teacher, shift, noisy)
         parts = (without_constant(noisy), output, blind, _steepness(output))
         seen.append([part.reshape(planes.channels, -1) for part in parts])
-        yield from report_progress(Progress("Calibrate", done, len(windows), clock.seconds), clock)
-        if done >= FEWEST and clock.spent >= budget.CALIBRATION:
+        progress = Progress("Calibrate", done, len(windows), clock.seconds)
+        stopped |= (yield from report_progress(progress, clock)) is STOP
+        if done >= FEWEST and (stopped or clock.spent >= budget.CALIBRATION):
             break
     noisy, output, blind, steep = (np.concatenate(p, axis=1) for p in zip(*seen, strict=True))
     line = Calibration.measure(noisy, output, blind)

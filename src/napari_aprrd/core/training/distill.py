@@ -12,20 +12,22 @@ from torch import Tensor, nn
 from ..config import DistillConfig, SettledDistillation
 from ..data.planes import Planes
 from ..errors import UserError
-from ..jobs import Clock, Job, Progress, Signal, report_progress
+from ..jobs import Clock, Job, Parts, Progress, Signal, report_progress
 from ..method.rd import distillation_loss, recharge, recharge_masks
 from ..model import pretrained
 from ..model.architecture import Architecture, NetworkKind
 from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device, pick_precision
 from ..model.provenance import describe
+from . import budget
 from .auto_settings import PUBLISHED_TRAINING, settle_distillation
-from .calibrate import calibrate
+from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .loop import optimise
 from .objective import Batch, Objective
 from .plan import DistillationPlan, with_facts
 from .restore_detail import Share
+from .shares import DistillationShares
 from .targets import (
     ComputedTargets,
     Pairs,
@@ -80,18 +82,19 @@ def distill(
         )
     kept = checkpoint or Checkpoint()
     job = partial(_distill, teacher.copy().to("cpu"), planes, checkpoint=kept)
-    return (yield from despite_lost_device(job, config or DistillConfig()))
+    return (yield from Parts().part(despite_lost_device(job, config or DistillConfig()), 1.0))
 
 
 def _distill(
     teacher: Denoiser, planes: Planes, config: DistillConfig, *, checkpoint: Checkpoint
 ) -> Job[Denoiser]:
-    clock = Clock(config.minutes)
+    clock, parts = Clock(config.minutes), Parts()
     # Targets are made by a blind-spot network, for which another precision may be the faster one.
     precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
     student = checkpoint.denoiser("distill", planes, config, teacher)
     if student is None:
-        student, plan = yield from _fresh_student(teacher, planes, config, clock)
+        fresh = _fresh_student(teacher, planes, config, clock)
+        student, plan = yield from parts.part(fresh, 0.0)
     else:
         plan = DistillationPlan.resumed(student.record, config.device)
     student.to(config.device)
@@ -99,13 +102,18 @@ def _distill(
     teacher = teacher.copy().to(config.device)
     recharged = Share() if settled.recharge == "measured" else None
     maker = TargetMaker(teacher, settled, precision, recharged)
-    pairs = yield from _pairs(maker, planes, plan.targets, clock)
+    shares = DistillationShares.of(settled, planes)
+    pairs = yield from parts.part(_pairs(maker, planes, plan.targets, clock), shares.targets)
     if isinstance(pairs, StoredTargets):
         # Checkpoints hold the record: a resumed distillation has as many targets.
         student.record = with_facts(student.record, "distill", {"targets": pairs.planes})
     objective = _Recharging(pairs, maker, student.network)
-    done = yield from optimise(student, objective, settled, clock, checkpoint)
-    clipped = yield from calibrate(student, teacher, _training_shift(teacher), planes, clock)
+    learning = optimise(student, objective, settled, clock, checkpoint)
+    done = yield from parts.part(learning, shares.learning)
+    how = Hurry(budget.is_short(settled.minutes), parts.stopped)
+    measuring = calibrate(student, teacher, _training_shift(teacher), planes, clock, how)
+    clipped = yield from parts.part(measuring, shares.calibration)
+    done["stopped"] |= parts.stopped
     facts = {**done, **_method(settled, recharged), **clipped}
     student.record = with_facts(student.record, "distill", facts)
     return student

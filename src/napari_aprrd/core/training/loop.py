@@ -217,10 +217,10 @@ def _advance(run: _Run) -> _Due:
     if config.steps:
         done = state.step / config.steps
     else:
-        spent = clock.spent / budget.LEARNING
+        spent = clock.seconds / _end_of_learning(run)
         overtime = (clock.seconds - run.begun) / budget.OVERTIME
         least = max(state.step / budget.FEWEST_STEPS, overtime)
-        done = max(min(spent, least), state.step / state.objective.max_steps)
+        done = max(before, min(spent, least), state.step / state.objective.max_steps)
     decided = state.objective.processes.broadcast(
         done, clock.report_due(), run.checkpoint.is_due(clock)
     )
@@ -228,6 +228,15 @@ def _advance(run: _Run) -> _Due:
     share = _share_of_new(config, done - before, state.step)
     _follow(state.average, state.network, share)
     return _Due(report_due, checkpoint_due)
+
+
+def _end_of_learning(run: _Run) -> float:
+    """When a loop that has a time budget ends, so that there is time for what follows: seconds."""
+    config, minutes = run.config, run.config.minutes or 0.0
+    per_step = (run.clock.seconds - run.begun) / run.state.step
+    ending = per_step * budget.ENDING_PIXELS / (config.batch * config.patch**2)
+    budgeted = 60 * minutes
+    return min(budget.LEARNING * budgeted, max(budgeted - ending, budget.EARLIEST_END * budgeted))
 
 
 def _share_of_new(config: Settled, fraction: float, step: int) -> float:
@@ -305,4 +314,5 @@ def _progress(run: _Run, loss: float, evaluated: bool) -> Progress:
         held_out=state.best.latest if evaluated else None,
         note=" ".join(run.messages),
         snapshot=run.denoiser.copy,
+        done=state.fraction,
     )

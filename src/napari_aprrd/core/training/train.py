@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from functools import partial
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..config import SettledTraining, TrainConfig
-from ..data.crops import Crops, CropSampler, check_sizes
+from ..data.crops import CropSampler, check_sizes
 from ..data.planes import Planes
 from ..data.scaling import Normalisation
 from ..errors import UserError
-from ..jobs import Clock, Job, Progress, Signal, report_progress
+from ..jobs import Clock, Job, Parts, Progress, Signal, report_progress
 from ..method.apr import apr_loss, replacer_maps
-from ..method.networks import BlindSpot
 from ..method.norms import mean_norm
 from ..model import pretrained
 from ..model.architecture import Architecture, OwnArchitecture
@@ -24,16 +23,16 @@ from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device, pick_precision
 from ..model.provenance import describe
 from ..noise.report import NoiseReport, inspect
+from . import budget
 from .auto_settings import channels_are_separate, max_steps, settle_training, target_shifts
-from .calibrate import calibrate
+from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
+from .held_out import blind_spot_loss, held_out_crops
 from .loop import optimise
 from .objective import Batch, Objective
 from .plan import TrainingPlan, with_facts
 from .processes import SINGLE, Processes
-
-# Pixels of the crops for the held-out loss: enough to compare weights, a small part of the time.
-HELD_OUT_PIXELS = 65_536
+from .shares import TrainingShares
 
 
 def train(
@@ -77,8 +76,8 @@ def train(
     job = partial(_train, planes, processes=processes, architecture=architecture, checkpoint=kept)
     config = config or TrainConfig()
     if processes.size > 1:  # The processes would not all go back to the same step.
-        return (yield from job(config))
-    return (yield from despite_lost_device(job, config))
+        return (yield from Parts().part(job(config), 1.0))
+    return (yield from Parts().part(despite_lost_device(job, config), 1.0))
 
 
 def _train(
@@ -89,27 +88,47 @@ def _train(
     architecture: OwnArchitecture | None,
     checkpoint: Checkpoint,
 ) -> Job[Denoiser]:
-    clock = Clock(config.minutes)
+    clock, parts = Clock(config.minutes), Parts()
     check_sizes(planes)
     teacher = checkpoint.denoiser("train", planes, config)
     if teacher is None:
-        teacher, plan = yield from _fresh_teacher(planes, config, architecture, clock)
+        fresh = _fresh_teacher(planes, config, architecture, clock)
+        teacher, plan = yield from parts.part(fresh, 0.0)
     else:
         plan = TrainingPlan.resumed(teacher.record, config.device)
     teacher.to(config.device)
     objective = _Replacing(planes, teacher.normalisation, plan.config, processes)
     if plan.config.hold_out:
         objective.hold_out(plan.noise)
-    done = yield from optimise(teacher, objective, plan.config, clock, checkpoint)
+    shares = TrainingShares.of(plan, planes)
+    learning = optimise(teacher, objective, plan.config, clock, checkpoint)
+    done = yield from parts.part(learning, shares.learning)
     waiting = round(objective.sampler.waited / max(done["seconds"], 1e-9), 3)
-    if plan.noise is not None:
-        shifts = yield from target_shifts(teacher, planes, plan.noise, plan.config, clock)
-        # This makes them the shifts of `teacher`, at which it is calibrated.
-        teacher.record = {**teacher.record, "target_shifts": list(shifts)}
-    clipped = yield from calibrate(teacher, teacher, plan.config.shift, planes, clock)
-    facts = {**done, "waiting": waiting, **clipped, "seconds": round(clock.seconds, 1)}
+    measured = yield from _measure(teacher, planes, plan, (parts, shares), clock)
+    done["stopped"] |= parts.stopped
+    facts = {**done, "waiting": waiting, **measured, "seconds": round(clock.seconds, 1)}
     teacher.record = with_facts(teacher.record, "train", facts)
     return teacher
+
+
+def _measure(
+    teacher: Denoiser,
+    planes: Planes,
+    plan: TrainingPlan,
+    bar: tuple[Parts, TrainingShares],
+    clock: Clock,
+) -> Generator[Progress, Signal | None, dict[str, Any]]:
+    """Choose the shifts of a teacher that has learnt, and calibrate it; facts for its record."""
+    parts, shares = bar
+    config = plan.config
+    if plan.noise is not None:
+        ending = target_shifts(teacher, planes, plan.noise, config, clock, stopped=parts.stopped)
+        shifts = yield from parts.part(ending, shares.shifts)
+        # This makes them the shifts of `teacher`, at which it is calibrated.
+        teacher.record = {**teacher.record, "target_shifts": list(shifts)}
+    how = Hurry(budget.is_short(config.minutes), parts.stopped)
+    measuring = calibrate(teacher, teacher, config.shift, planes, clock, how)
+    return (yield from parts.part(measuring, shares.calibration))
 
 
 def _at_bsn(planes: Planes, config: TrainConfig) -> Architecture:
@@ -215,7 +234,7 @@ class _Replacing(Objective):
     def hold_out(self, noise: NoiseReport | None) -> None:
         """Watch for over-training on the first crops."""
         crops = held_out_crops(self.sampler, self._config.patch)
-        self.held_out_loss = _blind_spot_loss(crops, self._config, noise) if crops else None
+        self.held_out_loss = blind_spot_loss(crops, self._config, noise) if crops else None
 
 
 def _noise_of(planes: Planes, config: TrainConfig) -> tuple[NoiseReport | None, str]:
@@ -226,35 +245,3 @@ def _noise_of(planes: Planes, config: TrainConfig) -> tuple[NoiseReport | None, 
         return inspect(planes), ""
     except UserError as error:  # Training needs no measurement of the noise.
         return None, str(error)
-
-
-def held_out_crops(sampler: CropSampler, patch: int) -> list[Crops]:
-    """Batches to watch for over-training, always the same."""
-    batches = [sampler.draw()]
-    pixels = batches[0].values.shape[0] * patch**2
-    batches += [sampler.draw() for _ in range(HELD_OUT_PIXELS // pixels - 1)]
-    return batches if any((b.held_out & b.valid).any() for b in batches) else []
-
-
-def _blind_spot_loss(
-    batches: list[Crops], config: SettledTraining, noise: NoiseReport | None
-) -> Callable[[nn.Module], float]:
-    """How badly a network predicts pixels that it neither sees nor learnt from.
-
-    The prediction is the mean over the shifts that are blind to the noise, which is closer to
-    what a user gets than the training shift alone.
-    """
-    first = config.shift if noise is None else min(noise.reach + 1, config.shift)
-    shifts = range(first, config.shift + 1)
-
-    def loss(network: nn.Module) -> float:
-        bsn = cast(BlindSpot, network)
-        with torch.no_grad():
-            losses = []
-            for batch in batches:
-                crops = batch.to(network)
-                error = bsn.all_shifts(crops.values, shifts).mean(1) - crops.values
-                losses.append(mean_norm(error, config.loss, crops.held_out & crops.valid))
-            return float(torch.stack(losses).mean())
-
-    return loss
