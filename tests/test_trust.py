@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QLabel
 
 import napari_aprrd as aprrd
 from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets import TrustWidget
+from napari_aprrd._napari.widgets import TrustWidget, map_buttons
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.trust.report import plane_maps
@@ -300,8 +300,9 @@ def test_a_map_that_is_there_is_shown_again_not_added(qtbot: Any, viewer: Viewer
 
 
 def test_the_widget_shows_uncertainty_once_there_is_a_teacher(
-    qtbot: Any, viewer: ViewerModel
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(map_buttons, "render_in_the_background", lambda _: True)
     widget = _check(qtbot, viewer)
     session.add("student", random_denoiser("student-1.00M"))
     widget.maps.buttons["uncertainty"].click()

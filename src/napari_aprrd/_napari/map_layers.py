@@ -20,7 +20,7 @@ def maps_of(viewer: ViewerModel, result: Any) -> list[Image]:
     return [layer for layer in layers if has_identity(result, layer.metadata.get(KEY_MAP, ""))]
 
 
-def show_map(viewer: ViewerModel, result: Any, kind: str, make: Callable[[], Image]) -> None:
+def show_map(viewer: ViewerModel, result: Any, kind: str, make: Callable[[], Image | None]) -> None:
     """Show one map of a denoised layer, above everything, and hide its other maps.
 
     A map that is there already is selected, too; a new one leaves the selection as it is, because
@@ -34,7 +34,7 @@ def show_map(viewer: ViewerModel, result: Any, kind: str, make: Callable[[], Ima
     kind : str
         Which map.
     make : callable
-        Makes the map's layer where there is none yet.
+        Makes the map's layer where there is none yet; None for no map.
     """
     there = [layer for layer in maps_of(viewer, result) if layer.metadata.get(KEY_KIND) == kind]
     if there:
@@ -42,7 +42,10 @@ def show_map(viewer: ViewerModel, result: Any, kind: str, make: Callable[[], Ima
         viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
         selected = {layer}
     else:
-        layer, selected = make(), set(viewer.layers.selection)
+        made, selected = make(), set(viewer.layers.selection)
+        if made is None:
+            return
+        layer = made
         layer.metadata[KEY_KIND] = kind
         viewer.layers.append(layer)
     hide_maps(viewer, result)

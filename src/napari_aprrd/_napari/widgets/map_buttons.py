@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 from ...core.errors import UserError
 from ...layers import layer_array, layer_axes, layer_planes, map_layer
 from ...report.explained import LEFT, REMOVED, RESIDUAL, UNCERTAINTY
-from ..commands import render_in_the_background
 from ..layer_choice import source_of
+from ..lazy import render_in_the_background
 from ..map_layers import hide_maps, show_map
 from ..session import session
 
@@ -85,7 +85,8 @@ class MapButtons(QWidget):
             self.hint.setText(str(error))
         self.hint.setVisible(bool(self.hint.text()))
 
-    def _make(self, kind: str) -> Image:
+    def _make(self, kind: str) -> Image | None:
+        """The layer of a map; None if the user is asked something, and cancels."""
         from ...report.maps import lazy_map
 
         assert self._of is not None
@@ -95,6 +96,9 @@ class MapButtons(QWidget):
             raise UserError("The image that this layer was made of is not in the layer list.")
         if kind == "uncertainty":
             data = _spread(source, layer_axes(result))
+            # It takes seconds, and is computed where it is displayed.
+            if not render_in_the_background(self.viewer):
+                return None
         else:
             both = layer_array(source), layer_array(result)
             data = lazy_map(*both, layer_axes(result), kind)  # type: ignore[arg-type]
@@ -117,6 +121,4 @@ def _spread(source: Image, axes: str) -> object:
     fitting = [name for name in session.teachers() if session[name].channels == channels]
     if not fitting:
         raise UserError(_NO_TEACHER)
-    data = lazy_spread(layer_array(source), axes, session[fitting[-1]])
-    render_in_the_background()
-    return data
+    return lazy_spread(layer_array(source), axes, session[fitting[-1]])
