@@ -12,8 +12,8 @@ from ...core.errors import UserError
 from ...layers import layer_planes
 from .. import commands
 from ..denoise_turns import Outcome, Turn, Turns
-from ..dialogs import ask
-from ..layer_choice import channel_group, doubt
+from ..docks import settle
+from ..layer_choice import channel_group
 from ..model_choice import why_unfit
 from ..parts import Scope
 from ..saving import save_layers
@@ -60,6 +60,7 @@ class DenoiseWidget(Scrolled):
         self._arrange()
         self._connect()
         self.reset_choices()
+        settle(self, "Denoise", lambda: self.panel.run is not None)
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers."""
@@ -70,7 +71,6 @@ class DenoiseWidget(Scrolled):
         self.scope.addItems(list(SCOPES))
         self.scope.setToolTip("Try a part first: it is quick, and can then be applied to all.")
         self.model.setToolTip("Learn anew, or use a model that has learnt from such images.")
-        self.result.buttons["save"].setDefault(False)
 
     def _arrange(self) -> None:
         form = QFormLayout()
@@ -173,10 +173,7 @@ class DenoiseWidget(Scrolled):
     def _on_start(self) -> None:
         try:
             layers = self.layers()
-            doubts = " ".join(filter(None, map(doubt, layers)))
-            if doubts and ask(self, "Denoise", doubts, ["Denoise all the same", "Cancel"]) != (
-                "Denoise all the same"
-            ):
+            if not commands.is_meant(self.viewer, layers):
                 return
             learns = self.model.currentText() == LEARN
             scope = SCOPES[self.scope.currentText()]

@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QWidget
 
 from ...core.errors import UserError
+from ..docks import settle
 from ..preferences import default_preset
 from ..preview import LivePreview
 from ..session import session
@@ -65,6 +66,7 @@ class JobWidget(Scrolled, Generic[C]):
         self.form.show_preset(default_preset())
         self._on_changed()
         self._search_interrupted()
+        settle(self, self.start_text, lambda: self.panel.run is not None)
 
     def make_job(self, config: C, path: Path) -> Job[Denoiser]:
         """Return the job to run; it continues from a checkpoint if there is one.
@@ -91,6 +93,8 @@ class JobWidget(Scrolled, Generic[C]):
         return [], []
 
     def _arrange(self) -> None:
+        top: list[QWidget]
+        bottom: list[QWidget]
         top, bottom = self.extra_widgets()
         advanced = folded("Advanced", self.form.container.native, "Show or hide all settings.")
         for widget in (
