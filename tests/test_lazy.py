@@ -25,6 +25,7 @@ from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.model.interrupt import Interrupted
 from napari_aprrd.denoise_arrays import lazy_denoise
 from napari_aprrd.layers import denoised_layer
 
@@ -171,6 +172,28 @@ def test_two_models_do_not_share_results() -> None:
     one, two = tiny(), tiny()
     lazies = [lazy_denoise(data, "TYX", m, DenoiseConfig(device="cpu")) for m in (one, two)]
     assert lazies[0].name != lazies[1].name
+
+
+def test_blocks_that_nobody_wants_any_more_are_not_computed() -> None:
+    model, cancelled, seen = tiny(), threading.Event(), list[int]()
+    config = DenoiseConfig(device="cpu")
+
+    def look(*_: Any) -> None:
+        seen.append(1)
+        if len(seen) == 2:  # in the middle of a block
+            cancelled.set()
+
+    first = next(m for m in model.network.modules() if isinstance(m, torch.nn.Conv2d))
+    first.register_forward_pre_hook(look)
+    data = random_pixels(4, 40, 48)
+    lazy = lazy_denoise(data, "TYX", model, config, is_cancelled=cancelled.is_set)
+    np.asarray(lazy[0])
+    for plane in (1, 2):
+        with pytest.raises(Interrupted):
+            np.asarray(lazy[plane])
+    assert len(seen) == 2  # the third block was not begun
+    cancelled.clear()
+    np.asarray(lazy[3])
 
 
 def test_a_model_for_other_channels_is_refused_at_once() -> None:

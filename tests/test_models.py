@@ -18,7 +18,14 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
 
-from napari_aprrd._napari import dialogs, model_choice, model_store, model_words, preferences
+from napari_aprrd._napari import (
+    commands,
+    dialogs,
+    model_choice,
+    model_store,
+    model_words,
+    preferences,
+)
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.model_list import MOST_ROWS, ModelList
@@ -104,10 +111,15 @@ def test_the_newest_model_is_chosen_in_every_list(qtbot: Any, viewer: ViewerMode
     assert session.chosen == "of the sample"
 
 
-def test_the_chosen_model_denoises_also_where_an_older_student_fits(viewer: ViewerModel) -> None:
+def test_the_chosen_model_denoises_also_where_an_older_student_fits(
+    viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session.add("old student", _student())
     session.add("new teacher", teacher := random_denoiser())
-    assert model_choice.model_for(viewer, viewer.layers["cells"]) is teacher
+    used = []
+    monkeypatch.setattr(commands, "Denoising", lambda *what: used.append(what[2]))
+    commands.denoise_layer(viewer)
+    assert used == [teacher]
 
 
 def test_another_is_chosen_when_the_chosen_one_goes() -> None:

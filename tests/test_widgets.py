@@ -18,7 +18,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_aprrd._napari import commands, preferences, unfinished
+from napari_aprrd._napari import commands, dialogs, preferences, unfinished
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.views import image_layers
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
@@ -155,13 +155,17 @@ def test_denoising_lazily_computes_when_looked_at(
 
 
 def test_several_layers_and_colours_are_denoised_at_once(
-    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(1)
     colours = viewer.add_image(rng.integers(0, 255, (40, 50, 3)).astype("u1"), name="colours")
     session.add("colours student", random_denoiser("student-1.00M", channels=3))
     viewer.layers.selection = {viewer.layers["cells"], colours}
+    questions = []
+    monkeypatch.setattr(dialogs, "ask", lambda *asked: questions.append(asked[2]) or asked[3][0])
     commands.denoise_layer(viewer)
+    (question,) = questions  # the chosen model suits one of the layers
+    assert "'cells' is of 1 channel" in question
     qtbot.waitUntil(lambda: not commands.Denoising.running, timeout=30_000)
     names = ["cells", "cells denoised", "colours", "colours denoised"]
     assert [layer.name for layer in viewer.layers] == names

@@ -6,7 +6,8 @@ import hashlib
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import dask
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 
 from .axes import ArrayPlanes, convert
 from .core.config import DenoiseConfig
+from .core.data.planes import Image
 from .core.jobs import Job
 from .core.model.denoise_planes import denoise
 from .core.model.denoiser import Denoiser
+from .core.model.interrupt import Interrupted, interruptible
 from .core.model.provenance import of_output
 from .core.model.tiling import Span
 from .core.noise.rounding import Loss, loss_by_rounding
@@ -38,9 +41,9 @@ class Denoised(NamedTuple):
 
 
 def denoise_now(
-    planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig
+    planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig, *, first: int = 0
 ) -> Job[Denoised | None]:
-    """Denoise a whole array into memory.
+    """Denoise a whole array into memory, beginning with one of its planes.
 
     Yields
     ------
@@ -53,18 +56,26 @@ def denoise_now(
         None when stopped before the end.
     """
     out = planes.new_output(output_dtype(planes.data.dtype, config))
-    done = yield from denoise(
-        denoiser, planes, lambda plane, place, tile: planes.write(out, plane, place, tile), config
-    )
+
+    def write(plane: int, place: tuple[slice, slice], tile: Image) -> None:
+        planes.write(out, plane, place, tile)
+
+    done = yield from denoise(denoiser, planes, write, config, first=first)
     if not done:
         return None
     return Denoised(masked_like(planes.data, out), lambda: of_output(denoiser, planes, config))
 
 
-def denoise_lazily(planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig) -> Denoised:
+def denoise_lazily(
+    planes: ArrayPlanes,
+    denoiser: Denoiser,
+    config: DenoiseConfig,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> Denoised:
     """Denoise an array when it is looked at, see `lazy_denoise`; its pixels are not read now."""
     source = identify(planes.data)
-    lazy = lazy_denoise(planes.data, planes.axes, denoiser, config)
+    lazy = lazy_denoise(planes.data, planes.axes, denoiser, config, is_cancelled=is_cancelled)
     return Denoised(lazy, lambda: of_output(denoiser, planes, config, source))
 
 
@@ -174,7 +185,14 @@ def _moved(part: slice, start: int) -> slice:
     return slice(part.start - start, part.stop - start)
 
 
-def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig) -> Any:
+def lazy_denoise(
+    data: Any,
+    axes: str,
+    denoiser: Denoiser,
+    config: DenoiseConfig,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> Any:
     """A dask array of the denoised image that computes only the tiles that are looked at.
 
     Parameters
@@ -186,6 +204,9 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
     denoiser : Denoiser
     config : DenoiseConfig
         Its tile is the chunk; a chunk is computed from what lies within the network's halo.
+    is_cancelled : callable, optional
+        Asked while chunks are computed: once it says True, they raise `Interrupted` at once.
+        Without it the array can travel to Dask workers.
 
     Returns
     -------
@@ -201,7 +222,7 @@ def lazy_denoise(data: Any, axes: str, denoiser: Denoiser, config: DenoiseConfig
     denoiser.check_channels(source.channels)  # now, not when napari draws
     denoiser.check_settings(config)
     denoiser = denoiser.matched(source, config)
-    blocks = _Blocks.of(source, denoiser, config)
+    blocks = replace(_Blocks.of(source, denoiser, config), is_cancelled=is_cancelled)
     chunks = blocks.chunks(source.plane_axes)
     lazy = data if hasattr(data, "dask") else da.from_array(data, chunks=chunks, name=False)
     lazy = lazy.rechunk(chunks)
@@ -233,6 +254,7 @@ class _Blocks:
     config : DenoiseConfig
     dtype : dtype
         Of the output.
+    is_cancelled : callable or None
     """
 
     axes: str
@@ -241,6 +263,7 @@ class _Blocks:
     around: tuple[int, int]
     config: DenoiseConfig
     dtype: np.dtype[Any]
+    is_cancelled: Callable[[], bool] | None = None
 
     @classmethod
     def of(cls, source: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig) -> _Blocks:
@@ -285,9 +308,18 @@ class _Blocks:
             max(tile.columns.keep_start - self.around[1], 0),
         )
         size = (self.rows[-1].keep_stop, self.columns[-1].keep_stop)
-        with one_at_a_time:
+        with one_at_a_time, self._interruptible(denoiser):
             denoiser.to(self.config.device)
             planes, config = ArrayPlanes(block, self.axes), self.config
             return denoise_tile(
                 planes, tile, denoiser, config, self.dtype, size=size, corner=corner
             )
+
+    def _interruptible(self, denoiser: Denoiser) -> AbstractContextManager[None]:
+        """In it, a block that is no longer wanted is not computed; nor is it begun."""
+        is_cancelled = self.is_cancelled
+        if is_cancelled is None:
+            return nullcontext()
+        if is_cancelled():
+            raise Interrupted
+        return interruptible(denoiser, lambda: not is_cancelled())

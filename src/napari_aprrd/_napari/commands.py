@@ -15,6 +15,7 @@ from .denoising import Denoising
 from .layer_choice import doubt
 from .layer_source import learn_axes
 from .lazy import add_lazily
+from .lazy import render_in_the_background as render_in_the_background
 from .model_choice import models_for
 from .views import image_layers
 

@@ -12,7 +12,7 @@ from ..core.config import DenoiseConfig
 from ..layers import denoised_layer, layer_planes, levels
 from .preferences import default_device
 from .views import current_plane, show_result
-from .workers import Run, interruptibly
+from .workers import Run
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -149,7 +149,7 @@ def _denoise(
 
     yield from _compare(model, planes)
     config = DenoiseConfig(device=default_device())
-    made = yield from interruptibly(model, denoise_now(planes, model, config, first=first))
+    made = yield from denoise_now(planes, model, config, first=first)
     if made is None:
         return None
     # Made here, in the job's thread, since hashing and averaging take a while.

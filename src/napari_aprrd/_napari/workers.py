@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
 from napari.utils import cancelable_progress
@@ -18,8 +18,10 @@ from ..core.data.planes import Image, Planes
 from ..core.data.scaling import Calibration
 from ..core.errors import UserError
 from ..core.jobs import BAR, STOP, Job, Progress
-from ..core.model.denoiser import Denoiser
 from .quiet_workers import QuietFunction, QuietGenerator, still_wanted
+
+if TYPE_CHECKING:
+    from ..core.model.denoiser import Denoiser
 
 logger = logging.getLogger(__name__)
 # Chosen, not measured.
@@ -84,14 +86,6 @@ def _quick_preview(denoiser: Denoiser, noisy: Image) -> Image:
     image = denoiser.predict(noisy, DenoiseConfig(shifts=(2,)))
     flat = (noisy.reshape(len(noisy), -1), image.reshape(len(image), -1))
     return Calibration.measure(*flat).apply(image)
-
-
-def interruptibly(denoiser: Denoiser, job: Job[Any]) -> Job[Any]:
-    """Pass on a job's reports; once its run is cancelled, the network stops within a moment."""
-    from ..core.model.interrupt import interruptible
-
-    with interruptible(denoiser, still_wanted):
-        return (yield from job)
 
 
 class _Activity(cancelable_progress):  # type: ignore[misc]
@@ -253,8 +247,10 @@ def _caught(function: Callable[[], Any]) -> Any:
 
 
 def _with_errors_returned(job: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    from ..core.model.interrupt import interruptible_job  # here, since it takes long to import
+
     try:
-        return (yield from job)
+        return (yield from interruptible_job(job, still_wanted))
     except UserError as error:
         return Failure(error)
     except Exception as error:

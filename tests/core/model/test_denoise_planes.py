@@ -38,23 +38,32 @@ def test_planes_of_any_size_are_written_once_and_as_predicted(kind) -> None:
         np.testing.assert_array_equal(output, denoiser.predict(image, TILED))
 
 
-def test_every_plane_is_reported(report_every_step: None) -> None:
+def test_every_tile_of_all_planes_is_a_step() -> None:
     planes = noisy_planes((70, 130), (64, 40))
     _, reports = drive(denoise(random_denoiser(), planes, Canvas(planes).write, TILED))
     assert {report.stage for report in reports} == {"Denoise"}
-    steps = [report.step for report in reports]
-    assert steps == sorted(steps)
-    assert {1, 2} <= set(steps)
-    assert len(steps) > 2  # tiles too
-    assert all(report.total == 2 for report in reports)
+    tiles = len(random_denoiser().tiles((70, 130), TILED)) + 1
+    assert tiles > 2
+    assert [report.step for report in reports] == list(range(1, tiles + 1))
+    assert all(report.total == tiles for report in reports)
 
 
-def test_stopping_keeps_the_tiles_so_far(report_every_step: None) -> None:
+def test_the_plane_on_screen_comes_first() -> None:
+    planes, order = noisy_planes((40, 40), (40, 40), (40, 40), (40, 40)), []
+    drive(denoise(random_denoiser(), planes, lambda plane, *_: order.append(plane), first=2))
+    assert order == [2, 0, 1, 3]
+
+
+def test_stopping_is_heard_at_each_tile() -> None:
     planes = noisy_planes((70, 130), (64, 40))
     canvas = Canvas(planes)
-    done, _ = drive(denoise(random_denoiser(), planes, canvas.write, TILED), stop_at="Denoise")
+    done, reports = drive(
+        denoise(random_denoiser(), planes, canvas.write, TILED), stop_at="Denoise"
+    )
     assert not done
+    assert len(reports) == 1
     assert np.isfinite(canvas.images[0]).any()
+    assert np.isnan(canvas.images[0]).any()
     assert np.isnan(canvas.images[1]).all()
 
 

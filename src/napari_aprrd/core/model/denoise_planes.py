@@ -8,12 +8,18 @@ from ..config import DenoiseConfig
 from ..data.planes import Image, Planes
 from ..jobs import STOP, Clock, Job, Progress, report_progress
 from .denoiser import Denoiser
+from .tiling import Tile
 
 Write = Callable[[int, tuple[slice, slice], Image], None]
 
 
 def denoise(
-    denoiser: Denoiser, planes: Planes, write: Write, config: DenoiseConfig | None = None
+    denoiser: Denoiser,
+    planes: Planes,
+    write: Write,
+    config: DenoiseConfig | None = None,
+    *,
+    first: int = 0,
 ) -> Job[bool]:
     """Denoise planes one by one, tile by tile.
 
@@ -25,11 +31,13 @@ def denoise(
     write : callable
         Takes (plane, (rows, columns), tile) with a tile of shape (C, h, w), float32.
     config : DenoiseConfig, optional
+    first : int
+        Plane to begin with, such as the one on screen; the others follow in their order.
 
     Yields
     ------
     Progress
-        Steps count planes; there is at least one report for each.
+        Steps count tiles of all planes; there is a report after each, which may answer `STOP`.
 
     Returns
     -------
@@ -43,18 +51,30 @@ def denoise(
     denoiser.to(config.device)
     denoiser = denoiser.matched(planes, config)
     config = denoiser.fitted(config)
-    total = len(planes.sizes)
-    for plane, size in enumerate(planes.sizes):
-
-        def read(rows: slice, columns: slice, plane: int = plane) -> Image:
-            return planes.read(plane, rows, columns)
-
-        for rows, columns, tile in denoiser.predict_tiles(read, size, config):
-            write(plane, (rows, columns), tile)
-            last = rows.stop == size[0] and columns.stop == size[1]
-            if not (last or clock.report_due()):
-                continue
-            progress = Progress("Denoise", plane + last, total, clock.seconds)
+    tiles = {size: denoiser.tiles(size, config) for size in set(planes.sizes)}
+    done, total = 0, sum(len(tiles[size]) for size in planes.sizes)
+    for plane in _in_order(len(planes.sizes), first):
+        for tile in tiles[planes.sizes[plane]]:
+            clean = _predict(denoiser, planes, plane, tile, config)
+            write(plane, (tile[0].kept, tile[1].kept), clean)
+            done += 1
+            progress = Progress("Denoise", done, total, clock.seconds)
             if (yield from report_progress(progress, clock)) is STOP:
-                return bool(plane + last == total)
+                return done == total
     return True
+
+
+def _in_order(count: int, first: int) -> list[int]:
+    """Numbers of the planes, the first one before all others."""
+    return sorted(range(count), key=lambda plane: plane != first)
+
+
+def _predict(
+    denoiser: Denoiser, planes: Planes, plane: int, tile: Tile, config: DenoiseConfig
+) -> Image:
+    """Denoise one tile of a plane."""
+
+    def read(rows: slice, columns: slice) -> Image:
+        return planes.read(plane, rows, columns)
+
+    return denoiser.predict_tile(read, planes.sizes[plane], tile, config)

@@ -1,42 +1,97 @@
-"""Ending a network's work in the middle of a tile."""
+"""Ending a network's work in the middle of an image, where nobody waits for it any more."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from .denoiser import Denoiser
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from ..background import CancelledError
+from ..jobs import Job, R, Signal
+from .denoiser import Denoiser
+
+IsWanted = Callable[[], bool]
 
 
-class Interrupted(Exception):  # noqa: N818  nothing went wrong
-    """The work of a network is not wanted any more."""
+class Interrupted(CancelledError):  # noqa: N818  # nothing went wrong
+    """Raised inside a network whose result is no longer wanted."""
+
+    def __init__(self) -> None:
+        super().__init__("The work was cancelled.")
 
 
 @contextmanager
-def interruptible(denoiser: Denoiser, is_wanted: Callable[[], bool]) -> Iterator[None]:
-    """Ask before each layer of the network whether its work is still wanted.
+def interruptible(denoiser: Denoiser, is_wanted: IsWanted) -> Iterator[None]:
+    """Let a denoiser's work in this thread end as soon as it is no longer wanted.
+
+    It is asked before each layer of the network: many times within a large tile.
 
     Parameters
     ----------
     denoiser : Denoiser
+        Other threads that use it are not interrupted.
     is_wanted : callable
-        Called in the thread that computes, many times a second.
+        Asked in this thread; it may look at what another thread sets.
 
     Raises
     ------
     Interrupted
-        Inside the network, when it is not.
+        Inside, and from then on whenever the network is used, when it is not wanted.
     """
-
-    def check(module: Any, inputs: Any) -> None:
-        if not is_wanted():
-            raise Interrupted("The work was interrupted.")
-
-    hooks = [part.register_forward_pre_hook(check) for part in denoiser.network.modules()]
+    look = _look(is_wanted)
+    hooks = [module.register_forward_pre_hook(look) for module in denoiser.network.modules()]
     try:
         yield
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def interruptible_job(job: Job[R], is_wanted: IsWanted) -> Job[R]:
+    """Let a job end within a network as soon as it is no longer wanted.
+
+    Only prediction is interrupted, of targets and images. The steps of a training are short, and
+    closing the job between two of them keeps its checkpoint.
+
+    Parameters
+    ----------
+    job : generator
+    is_wanted : callable
+        Asked in the thread that advances the job.
+
+    Raises
+    ------
+    Interrupted
+        When it is not wanted.
+    """
+    answer: Signal | None = None
+    try:
+        while True:
+            hook = register_module_forward_pre_hook(_look(is_wanted, only_predicting=True))
+            try:
+                progress = job.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            finally:
+                hook.remove()
+            answer = yield progress
+    finally:
+        job.close()
+
+
+def _look(is_wanted: IsWanted, *, only_predicting: bool = False) -> Callable[..., None]:
+    """A hook that raises in this thread, before a layer computes what is not wanted."""
+    here = threading.get_ident()
+
+    def look(*_: object) -> None:
+        if threading.get_ident() != here or (
+            only_predicting and not torch.is_inference_mode_enabled()
+        ):
+            return
+        if not is_wanted():
+            raise Interrupted
+
+    return look
