@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QFormLayout, QLabel
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QSizePolicy
 
 from ...core.errors import UserError
 from ...layers import layer_planes

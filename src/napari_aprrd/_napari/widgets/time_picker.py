@@ -41,13 +41,17 @@ class TimePicker(QWidget):
         for text, value in (*choices, (OWN, OWN)):
             self.choice.addItem(text, value)
         self.choice.setToolTip(tip)
+        self.choice.setMinimumContentsLength(6)
+        self.choice.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
         self.choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.own.setRange(0.1, 10_000)
         self.own.setDecimals(1)
         self.own.setSingleStep(0.5)
         self.own.setSuffix(" min")
         self.own.setToolTip("Minutes of learning; it ends on time.")
-        self.own.setMinimumWidth(104)  # the numbers are not cut off between its buttons
+        self.own.setMinimumWidth(98)  # the numbers are not cut off between its buttons
         self.own.setValue(float(remembered(f"{key}: minutes", 2.0)))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
