@@ -26,6 +26,7 @@ HAS_DISPLAY = sys.platform != "linux" or bool(
 )
 if not HAS_DISPLAY:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ["NAPARI_CONFIG"] = ""  # napari reads and writes no settings of the user's
 
 
 # Tiny networks gain nothing from more threads, and lose much where cores are shared.
@@ -68,15 +69,16 @@ def report_every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs, "YIELD_EVERY", 0.0)
 
 
-@pytest.fixture
-def interrupted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of the test's own for what the widgets keep."""
-    monkeypatch.setattr("napari_aprrd._napari.unfinished.FOLDER", tmp_path / "interrupted")
-    return tmp_path / "interrupted"
+@pytest.fixture(autouse=True)
+def interrupted(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: Any) -> Path:
+    """A folder of the test's own for all that the widgets write; the runs that can be resumed."""
+    data = tmp_path_factory.mktemp("kept")
+    monkeypatch.setattr("napari_aprrd._napari.preferences.DATA", data)
+    return data / "interrupted"
 
 
 @pytest.fixture
-def no_notifications_left(interrupted: Path) -> Iterator[None]:
+def no_notifications_left() -> Iterator[None]:
     """What one test's widgets said is not there for the next."""
     from napari.utils.notifications import notification_manager
 
@@ -119,6 +121,7 @@ def _no_models_are_left() -> Iterator[None]:
     if models := sys.modules.get("napari_aprrd._napari.session"):
         for name in models.session:
             models.session.remove(name)
+        models.model_store.wait()
 
 
 @pytest.fixture

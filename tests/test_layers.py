@@ -16,15 +16,13 @@ from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_aprrd import api
+from napari_aprrd._napari.training_part import PartPlanes, part_of, rectangle_in
 from napari_aprrd._napari.views import (
-    PartPlanes,
     add_above,
     current_plane,
     drawn,
     image_layers,
-    part_of,
     preview_layer,
-    rectangle_in,
 )
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.scaling import Normalisation
@@ -37,6 +35,7 @@ from napari_aprrd.layers import (
     layer_array,
     layer_axes,
     layer_planes,
+    levels,
 )
 
 KEPT = (
@@ -322,8 +321,12 @@ def test_an_output_layer_keeps_every_attribute(kind: str, lazy: bool) -> None:
         data = lazy_and_forbidden(*data.shape, dtype=data.dtype)
     out = denoised_layer(layer, data, {"steps": 5})
     assert out.name == "cells denoised"
-    assert out.data is data
-    assert out.multiscale is False
+    if layer.multiscale and not lazy:  # the other levels are made from it
+        assert [level.shape for level in out.data] == [level.shape for level in layer.data]
+        assert out.data[0] is data
+    else:
+        assert out.data is data
+        assert out.multiscale is False
     before, after = layer.as_layer_data_tuple()[1], out.as_layer_data_tuple()[1]
     changed = {"name", "metadata", "multiscale", "locked_data_level"}
     for key in before.keys() - changed:
@@ -341,20 +344,34 @@ def test_the_denoised_pixels_survive_saving_and_loading(kind: str, tmp_path: Pat
     model.normalisation = Normalisation((40.0,) * planes.channels, (30.0,) * planes.channels)
     out = api.denoise(layer, model, progress=False, device="cpu")
     assert out.dtype == np.dtype(layer.dtype).newbyteorder("=")
-    assert out.data.shape == planes.data.shape
+    assert out.multiscale == layer.multiscale
+    pixels = layer_array(out)
+    assert pixels.shape == planes.data.shape
     path = tmp_path / "out.tif"
-    write_picture(path, Picture(out.data, planes.axes))
+    write_picture(path, Picture(pixels, planes.axes))
     saved = read_picture(path)
     assert saved.axes == planes.axes
     assert saved.data.dtype == out.dtype
-    np.testing.assert_array_equal(saved.data, np.asarray(out.data))
+    np.testing.assert_array_equal(saved.data, np.asarray(pixels))
     assert np.ptp(saved.data) > 0
+
+
+@pytest.mark.parametrize("dtype", ["u1", ">u2", "f4"])
+def test_levels_are_means_over_blocks(dtype: str) -> None:
+    data = ramp(2, 9, 8, dtype=dtype)
+    full, half, small = levels(data, [(2, 9, 8), (2, 5, 4), (2, 1, 2)])
+    assert full is data
+    assert half.dtype == small.dtype == np.dtype(dtype)
+    expected = data[:, 1:3, 2:4].astype(float).mean((1, 2))  # rows of 1 and 2 alternate
+    np.testing.assert_allclose(half[:, 1, 1], expected, atol=0.5 if dtype != "f4" else 1e-4)
+    assert (half.shape, small.shape) == ((2, 5, 4), (2, 1, 2))
 
 
 def test_metadata_is_copied_and_says_how_the_layer_was_made() -> None:
     layer, record = sources()["plain"], {"steps": 5, "config": {"seed": 1}}
     out = denoised_layer(layer, layer.data, record)
     about = {**record, "source": layer.name}
+    assert out.metadata.pop("napari-aprrd source") == layer.metadata.pop("napari-aprrd id")
     assert out.metadata == {"from": {"file": "a.tif"}, "napari-aprrd": about}
     out.metadata["from"]["file"] = "b.tif"
     record["config"]["seed"] = 2

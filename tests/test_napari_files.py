@@ -337,12 +337,16 @@ def test_a_model_file_that_is_opened_joins_the_models_of_the_session(
     model = random_denoiser("student-1.00M")
     model.record["distill"] = {"planes": 12}
     model.save(tmp_path / "my cells.aprrd")
-    for number, named in (("", ""), (" 2", " as 'my cells 2'")):
+    session.add("my cells", random_denoiser("student-1.00M"))
+    for _ in range(2):  # the second time it is there already
         assert viewer.open(tmp_path / "my cells.aprrd", plugin=None) == []
-        assert f"my cells{number}" in list(session)
+        assert list(session) == ["my cells", "my cells 2"]
+        assert session.chosen == "my cells 2"
         assert messages()[-1] == (
-            f"Loaded model my cells.aprrd{named} (student, trained on 12 planes, for 1 channel)."
+            "Loaded model my cells.aprrd as 'my cells 2' "
+            "(student, trained on 12 planes, for 1 channel)."
         )
+        session.choose("my cells")
 
 
 def test_what_is_not_a_model_gets_one_sentence(viewer: ViewerModel, tmp_path: Path) -> None:

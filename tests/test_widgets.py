@@ -18,7 +18,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_aprrd._napari import commands, preferences, unfinished
+from napari_aprrd._napari import commands, dialogs, preferences, unfinished
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.views import image_layers
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
@@ -155,13 +155,17 @@ def test_denoising_lazily_computes_when_looked_at(
 
 
 def test_several_layers_and_colours_are_denoised_at_once(
-    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(1)
     colours = viewer.add_image(rng.integers(0, 255, (40, 50, 3)).astype("u1"), name="colours")
     session.add("colours student", random_denoiser("student-1.00M", channels=3))
     viewer.layers.selection = {viewer.layers["cells"], colours}
+    questions = []
+    monkeypatch.setattr(dialogs, "ask", lambda *asked: questions.append(asked[2]) or asked[3][0])
     commands.denoise_layer(viewer)
+    (question,) = questions  # the chosen model suits one of the layers
+    assert "'cells' is of 1 channel" in question
     qtbot.waitUntil(lambda: not commands.Denoising.running, timeout=30_000)
     names = ["cells", "cells denoised", "colours", "colours denoised"]
     assert [layer.name for layer in viewer.layers] == names
@@ -371,7 +375,7 @@ def test_a_model_that_was_never_saved_outlives_a_crash(
 
 
 def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted.mkdir()
+    interrupted.mkdir(parents=True)
     for number in range(15):
         path = interrupted / f"train-{number}.checkpoint"
         path.write_bytes(b"x" * 100)
@@ -446,7 +450,8 @@ def test_a_sentence_says_how_the_layer_is_read_and_letters_correct_it(
     assert viewer.layers["cells"].axis_labels == ("c", "y", "x")
     picker.axes.value = "XYZ"
     picker.axes.native.editingFinished.emit()
-    assert "needs 3 different letters" in picker.reading.text()
+    assert "needs 3 different letters" in picker.wrong.text()
+    assert picker.reading.text().startswith("Read as CYX")
     assert viewer.layers["cells"].axis_labels == ("c", "y", "x")
     rng = np.random.default_rng(1)
     colours = viewer.add_image(rng.integers(0, 255, (2, 40, 50, 3)).astype("u1"), name="colours")
@@ -521,12 +526,12 @@ def test_settings_that_do_not_fit_are_refused_before_the_start(
 def test_the_form_shows_what_a_preset_changes(qtbot: Any, viewer: ViewerModel) -> None:
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
-    widget.quality.quality.value = "paper"
+    widget.quality.choose("paper")
     config = widget.config()
     assert (config.preset, config.width, config.steps) == ("paper", 48, 400_000)
-    widget.quality.quality.value = "time budget"
-    minutes = widget.quality[-1]
-    minutes.value = 3
+    widget.quality.choose("time budget")
+    minutes = widget.quality.own
+    minutes.setValue(3)
     assert widget.config().minutes == 3
 
 
@@ -568,33 +573,10 @@ def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -
     steps = widget.form._widgets["steps"]
     assert steps.native.text() == f"automatic (now {TrainConfig().steps})"
     widget.form.set("steps", 7)
-    widget.quality.quality.value = "time budget"
+    widget.quality.choose("time budget")
     assert not steps.enabled
     assert widget.config().steps is None
     assert widget.config().minutes > 0
-
-
-def test_models_are_renamed_deleted_saved_and_loaded(
-    qtbot: Any, trained: TrainWidget, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from qtpy.QtWidgets import QFileDialog, QInputDialog
-
-    path = str(tmp_path / "kept.aprrd")
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (path, ""))
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (path, ""))
-    monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("mine", True))
-    buttons = trained.models.buttons
-    buttons["Save…"].click()
-    buttons["Rename…"].click()
-    assert list(session) == ["mine"]
-    buttons["Load…"].click()
-    assert list(session) == ["mine", "kept"]
-    assert trained.models.name == "kept"
-    buttons["Delete"].click()
-    assert list(session) == ["mine"]
-    (tmp_path / "kept.aprrd").write_text("no model")
-    buttons["Load…"].click()
-    assert any("not a napari-aprrd model" in message for message in _messages())
 
 
 def test_the_noise_report_is_one_click_away(qtbot: Any, viewer: ViewerModel) -> None:

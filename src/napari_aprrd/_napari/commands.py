@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.notifications import show_error
 
-from ..core.config import DenoiseConfig
 from ..core.errors import UserError
-from ..layers import denoised_layer, layer_array, layer_planes
+from ..layers import layer_array
+from . import dialogs, docks
+from .denoising import Denoising
+from .layer_choice import doubt
 from .layer_source import learn_axes
-from .preferences import model_folder
-from .session import session
-from .views import add_above, image_layers
-from .workers import Run
+from .lazy import add_lazily
+from .lazy import render_in_the_background as render_in_the_background
+from .model_choice import models_for
+from .views import image_layers
 
 if TYPE_CHECKING:
     import napari
-    from napari.components import ViewerModel
-
-    from ..axes import ArrayPlanes
-    from ..core.jobs import Job, Progress
-    from ..core.model.denoiser import Denoiser
-
 
 PLUGIN = "napari-aprrd"
+ALL_THE_SAME = "Denoise all the same"
 
 
 def denoise_layer(viewer: napari.viewer.Viewer) -> None:
-    """Denoise the selected image layers with the session's best model that fits."""
-    _denoise_selected(viewer, lazily=False)
+    """Denoise the selected image layers with the chosen model."""
+    denoise_layers(viewer, image_layers(viewer.layers.selection))
 
 
 def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
-    """Denoise the selected image layers plane by plane, as planes are displayed."""
-    _denoise_selected(viewer, lazily=True)
+    """Denoise of the selected image layers what is displayed, when it is displayed."""
+    denoise_layers(viewer, image_layers(viewer.layers.selection), lazily=True)
 
 
 def check_result(viewer: napari.viewer.Viewer) -> None:
@@ -45,26 +42,46 @@ def check_result(viewer: napari.viewer.Viewer) -> None:
 
 
 def open_widget(viewer: Any, name: str) -> Any:
-    """Open one of the plugin's widgets."""
-    return viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)[1]
+    """Show one of the plugin's widgets; there is one of each, among tabs in one place."""
+
+    def make() -> Any:
+        from npe2 import PluginManager
+
+        manifest = PluginManager.instance().get_manifest(PLUGIN)
+        widgets = manifest.contributions.widgets or []
+        (found,) = (widget for widget in widgets if widget.display_name == name)
+        return found.get_callable()(napari_viewer=viewer)
+
+    return docks.open_dock(viewer, name, make)
 
 
-def _denoise_selected(viewer: ViewerModel, *, lazily: bool) -> None:
+def denoise_layers(viewer: Any, layers: Sequence[Any], *, lazily: bool = False) -> None:
+    """Ask what there is to ask, then denoise all of these layers or none."""
     try:
-        layers = image_layers(viewer.layers.selection)
         if not layers:
             raise UserError("Select the image layers to denoise in the layer list first.")
         for layer in layers:
             learn_axes(layer)
-            model = _choose_model(viewer, layer_planes(layer).channels)
-            if model is None:
-                return
-            if lazily or _is_too_large(layer_array(layer)):
-                _add_lazily(viewer, layer, model)
-            else:
-                Denoising(viewer, layer, model)
+            layer_array(layer)  # raises where there are no numbers
+        if not is_meant(viewer, layers):
+            return
+        models = models_for(viewer, layers, lambda: open_widget(viewer, "Train APR"))
     except UserError as error:
         show_error(str(error))
+        return
+    for layer, model in zip(layers, models or [], strict=False):
+        if lazily or _is_too_large(layer_array(layer)):
+            add_lazily(viewer, layer, model)
+        else:
+            Denoising(viewer, layer, model)
+
+
+def is_meant(viewer: Any, layers: Sequence[Any]) -> bool:
+    """Ask once about all layers that are odd to denoise."""
+    doubts = " ".join(filter(None, map(doubt, layers)))
+    if not doubts:
+        return True
+    return dialogs.ask(viewer, "Denoise layer", doubts, [ALL_THE_SAME]) == ALL_THE_SAME
 
 
 def _is_too_large(data: Any) -> bool:
@@ -76,127 +93,3 @@ def _is_too_large(data: Any) -> bool:
 
     size = data.dtype.itemsize * math.prod(data.shape)
     return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))
-
-
-def _add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
-    from ..denoise_arrays import denoise_lazily
-
-    planes = layer_planes(layer)
-    lazy = denoise_lazily(planes, model, DenoiseConfig())
-    render_in_the_background()
-    add_above(viewer, denoised_layer(layer, lazy.data, lazy.record()), layer)
-    Comparison(layer.name, model, planes)
-
-
-def _compare(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
-    """Report if the planes differ from those of the training, or rounding harms the result."""
-    from ..core.jobs import Progress
-    from ..core.noise.rounding import WORDS
-    from ..core.trust.domain_shift import misfit
-    from ..denoise_arrays import rounding_loss
-
-    loss = rounding_loss(planes, DenoiseConfig())
-    costs = f"{WORDS[loss]}: convert the layer to float32 first." if loss else ""
-    for said in filter(None, (misfit(model, planes), costs)):
-        yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=said)
-
-
-def _warn(report: Progress) -> None:
-    if report.note:
-        show_warning(report.note)
-
-
-def render_in_the_background() -> None:
-    """Let napari compute lazy layers in a thread, so that its window never freezes."""
-    from napari.settings import get_settings
-
-    experimental = get_settings().experimental
-    if not experimental.async_:
-        experimental.async_ = True
-        show_info(
-            "napari now renders in the background, so that it stays responsive "
-            "(Preferences > Experimental > Render Images Asynchronously)."
-        )
-
-
-class Comparison:
-    """Compares a layer with a model's training images, in the background."""
-
-    running: set[Comparison] = set()  # noqa: RUF012  keeps them alive until they end
-
-    def __init__(self, name: str, model: Denoiser, planes: ArrayPlanes) -> None:
-        self.running.add(self)
-        self._run = Run(
-            _compare(model, planes),
-            f"Compare {name}",
-            on_report=_warn,
-            on_result=lambda _: None,
-            on_end=lambda: self.running.discard(self),
-        )
-
-
-class Denoising:
-    """Denoises one layer in the background; the activity dock shows and cancels it."""
-
-    running: set[Denoising] = set()  # noqa: RUF012  keeps them alive until they end
-
-    def __init__(self, viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
-        self._viewer, self._layer = viewer, layer
-        self.running.add(self)
-        self._run = Run(
-            _denoise(model, layer_planes(layer)),
-            f"Denoise {layer.name}",
-            on_report=_warn,
-            on_result=self._on_result,
-            on_end=lambda: self.running.discard(self),
-        )
-
-    def _on_result(self, result: tuple[Any, dict[str, Any]] | None) -> None:
-        if result is not None:
-            add_above(self._viewer, denoised_layer(self._layer, *result), self._layer)
-
-
-def _denoise(model: Denoiser, planes: ArrayPlanes) -> Job[tuple[Any, dict[str, Any]] | None]:
-    """Denoise: the image and how it was made, or None when stopped before."""
-    from ..denoise_arrays import denoise_now
-
-    yield from _compare(model, planes)
-    made = yield from denoise_now(planes, model, DenoiseConfig())
-    # Made here, in the job's thread, since hashing takes a while.
-    return (made.data, made.record()) if made is not None else None
-
-
-def _choose_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
-    """Return the model to use; ask the user if several fit, or none."""
-    names = session.fitting(channels)
-    if not names:
-        return _get_model(viewer, channels)
-    if len(names) == 1:
-        return session[names[0]]
-    from qtpy.QtWidgets import QInputDialog
-
-    text = "Several models fit. Use:"
-    name, ok = QInputDialog.getItem(None, "Denoise layer", text, names, len(names) - 1, False)
-    return session[name] if ok else None
-
-
-def _get_model(viewer: ViewerModel, channels: int) -> Denoiser | None:
-    """Offer to train or to load a model."""
-    from qtpy.QtWidgets import QFileDialog, QMessageBox
-
-    box = QMessageBox(QMessageBox.Icon.Question, "Denoise layer", "No model fits this layer yet.")
-    train = box.addButton("Train one", QMessageBox.ButtonRole.AcceptRole)
-    load = box.addButton("Load one…", QMessageBox.ButtonRole.ActionRole)
-    box.addButton(QMessageBox.StandardButton.Cancel)
-    box.exec()
-    if box.clickedButton() is train:
-        open_widget(viewer, "Train APR")
-    elif box.clickedButton() is load:
-        folder = str(model_folder())
-        path, _ = QFileDialog.getOpenFileName(None, "Load model", folder, "Models (*.aprrd)")
-        if path:
-            session.load(Path(path))
-            if not session.fitting(channels):
-                raise UserError(f"{Path(path).name} was trained on another number of channels.")
-            return _choose_model(viewer, channels)
-    return None

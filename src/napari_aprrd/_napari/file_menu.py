@@ -10,10 +10,10 @@ import numpy as np
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from ..core.errors import UserError, cause
+from .model_words import summary
 from .session import session
 
 if TYPE_CHECKING:
-    from ..core.model.denoiser import Denoiser
     from ..files.picture import Picture
 
 FullLayerData = tuple[Any, dict[str, Any], str]
@@ -41,7 +41,7 @@ def open_models(path: str | list[str]) -> list[tuple[None]]:
             show_error(str(error))
         else:
             also = "" if model == file.stem else f" as {model!r}"
-            show_info(f"Loaded model {file.name}{also} ({_summary(session[model])}).")
+            show_info(f"Loaded model {file.name}{also} ({summary(session[model])}).")
     return NO_LAYER
 
 
@@ -70,14 +70,6 @@ def save_channels(path: str, layers: list[FullLayerData]) -> list[str]:
 
     found = [_layer(data, attributes) for data, attributes, _ in layers]
     return _save(path, found, channels_picture)
-
-
-def _summary(model: Denoiser) -> str:
-    """The kind of a model and what it was trained on."""
-    kind, stage = ("teacher", "train") if model.is_teacher else ("student", "distill")
-    planes = model.record.get(stage, {}).get("planes")
-    trained = f", trained on {planes} plane{'s' * (planes != 1)}" if planes else ""
-    return f"{kind}{trained}, for {model.channels} channel{'s' * (model.channels != 1)}"
 
 
 def _layer(data: Any, attributes: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..layers import layer_planes
-from .views import add_above, current_plane, preview_layer, shown
+from .views import current_plane, preview_layer, shown, shows_planes
 from .workers import Preview, View
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ SIDE = 512  # pixels, largest side of a view, to keep previews quick
 
 
 class LivePreview:
-    """Keeps one preview layer above the layer that is trained on.
+    """Keeps one preview layer on top of the layer list, in place of what is trained on.
+
+    It covers the layers below, whatever their blending, so that nothing is summed with it.
 
     Parameters
     ----------
@@ -29,9 +31,23 @@ class LivePreview:
         self._viewer, self._source = viewer, layer
         self._layer: Any = None
         self._dismissed = False
+        self._is_away = False  # because the canvas shows something else
         self._view: View | None = None
         self._update_view()
-        viewer.dims.events.current_step.connect(self._update_view)
+        for change in self._changes():
+            change.connect(self._update_view)
+
+    @property
+    def why_hidden(self) -> str:
+        """Why there is no preview on the canvas, in one sentence; empty where there is one."""
+        if self._dismissed:
+            return "The preview was removed."
+        if not shows_planes(self._viewer, self._source):
+            return (
+                "No preview now: it needs the flat view of rows and columns, and the canvas shows "
+                "a volume or the image from another side."
+            )
+        return ""
 
     def view(self) -> View | None:
         """Return the view to preview, or None; called in the job's thread."""
@@ -41,25 +57,35 @@ class LivePreview:
         """Show a preview, unless the user has removed the preview layer."""
         if self._layer is not None and self._layer not in self._viewer.layers:
             self._dismissed = True
-        if self._dismissed:
+        if self.why_hidden:
             return
         window = (preview.view.rows, preview.view.columns)
         if self._layer is None:
             name = f"{self._source.name} preview"
             self._layer = preview_layer(self._source, window, preview.image, name)
-            add_above(self._viewer, self._layer, self._source)
+            selected = set(self._viewer.layers.selection)
+            self._viewer.layers.append(self._layer)
+            self._viewer.layers.selection = selected
         else:
             self._layer.data = shown(self._source, preview.image)
 
     def close(self) -> None:
         """Remove the layer and disconnect from the viewer."""
         self._dismissed = True
-        self._viewer.dims.events.current_step.disconnect(self._update_view)
+        for change in self._changes():
+            change.disconnect(self._update_view)
         if self._layer is not None and self._layer in self._viewer.layers:
             self._viewer.layers.remove(self._layer)
 
+    def _changes(self) -> tuple[Any, ...]:
+        events = self._viewer.dims.events
+        return events.current_step, events.order, events.ndisplay
+
     def _update_view(self, event: object = None) -> None:
-        self._view = view_of(self._viewer, self._source)
+        flat = shows_planes(self._viewer, self._source)
+        self._view = view_of(self._viewer, self._source) if flat else None
+        if self._layer is not None and self._is_away is flat:
+            self._layer.visible, self._is_away = flat, not flat
 
 
 def view_of(viewer: ViewerModel, layer: Any) -> View:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core.data.synthetic import NoiseKind, noisy_cells
+from ..layers import KEY_TRUTH
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -27,7 +28,8 @@ def _sample(kind: NoiseKind, name: str) -> list[LayerData]:
         "axis_labels": ("t", "y", "x"),
         "contrast_limits": (float(truth.min()), float(truth.max())),
     }
+    about = {"name": f"{name}, truth", "visible": False, "metadata": {KEY_TRUTH: True}}
     return [
-        (truth, {"name": f"{name}, truth", "visible": False, **shared}, "image"),
+        (truth, {**about, **shared}, "image"),
         (noisy, {"name": name, **shared}, "image"),
     ]

@@ -7,22 +7,25 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from platformdirs import user_data_path
-
-from ..core.errors import UserError
+from ..core.errors import UserError, cause
+from . import preferences
 
 if TYPE_CHECKING:
     from ..core.data.planes import Planes
     from ..core.training.checkpoint import About
 
 
-FOLDER = user_data_path("napari-aprrd", appauthor=False) / "interrupted"
 # The store must not grow for ever; these limits are chosen, not measured.
 MOST = 10  # interrupted runs
 MOST_BYTES = 2**30  # size of all of them
 MOST_DAYS = 30  # age
 
 _in_session: set[Path] = set()  # runs whose model is in this session
+
+
+def folder() -> Path:
+    """Where the runs lie; it may not exist yet."""
+    return preferences.DATA / "interrupted"
 
 
 class Interrupted(NamedTuple):
@@ -41,11 +44,11 @@ def new_path(job: str) -> Path:
         If the folder cannot be made.
     """
     try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
+        folder().mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"Cannot make the folder {FOLDER}: {error.strerror}.") from error
+        raise UserError(f"Cannot make the folder {folder()}: {cause(error)}.") from error
     clean_up()
-    return FOLDER / f"{job}-{uuid.uuid4().hex[:12]}.checkpoint"
+    return folder() / f"{job}-{uuid.uuid4().hex[:12]}.checkpoint"
 
 
 def teacher_of(path: Path) -> Path:
@@ -82,7 +85,7 @@ def ended(path: Path) -> None:
 
 def used_bytes() -> int:
     """Size of the whole store."""
-    return sum(path.stat().st_size for path in FOLDER.glob("*"))
+    return sum(path.stat().st_size for path in folder().glob("*"))
 
 
 def clean_up() -> None:
@@ -98,4 +101,4 @@ def clean_up() -> None:
 
 def _newest_first() -> list[Path]:
     """All runs; files that are just being written are left out, as their names start with a dot."""
-    return sorted(FOLDER.glob("[!.]*.checkpoint"), key=lambda path: -path.stat().st_mtime)
+    return sorted(folder().glob("[!.]*.checkpoint"), key=lambda path: -path.stat().st_mtime)

@@ -1,127 +1,33 @@
-"""Views of layers: current plane, rectangle, preview, drawn colours."""
+"""Views of layers: the plane on screen, previews and results in the layer list, drawn colours."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
-from ..core.data.planes import Image, Planes
-from ..core.errors import UserError
+from ..core.data.planes import Image
+from ..layers import KEY_MAP, is_image_layer, layer_array, layer_planes
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image as ImageLayer
-from ..layers import is_image_layer, layer_array, layer_planes
 
-Part = Literal["all", "plane", "rectangle"]
-SMALLEST = 32  # pixels: side of the smallest rectangle to learn from, as of the smallest crop
 KEY_PREVIEW = "napari-aprrd preview"
+
+# Hidden by us, because a result is shown in their place.
+_replaced: WeakSet[Any] = WeakSet()
 
 
 def image_layers(layers: Iterable[Any]) -> list[ImageLayer]:
-    """Image layers among layers, in their order, without previews."""
+    """Image layers among layers, in their order, without previews and maps."""
     return [
-        layer for layer in layers if is_image_layer(layer) and KEY_PREVIEW not in layer.metadata
+        layer
+        for layer in layers
+        if is_image_layer(layer) and not {KEY_PREVIEW, KEY_MAP} & set(layer.metadata)
     ]
-
-
-@dataclass(frozen=True)
-class PartPlanes:
-    """The same window of some of another source's planes."""
-
-    whole: Planes
-    planes: Sequence[int]
-    rows: slice
-    columns: slice
-
-    @property
-    def channels(self) -> int:
-        """Number of channels C."""
-        return self.whole.channels
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Height and width of each plane, in pixels."""
-        rows, columns = self.rows, self.columns
-        return [(rows.stop - rows.start, columns.stop - columns.start)] * len(self.planes)
-
-    @property
-    def colours(self) -> bool:
-        """Whether the channels are the colours of one picture."""
-        return self.whole.colours
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether reading takes negligible time."""
-        return self.whole.in_memory
-
-    def read(self, plane: int, rows: slice, columns: slice) -> Image:
-        """Read a window of a plane: (C, h, w), float32."""
-        top, left = self.rows.start, self.columns.start
-        return self.whole.read(
-            self.planes[plane],
-            slice(rows.start + top, rows.stop + top),
-            slice(columns.start + left, columns.stop + left),
-        )
-
-
-def part_of(
-    layer: Any,
-    part: Part,
-    *,
-    point: Sequence[float],
-    units: Sequence[Any] | None = None,
-    rectangle: np.ndarray[Any, Any] | None = None,
-) -> Planes:
-    """Planes to train on: all, the one on screen, or a rectangle of all.
-
-    Parameters
-    ----------
-    layer : Image
-    part : {"all", "plane", "rectangle"}
-    point : sequence of float
-        The viewer's position, world coordinates.
-    units : sequence of Unit, optional
-        Units of the point, as in `current_plane`.
-    rectangle : ndarray, shape (N, D), optional
-        Vertices in the layer's data coordinates.
-    """
-    planes = layer_planes(layer)
-    height, width = planes.sizes[0]
-    whole = slice(0, height), slice(0, width)
-    if part == "plane":
-        return PartPlanes(planes, [current_plane(layer, point, units)], *whole)
-    if part == "rectangle":
-        if rectangle is None:
-            raise UserError("Draw a rectangle in a Shapes layer first.")
-        rows, columns = (_span(rectangle[:, i], n) for i, n in ((-2, height), (-1, width)))
-        return PartPlanes(planes, range(len(planes.sizes)), rows, columns)
-    return planes
-
-
-def _span(positions: np.ndarray[Any, Any], length: int) -> slice:
-    start, stop = max(int(np.floor(positions.min())), 0), min(int(np.ceil(positions.max())), length)
-    if stop - start < SMALLEST:
-        raise UserError(
-            f"The rectangle covers less than {SMALLEST} x {SMALLEST} pixels of the image; "
-            "draw a larger one on it."
-        )
-    return slice(start, stop)
-
-
-def rectangle_in(shapes: Any, layer: Any) -> np.ndarray[Any, Any]:
-    """Vertices of the selected or else the last shape, in the layer's data coordinates."""
-    if not shapes.data:
-        raise UserError(f"Draw a rectangle in {shapes.name!r} first.")
-    index = min(shapes.selected_data, default=len(shapes.data) - 1)
-    vertices = shapes.data[index]
-    corners = (shapes.data_to_world(vertex) for vertex in vertices)
-    world = [_in_units_of(layer, corner, shapes.units)[-2:] for corner in corners]
-    spare = (0.0,) * (layer.ndim - 2)
-    return np.array([layer.world_to_data((*spare, *corner)) for corner in world])
 
 
 def current_plane(layer: Any, point: Sequence[float], units: Sequence[Any] | None = None) -> int:
@@ -135,17 +41,52 @@ def current_plane(layer: Any, point: Sequence[float], units: Sequence[Any] | Non
     units : sequence of Unit, optional
         `viewer.dims.units`: where layers differ in units, the point is in the smallest of them.
     """
+    return planes_on_screen(layer, point, units)[0]
+
+
+def planes_on_screen(
+    layer: Any,
+    point: Sequence[float],
+    units: Sequence[Any] | None = None,
+    displayed: Sequence[int] = (),
+) -> list[int]:
+    """Indices of the planes that the canvas shows or cuts.
+
+    One, unless the layer is seen in 3-D or from another side; then all along the axes that are
+    displayed.
+
+    Parameters
+    ----------
+    layer : Image
+    point, units
+        As in `current_plane`.
+    displayed : sequence of int
+        `viewer.dims.displayed`.
+    """
     planes = layer_planes(layer)
-    position = layer.world_to_data(_in_units_of(layer, point, units or ())[-layer.ndim :])
-    at = dict(zip(planes.axes.removesuffix("S"), position, strict=True))
+    position = layer.world_to_data(in_units_of(layer, point, units or ())[-layer.ndim :])
+    axes = planes.axes.removesuffix("S")
+    on_canvas = {axes[axis - len(point)] for axis in displayed if len(point) - axis <= len(axes)}
+    at = dict(zip(axes, position, strict=True))
     index = [
-        min(max(round(float(at[letter])), 0), length - 1)
+        np.arange(length)
+        if letter in on_canvas
+        else np.array([min(max(round(float(at[letter])), 0), length - 1)])
         for letter, length in zip(planes.plane_axes, planes.plane_shape, strict=True)
     ]
-    return int(np.ravel_multi_index(index, planes.plane_shape)) if index else 0
+    if not index:
+        return [0]
+    counts = np.meshgrid(*index, indexing="ij")
+    return [int(i) for i in np.ravel_multi_index(counts, planes.plane_shape).ravel()]
 
 
-def _in_units_of(
+def shows_planes(viewer: ViewerModel, layer: Any) -> bool:
+    """Whether the canvas shows a layer's rows and columns; not a volume or another side of it."""
+    before = viewer.dims.ndim - layer.ndim  # axes are aligned from the last
+    return {axis - before for axis in viewer.dims.displayed} == {layer.ndim - 2, layer.ndim - 1}
+
+
+def in_units_of(
     layer: Any, position: Sequence[float], units: Sequence[Any]
 ) -> np.ndarray[Any, Any]:
     """Convert a position to the layer's units.
@@ -215,15 +156,68 @@ def drawn(layer: Any, plane: Image) -> np.ndarray[Any, Any]:
 
 
 def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
-    """Add a layer right above its source, or on top if the source is gone."""
+    """Add a layer right above its source, or on top if the source is gone or hidden.
+
+    The selection stays. Right above a hidden layer and below a visible one, napari's canvas can
+    crash when the layer is removed again.
+    """
     names = {other.name for other in viewer.layers}
     name, number = layer.name, 1
     while layer.name in names:
         number += 1
         layer.name = f"{name} [{number}]"
     selected = set(viewer.layers.selection)
-    place = viewer.layers.index(source) + 1 if source in viewer.layers else len(viewer.layers)
+    place = viewer.layers.index(source) + 1 if source in viewer.layers else 0
+    if not place or not source.visible:
+        place = len(viewer.layers)
     viewer.layers.insert(place, layer)
-    viewer.layers.selection = (
-        selected  # the selection stays, because the next step is for the same layers
-    )
+    viewer.layers.selection = selected
+
+
+def show_result(viewer: ViewerModel, result: Any, source: Any) -> None:
+    """Add a result above its source, and select it instead of the source.
+
+    The source is hidden where both would be blended into one brighter picture. What the user has
+    selected meanwhile stays selected.
+    """
+    result.visible = True
+    add_above(viewer, result, source)
+    if blends(source):
+        _hide_behind(viewer, source, result)
+    selected = set(viewer.layers.selection)
+    if not selected or source in selected:
+        viewer.layers.selection = (selected - {source}) | {result}
+
+
+def _hide_behind(viewer: ViewerModel, source: Any, result: Any) -> None:
+    """Hide a source as long as its result is there."""
+    source, removed = _bare(source), viewer.layers.events.removed
+    _replaced.add(source)
+    source.visible = False
+
+    def show_again(event: Any) -> None:
+        if event.value is result:
+            removed.disconnect(show_again)
+            if source in _replaced:
+                _replaced.discard(source)
+                source.visible = True
+
+    removed.connect(show_again)
+
+
+def is_put_away(layer: Any) -> bool:
+    """Whether the user has hidden a layer; not where a result is shown in its place."""
+    if layer.visible:
+        _replaced.discard(_bare(layer))
+    return not layer.visible and _bare(layer) not in _replaced
+
+
+def blends(layer: Any) -> bool:
+    """Whether what lies below a layer in the list changes how it looks."""
+    covers = layer.blending in ("opaque", "translucent", "translucent_no_depth")
+    return not covers or layer.opacity < 1
+
+
+def _bare(layer: Any) -> Any:
+    """The layer itself: napari hands proxies to plugins, which do not live as long."""
+    return getattr(layer, "__wrapped__", layer)

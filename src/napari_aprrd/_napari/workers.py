@@ -6,18 +6,22 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
 from napari.utils import cancelable_progress
 from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
 
 from ..core.config import DenoiseConfig
 from ..core.data.planes import Image, Planes
 from ..core.data.scaling import Calibration
 from ..core.errors import UserError
 from ..core.jobs import BAR, STOP, Job, Progress
-from ..core.model.denoiser import Denoiser
+from .quiet_workers import QuietFunction, QuietGenerator, still_wanted
+
+if TYPE_CHECKING:
+    from ..core.model.denoiser import Denoiser
 
 logger = logging.getLogger(__name__)
 # Chosen, not measured.
@@ -84,6 +88,16 @@ def _quick_preview(denoiser: Denoiser, noisy: Image) -> Image:
     return Calibration.measure(*flat).apply(image)
 
 
+class _Activity(cancelable_progress):
+    """A bar of the activity dock whose button acts at once, not at the next report."""
+
+    on_cancel: Callable[[], None] = staticmethod(lambda: None)
+
+    def cancel(self) -> None:
+        super().cancel()
+        QTimer.singleShot(0, self.on_cancel)  # the button still works on the bar
+
+
 class Run:
     """A job in a background thread, shown in napari's activity dock, which can cancel it.
 
@@ -118,10 +132,11 @@ class Run:
         self._job, self._on_closed = job, on_closed
         self._listening = True
         self._callbacks = (on_report, on_result, on_end)
-        self._activity: Any = cancelable_progress(total=0, desc=title)
+        self._activity: Any = _Activity(total=0, desc=title)
+        self._activity.on_cancel = self.cancel
         self.paused = False
         self._worker: GeneratorWorker[Any, Any, Any] = create_worker(
-            _with_errors_returned, job, _start_thread=False
+            _with_errors_returned, job, _start_thread=False, _worker_class=QuietGenerator
         )
         self._worker.yielded.connect(self._on_yielded)
         self._worker.returned.connect(self._on_returned)
@@ -171,8 +186,6 @@ class Run:
         if isinstance(report, Progress):
             self._activity.total = BAR
             self._activity.update(round(BAR * report.fraction) - self._activity.n)
-        if self._activity.is_canceled:
-            self.cancel()
 
     def _on_returned(self, result: Any) -> None:
         if not self._listening:
@@ -208,7 +221,9 @@ class Task:
         self, function: Callable[[], Any], on_done: Callable[[Any], None], owner: Any
     ) -> None:
         self._on_done: Callable[[Any], None] | None = on_done
-        worker: FunctionWorker[Any] = create_worker(_caught, function, _start_thread=False)
+        worker: FunctionWorker[Any] = create_worker(
+            _caught, function, _start_thread=False, _worker_class=QuietFunction
+        )
         worker.returned.connect(self._on_returned)
         owner.destroyed.connect(self._forget)
         self._worker = worker
@@ -232,10 +247,14 @@ def _caught(function: Callable[[], Any]) -> Any:
 
 
 def _with_errors_returned(job: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    from ..core.model.interrupt import interruptible_job  # here, since it takes long to import
+
     try:
-        return (yield from job)
+        return (yield from interruptible_job(job, still_wanted))
     except UserError as error:
         return Failure(error)
     except Exception as error:
+        if not still_wanted():
+            return None  # it was interrupted
         logger.exception("A job failed")
         return Failure(error)

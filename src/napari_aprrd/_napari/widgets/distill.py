@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from ...core.config import DistillConfig
 from ...core.errors import UserError
@@ -34,26 +34,30 @@ class DistillWidget(JobWidget[DistillConfig]):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self.denoise = QPushButton("Next: Denoise layer")
-        self.denoise.setToolTip("Denoise the selected layers with the best model that fits.")
+        self.denoise.setToolTip("Denoise the layers chosen above with the model chosen above.")
         super().__init__(napari_viewer)
-        self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
-        self.models.chooser.currentTextChanged.connect(self._on_changed)
+        self.denoise.clicked.connect(self.denoise_chosen)
+        self.models.changed.connect(self._on_model_chosen)
+        self._on_model_chosen(self.models.name)
 
     def extra_widgets(self) -> tuple[list[QWidget], list[QWidget]]:
-        """The next step."""
-        return [], [self.denoise]
+        """Which teacher is distilled, and the next step."""
+        self.teacher_name = QLabel()
+        self.teacher_name.setWordWrap(True)
+        return [self.teacher_name], [self.denoise]
 
     def teacher(self) -> Denoiser:
-        """The chosen teacher.
+        """The chosen teacher, the one that the chosen student was made from, or the newest.
 
         Raises
         ------
         UserError
             If there is none.
         """
-        if not self.models.name:
+        name = session.teacher_of(session.chosen)
+        if not name:
             raise UserError("Train a teacher first (Train APR), or load one.")
-        return session[self.models.name]
+        return session[name]
 
     def make_job(self, config: DistillConfig, path: Path) -> Job[Denoiser]:
         """Distillation on the chosen layers; a resumed one keeps the teacher it started with."""
@@ -86,6 +90,10 @@ class DistillWidget(JobWidget[DistillConfig]):
             return describe_device(config.device), distill_seconds(teacher, config)
 
         return measure
+
+    def _on_model_chosen(self, chosen: str) -> None:
+        self.teacher_name.setText(f"Teacher: {session.teacher_of(chosen) or 'none yet'}")
+        self._on_changed()
 
 
 def _compared(teacher: Denoiser, planes: Planes, job: Job[Denoiser]) -> Job[Denoiser]:

@@ -39,7 +39,7 @@ class ResumeOffer(QWidget):
         from .. import unfinished
 
         self.withdraw()
-        if not unfinished.FOLDER.is_dir():
+        if not unfinished.folder().is_dir():
             return
         self._wanted = planes
         self._search()

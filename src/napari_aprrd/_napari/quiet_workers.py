@@ -1,0 +1,56 @@
+"""napari's workers, which here know whether they are still wanted and end without a traceback."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from typing import Any
+from weakref import WeakSet
+
+from napari.qt.threading import FunctionWorker, GeneratorWorker
+from qtpy.QtCore import QThreadPool
+
+LONGEST_WAIT = 1.0  # seconds that leaving Python waits for the workers; chosen, not measured
+
+_here = threading.local()  # the worker that a thread runs
+_all: WeakSet[Any] = WeakSet()
+
+
+def still_wanted() -> bool:
+    """Whether the work that the calling thread does is still wanted; asked between two layers."""
+    worker = getattr(_here, "worker", None)
+    return worker is None or not worker.abort_requested
+
+
+def end_all() -> None:
+    """Ask all workers to end and wait a moment for them."""
+    for worker in list(_all):
+        worker.quit()
+    QThreadPool.globalInstance().waitForDone(round(1000 * LONGEST_WAIT))
+
+
+class _Quiet:
+    """Runs a worker; if Qt has deleted its signals meanwhile, nobody is left to be told."""
+
+    def run(self) -> None:
+        _here.worker = self
+        _all.add(self)
+        try:
+            super().run()  # type: ignore[misc]
+        except RuntimeError as error:
+            if "deleted" not in str(error):
+                raise
+        finally:
+            _here.worker = None
+
+
+class QuietFunction(_Quiet, FunctionWorker[Any]):
+    """Runs a function."""
+
+
+class QuietGenerator(_Quiet, GeneratorWorker[Any, Any, Any]):
+    """Runs a generator."""
+
+
+# Python's end deletes the signals of workers that still run.
+atexit.register(end_all)
