@@ -314,6 +314,17 @@ def test_closing_the_widget_in_the_middle_leaves_no_thread(
     assert list(session) == []
 
 
+@both
+def test_a_run_that_is_closed_after_seconds_can_be_resumed(
+    qtbot: Any, viewer: ViewerModel, kind: Any, interrupted: Path
+) -> None:
+    widget = _started(qtbot, viewer, kind, closes=False)
+    widget.deleteLater()
+    qtbot.waitUntil(lambda: bool(list(interrupted.glob("*.checkpoint"))), timeout=10_000)
+    again = _widget(qtbot, kind, viewer)
+    assert _offered(qtbot, again).startswith("Interrupted after ")
+
+
 def _offered(qtbot: Any, widget: Any) -> str:
     """What the widget offers to go on with."""
     qtbot.waitUntil(lambda: not widget.offer.isHidden(), timeout=10_000)
