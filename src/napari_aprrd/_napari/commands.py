@@ -64,7 +64,7 @@ def _denoise_selected(viewer: Any, *, lazily: bool) -> None:
         for layer in layers:
             learn_axes(layer)
             layer_array(layer)  # raises where there are no numbers
-        if not _is_meant(viewer, layers):
+        if not is_meant(viewer, layers):
             return
         models = models_for(viewer, layers, lambda: open_widget(viewer, "Train APR"))
     except UserError as error:
@@ -77,7 +77,7 @@ def _denoise_selected(viewer: Any, *, lazily: bool) -> None:
             Denoising(viewer, layer, model)
 
 
-def _is_meant(viewer: Any, layers: Sequence[Any]) -> bool:
+def is_meant(viewer: Any, layers: Sequence[Any]) -> bool:
     """Ask once about all layers that are odd to denoise."""
     doubts = " ".join(filter(None, map(doubt, layers)))
     if not doubts:

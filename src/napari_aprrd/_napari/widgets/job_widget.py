@@ -11,7 +11,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QWidget
 
 from ...core.errors import UserError
-from ..preferences import default_preset
+from ..docks import settle
 from ..preview import LivePreview
 from ..session import session
 from .estimate import Estimate
@@ -19,12 +19,12 @@ from .folded import folded
 from .heading import Heading
 from .layer_picker import LayerPicker
 from .model_list import ModelList
-from .quality_picker import QualityPicker
 from .resume_offer import ResumeOffer
 from .run_panel import RunPanel
 from .scrolled import Scrolled
 from .settings_form import C, SettingsForm
 from .start_button import StartButton
+from .time_picker import QualityPicker
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -62,9 +62,9 @@ class JobWidget(Scrolled, Generic[C]):
         self.offer.accepted.connect(self._on_resume)
         self.panel.idle.connect(self._on_idle)
         self.panel.closed.connect(self._search_interrupted)
-        self.form.show_preset(default_preset())
-        self._on_changed()
+        self._on_quality()
         self._search_interrupted()
+        settle(self, self.start_text, lambda: self.panel.run is not None)
 
     def make_job(self, config: C, path: Path) -> Job[Denoiser]:
         """Return the job to run; it continues from a checkpoint if there is one.
@@ -91,10 +91,13 @@ class JobWidget(Scrolled, Generic[C]):
         return [], []
 
     def _arrange(self) -> None:
+        top: list[QWidget]
+        bottom: list[QWidget]
         top, bottom = self.extra_widgets()
+        self.picker.add_row("Quality", self.quality)
         advanced = folded("Advanced", self.form.container.native, "Show or hide all settings.")
         for widget in (
-            Heading(self.start_text, self.page), self.picker, *top, self.quality.native, advanced,
+            Heading(self.start_text, self.page), self.picker, *top, advanced,
             self.estimate, self.start, self.offer, self.panel,
             Heading("Models", "tutorials/denoise/#models"), self.models, *bottom,
         ):  # fmt: skip

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from functools import partial
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from ...core.errors import UserError
 from ...layers import KEY, identity, layer_planes
+from ..docks import settle
 from ..layer_choice import is_result, results_of, source_of
 from ..map_layers import maps_of
 from ..workers import Failure, Task
+from .heading import Heading
 from .map_buttons import MapButtons
+from .scrolled import Scrolled
 from .trust_plots import TrustPlots
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ _SELECT = "Select a denoised layer, or the image that it was made of."
 _UNCHECKED = "Not checked yet."
 
 
-class TrustWidget(QWidget):
+class TrustWidget(Scrolled):
     """Shows whether the selected denoised layer can be trusted."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -48,14 +50,17 @@ class TrustWidget(QWidget):
         self.button.clicked.connect(self.check)
         self.headline, self.text = QLabel(), QLabel()
         self.maps, self.plots = MapButtons(napari_viewer), TrustPlots()
-        layout = QVBoxLayout(self)
         for label in (self.headline, self.text):
             label.setWordWrap(True)
-        for widget in (self.headline, self.button, self.text, self.maps, self.plots):
-            layout.addWidget(widget)
-        layout.addStretch()
+        for widget in (
+            Heading("Trust report", "trust/"), self.headline, self.button, self.text, self.maps,
+            self.plots,
+        ):  # fmt: skip
+            self.content.addWidget(widget)
+        self.content.addStretch()
         self._follow_viewer()
         self.follow()
+        settle(self, "Trust report")
 
     @property
     def report(self) -> TrustReport | None:
@@ -67,7 +72,7 @@ class TrustWidget(QWidget):
         layers, selection = self.viewer.layers.events, self.viewer.layers.selection.events
         for event in (selection.changed, layers.removed, layers.renamed):
             event.connect(self.follow)
-            self.destroyed.connect(partial(event.disconnect, self.follow))
+            self.destroyed.connect(lambda _, event=event: event.disconnect(self.follow))
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers; napari calls it."""
