@@ -160,6 +160,6 @@ def test_the_device_asked_for_is_described(monkeypatch: Patch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"Fake {device.index}")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert describe_device("cuda:1") == "GPU (Fake 1): fast"
+    assert describe_device("cuda:1") == "GPU (Fake 1)"
     assert describe_device("mps").startswith("Apple GPU")
     assert describe_device("cpu").startswith("CPU")

@@ -11,6 +11,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QWidget
 
 from ...core.errors import UserError
+from .. import commands
 from ..docks import settle
 from ..preview import LivePreview
 from ..session import session
@@ -135,6 +136,10 @@ class JobWidget(Scrolled, Generic[C]):
         """A function that estimates the seconds of the job, for another thread."""
         raise NotImplementedError
 
+    def denoise_chosen(self) -> None:
+        """Denoise the chosen layers with the chosen model."""
+        commands.denoise_layers(self.viewer, self.picker.layers.value)
+
     def _search_interrupted(self, *_: object) -> None:
         if self.panel.run is None:
             self.offer.search(lambda: self.picker.planes())
@@ -165,7 +170,7 @@ class JobWidget(Scrolled, Generic[C]):
     def _on_model(self, images: str, model: Denoiser, path: Path) -> None:
         from .. import unfinished
 
-        unfinished.ended(self.job, path)
+        unfinished.ended(self.job, path)  # also after "Finish now": the user has what there is
         name = session.add(
             f"{images} {self.suffix}", model, images=images, on_kept=lambda: unfinished.forget(path)
         )

@@ -77,14 +77,14 @@ def _seconds_of_pixel(
 
 
 def describe_device(name: str = "auto") -> str:
-    """Say in plain words which device computes and what to expect of it."""
+    """Say in plain words which device computes."""
     device = pick_device(name)
     if device.type == "cuda":
-        return f"GPU ({torch.cuda.get_device_name(device)}): fast"
+        return f"GPU ({torch.cuda.get_device_name(device)})"
     if device.type == "mps":
-        return "Apple GPU: fast"
+        return "Apple GPU"
     cores = torch.get_num_threads()
-    return f"CPU, {cores} core{'s' if cores != 1 else ''}: takes minutes"
+    return f"CPU, {cores} core{'s' if cores != 1 else ''}"
 
 
 def _trial(config: C) -> C:
