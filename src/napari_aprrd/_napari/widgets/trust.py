@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from ...core.errors import UserError
 from ...layers import KEY, identity, layer_planes
+from ..docks import settle
 from ..layer_choice import is_result, results_of, source_of
 from ..map_layers import maps_of
 from ..workers import Failure, Task
+from .breakable import breakable
+from .heading import Heading
 from .map_buttons import MapButtons
+from .scrolled import Scrolled
 from .trust_plots import TrustPlots
 
 if TYPE_CHECKING:
@@ -27,12 +30,11 @@ if TYPE_CHECKING:
 
 # Legible on napari's dark and on its light background.
 _MARKS = {"good": ("✓", "#148c5f"), "warn": ("!", "#c87300"), "bad": ("✗", "#e0533d")}
-_PART_OF_A_NAME = re.compile(r"[\W_]|\w{20}")
 _SELECT = "Select a denoised layer, or the image that it was made of."
 _UNCHECKED = "Not checked yet."
 
 
-class TrustWidget(QWidget):
+class TrustWidget(Scrolled):
     """Shows whether the selected denoised layer can be trusted."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
@@ -48,12 +50,13 @@ class TrustWidget(QWidget):
         self.button.clicked.connect(self.check)
         self.headline, self.text = QLabel(), QLabel()
         self.maps, self.plots = MapButtons(napari_viewer), TrustPlots()
-        layout = QVBoxLayout(self)
         for label in (self.headline, self.text):
             label.setWordWrap(True)
-        for widget in (self.headline, self.button, self.text, self.maps, self.plots):
-            layout.addWidget(widget)
-        layout.addStretch()
+        heading = Heading("Can this result be trusted?", "trust/")
+        for widget in (heading, self.headline, self.button, self.text, self.maps, self.plots):
+            self.content.addWidget(widget)
+        self.content.addStretch()
+        settle(self, "Trust report")
         self._follow_viewer()
         self.follow()
 
@@ -155,7 +158,7 @@ class TrustWidget(QWidget):
         for widget in (self.maps, self.plots):
             widget.setVisible(not isinstance(found, str))
         if isinstance(found, str):
-            self.text.setText(escape(found))
+            self.text.setText(escape(breakable(found)))
         else:
             self.text.setText("".join(map(_paragraph, found.verdicts)))
             self.plots.show_report(found)
@@ -174,9 +177,7 @@ class TrustWidget(QWidget):
 
 
 def _bold(name: str) -> str:
-    """A layer's name, which a narrow dock may break where a part of it ends."""
-    breakable = _PART_OF_A_NAME.sub(lambda part: f"{part[0]}\u200b", name)
-    return f"<b>{escape(breakable)}</b>"
+    return f"<b>{escape(breakable(name))}</b>"
 
 
 def _paragraph(verdict: Verdict) -> str:
