@@ -526,12 +526,12 @@ def test_settings_that_do_not_fit_are_refused_before_the_start(
 def test_the_form_shows_what_a_preset_changes(qtbot: Any, viewer: ViewerModel) -> None:
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
-    widget.quality.quality.value = "paper"
+    widget.quality.choose("paper")
     config = widget.config()
     assert (config.preset, config.width, config.steps) == ("paper", 48, 400_000)
-    widget.quality.quality.value = "time budget"
-    minutes = widget.quality[-1]
-    minutes.value = 3
+    widget.quality.choose("time budget")
+    minutes = widget.quality.own
+    minutes.setValue(3)
     assert widget.config().minutes == 3
 
 
@@ -573,7 +573,7 @@ def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -
     steps = widget.form._widgets["steps"]
     assert steps.native.text() == f"automatic (now {TrainConfig().steps})"
     widget.form.set("steps", 7)
-    widget.quality.quality.value = "time budget"
+    widget.quality.choose("time budget")
     assert not steps.enabled
     assert widget.config().steps is None
     assert widget.config().minutes > 0

@@ -88,7 +88,7 @@ def _quick_preview(denoiser: Denoiser, noisy: Image) -> Image:
     return Calibration.measure(*flat).apply(image)
 
 
-class _Activity(cancelable_progress):  # type: ignore[misc]
+class _Activity(cancelable_progress):
     """A bar of the activity dock whose button acts at once, not at the next report."""
 
     on_cancel: Callable[[], None] = staticmethod(lambda: None)

@@ -22,7 +22,7 @@ from ...core.errors import UserError
 from ..file_order import DECIMALS, FORMATS, Order
 from ..preferences import default_device, remember, remembered
 from ..session import session
-from .effort_picker import EffortPicker
+from .time_picker import EffortPicker
 
 LEARN = "Learn from these files first"
 FOLDER = "denoised"  # of the outputs, beside the inputs

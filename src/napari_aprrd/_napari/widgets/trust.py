@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -52,13 +51,15 @@ class TrustWidget(Scrolled):
         self.maps, self.plots = MapButtons(napari_viewer), TrustPlots()
         for label in (self.headline, self.text):
             label.setWordWrap(True)
-        heading = Heading("Can this result be trusted?", "trust/")
-        for widget in (heading, self.headline, self.button, self.text, self.maps, self.plots):
+        for widget in (
+            Heading("Trust report", "trust/"), self.headline, self.button, self.text, self.maps,
+            self.plots,
+        ):  # fmt: skip
             self.content.addWidget(widget)
         self.content.addStretch()
-        settle(self, "Trust report")
         self._follow_viewer()
         self.follow()
+        settle(self, "Trust report")
 
     @property
     def report(self) -> TrustReport | None:
@@ -70,7 +71,7 @@ class TrustWidget(Scrolled):
         layers, selection = self.viewer.layers.events, self.viewer.layers.selection.events
         for event in (selection.changed, layers.removed, layers.renamed):
             event.connect(self.follow)
-            self.destroyed.connect(partial(event.disconnect, self.follow))
+            self.destroyed.connect(lambda _, event=event: event.disconnect(self.follow))
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers; napari calls it."""
@@ -131,8 +132,10 @@ class TrustWidget(Scrolled):
     def _watch(self, *layers: Image) -> None:
         """Forget the report when one of the layers gets other pixels."""
         for layer in layers:
-            layer.events.data.disconnect(self._on_data)
-            layer.events.data.connect(self._on_data)
+            event = layer.events.data
+            event.disconnect(self._on_data)
+            event.connect(self._on_data)
+            self.destroyed.connect(lambda _, event=event: event.disconnect(self._on_data))
 
     def _on_data(self, event: Any) -> None:
         for layer in (event.source, *results_of(self.viewer, event.source)):
