@@ -13,6 +13,7 @@ from ...layers import layer_planes
 from .. import commands
 from ..denoise_turns import Outcome, Turn, Turns
 from ..dialogs import ask
+from ..docks import settle
 from ..layer_choice import channel_group, doubt
 from ..model_choice import why_unfit
 from ..parts import Scope
@@ -58,6 +59,7 @@ class DenoiseWidget(Scrolled):
         self.turns: Turns | None = None
         self._fill()
         self._arrange()
+        settle(self, "Denoise", lambda: self.panel.run is not None)
         self._connect()
         self.reset_choices()
 

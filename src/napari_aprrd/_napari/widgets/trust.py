@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 from ...core.errors import UserError
 from ...layers import KEY, layer_array, layer_axes, layer_planes, map_layer
 from ..commands import render_in_the_background
+from ..docks import settle
 from ..session import session
 from ..views import add_above, image_layers
 from ..workers import Failure, Task
@@ -62,6 +63,7 @@ class TrustWidget(QWidget):
             "Standard deviation of a teacher's outputs over its shifts: bright where they disagree."
         )
         self._arrange()
+        settle(self, "Trust report")
         self._show_details(False)
 
     def _arrange(self) -> None:
