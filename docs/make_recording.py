@@ -65,7 +65,7 @@ def main() -> None:
     viewer.layers.selection = {viewer.layers[SAMPLE]}
     recorder = Recorder(viewer)
     _, dock = viewer.window.add_plugin_dock_widget("napari-aprrd", "Denoise")
-    dock.effort.choose(LEARNING)
+    dock.effort.choose_minutes(LEARNING)
     wait(lambda: dock.first_look.text.isVisible(), 30)
     recorder.watch(2.0)
     dock.start.click()

@@ -256,6 +256,46 @@ def test_progress_is_a_bar_on_stderr_or_nothing(
     assert capfd.readouterr() == ("", "")
 
 
+def test_without_a_model_one_is_learnt_first(tiny_presets: Any) -> None:
+    tiny_presets(3)
+    image, heard = noisy(2, 40, 48), list[Progress]()
+    clean = api.denoise(image, seed=1, progress=heard.append)
+    teacher = api.train_apr(image, seed=1, **QUIET)
+    expected = api.denoise(image, api.distill_rd(teacher, image, seed=1, **QUIET), **QUIET)
+    np.testing.assert_array_equal(clean, expected)
+    stages = list(dict.fromkeys(report.stage for report in heard))
+    assert stages[0] == "Inspect noise"
+    assert stages[-1] == "Denoise"
+    steps = [report.step for report in heard]
+    assert steps == sorted(steps)
+    assert steps[-1] == heard[-1].total
+
+
+def test_without_a_model_layers_and_lists_are_denoised_too(tiny_presets: Any) -> None:
+    tiny_presets(3)
+    layer = Image(noisy(40, 48), name="cells")
+    first, second = api.denoise([layer, noisy(33, 35)], **QUIET)
+    assert first.name == "cells denoised"
+    assert {"train", "distill", "denoise"} <= set(first.metadata["napari-aprrd"])
+    assert second.shape == (33, 35)
+
+
+def test_stopped_while_it_learns_it_denoises_with_what_is_there(tiny_presets: Any) -> None:
+    tiny_presets(10_000_000)
+    image = noisy(2, 40, 48)
+    handle = api.denoise(image, background=True)
+    assert first_progress(handle).stage == "Train teacher"
+    handle.stop()
+    assert handle.result(DEADLINE).shape == image.shape
+
+
+def test_what_has_no_effect_with_or_without_a_model_is_refused(model: Denoiser) -> None:
+    with pytest.raises(UserError, match="trained already: minutes, seed; leave them out"):
+        api.denoise(noisy(40, 48), model, minutes=1, seed=0)
+    with pytest.raises(UserError, match="shifts has no effect without a model"):
+        api.denoise(noisy(40, 48), shifts=(1, 2))
+
+
 def test_in_the_background_the_result_is_the_same(model: Denoiser) -> None:
     image = noisy(2, 40, 48)
     handle = api.denoise(image, model, background=True)
@@ -339,8 +379,8 @@ def test_a_student_teaches_nobody(model: Denoiser) -> None:
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ("cells.tif", "must be an array, got a path; read cells.tif first"),
-        (Path("cells.tif"), "must be an array, got a path"),
+        ("cells.tif", r"must be an array or a layer.*read_picture\('cells.tif'\).data"),
+        (Path("cells.tif"), "must be an array or a layer, not a name"),
         ([[1.0, 2.0]], "must be an array, got (list|float)"),
         (None, "must be an array, got NoneType"),
         (np.ones((40, 48), complex), "type complex128 cannot be denoised"),

@@ -13,7 +13,7 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
 from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets import DenoiseWidget, effort_picker
+from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
 
 
@@ -26,7 +26,7 @@ def clean(no_notifications_left: None, until_threads_end: Callable[[], None]) ->
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second of learning."""
-    monkeypatch.setitem(effort_picker.MINUTES, "Balanced", 0.02)
+    monkeypatch.setitem(time_picker.EFFORTS, "Balanced", 0.02)
 
 
 @pytest.fixture

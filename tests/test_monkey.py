@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_aprrd._napari.widgets import effort_picker
+from napari_aprrd._napari.widgets import time_picker
 
 pytestmark = pytest.mark.usefixtures("no_notifications_left", "few_steps")
 
@@ -36,7 +36,7 @@ DOCKS = ("Denoise", "Train APR", "Distill (RD)", "Trust report", "Denoise files"
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing takes long, and no dialog waits for an answer."""
-    monkeypatch.setattr(effort_picker, "MINUTES", dict.fromkeys(effort_picker.MINUTES, 0.02))
+    monkeypatch.setattr(time_picker, "EFFORTS", dict.fromkeys(time_picker.EFFORTS, 0.02))
     for kind in (QMessageBox, QDialog):
         monkeypatch.setattr(kind, "exec", lambda self: 0)
     for name in ("getOpenFileName", "getOpenFileNames", "getSaveFileName"):

@@ -14,11 +14,11 @@ from command_line import call, succeed
 from core.makers import noisy_image, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QLabel
 
 import napari_aprrd as aprrd
 from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets import TrustWidget
+from napari_aprrd._napari.widgets import TrustWidget, map_buttons
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.trust.report import plane_maps
@@ -143,9 +143,11 @@ def test_an_image_that_is_too_small_for_a_report_is_written_all_the_same(tmp_pat
     assert (tmp_path / "b.npy").exists()
 
 
+SAMPLE = "cells denoised"
+
+
 @pytest.fixture
 def viewer() -> ViewerModel:
-    notification_manager.records.clear()
     viewer = ViewerModel()
     noisy, clean = pair()
     source = viewer.add_image(noisy, name="cells", scale=(1, 2, 2))
@@ -153,57 +155,179 @@ def viewer() -> ViewerModel:
     return viewer
 
 
-def _check(qtbot: Any, viewer: ViewerModel) -> TrustWidget:
+def _widget(qtbot: Any, viewer: ViewerModel) -> TrustWidget:
     widget = TrustWidget(viewer)
     qtbot.addWidget(widget)
-    widget.button.click()
-    qtbot.waitUntil(lambda: widget.task is None, timeout=20_000)
     return widget
 
 
-@pytest.mark.parametrize("selected", ["cells", "cells denoised"])
+def _check(qtbot: Any, viewer: ViewerModel) -> TrustWidget:
+    widget = _widget(qtbot, viewer)
+    widget.button.click()
+    _wait(qtbot, widget)
+    return widget
+
+
+def _wait(qtbot: Any, widget: TrustWidget) -> None:
+    qtbot.waitUntil(lambda: widget.task is None, timeout=20_000)
+
+
+def _headline(widget: TrustWidget) -> str:
+    text = re.sub("<.*?>", "", widget.headline.text())
+    return text.replace("\u200b", "")
+
+
+@pytest.mark.parametrize("selected", ["cells", SAMPLE])
 def test_the_widget_finds_the_pair_and_says_what_the_report_says(
     qtbot: Any, viewer: ViewerModel, selected: str
 ) -> None:
     viewer.layers.selection = {viewer.layers[selected]}
     widget = _check(qtbot, viewer)
-    assert widget.report == trust_report(*(viewer.layers[n] for n in ("cells", "cells denoised")))
+    assert _headline(widget) == "cells denoised, compared with cells"
+    assert widget.report == trust_report(*(viewer.layers[n] for n in ("cells", SAMPLE)))
     assert all(verdict.sentence in widget.text.text() for verdict in widget.report.verdicts)
-    assert all(plot.isVisibleTo(widget) for plot in widget.plots)
+    assert widget.plots.isVisibleTo(widget)
+    explained = " ".join(label.text() for label in widget.plots.findChildren(QLabel))
+    assert explained.count("Good: ") == len(widget.plots.plots) == 3
 
 
-def test_the_widget_adds_the_maps_in_place(qtbot: Any, viewer: ViewerModel) -> None:
+def test_the_report_follows_its_layer_whatever_it_is_called(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    viewer.layers["cells"].name = "my movie"
+    viewer.layers[SAMPLE].name = "result"
     widget = _check(qtbot, viewer)
-    for button in widget.maps.values():
-        button.click()
-    residual = viewer.layers["cells denoised: residual"]
+    assert widget.report is not None
+    assert _headline(widget) == "result, compared with my movie"
+    viewer.layers["result"].name = "a & b"
+    assert _headline(widget) == "a &amp; b, compared with my movie"
+
+
+def test_another_result_has_its_own_report(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _check(qtbot, viewer)
+    first = widget.report
+    source = viewer.layers["cells"]
+    other = denoised_layer(source, source.data, {})
+    viewer.layers.append(other)
+    viewer.layers.selection = {other}
+    assert widget.report is None
+    assert widget.text.text() == "Not checked yet."
+    assert not widget.plots.isVisibleTo(widget)
+    widget.check()
+    _wait(qtbot, widget)
+    assert widget.report is not None
+    assert widget.report.status == "bad"  # nothing was removed
+    viewer.layers.selection = {viewer.layers[SAMPLE]}
+    assert widget.report == first
+    viewer.layers.selection = {viewer.add_image(np.zeros((9, 9)), name="unlike")}
+    assert _headline(widget) == "cells denoised, compared with cells"  # still what is shown
+    viewer.layers[SAMPLE].data = source.data
+    assert widget.report is None  # it was on other pixels
+
+
+def test_a_result_can_be_checked_while_another_is(qtbot: Any, viewer: ViewerModel) -> None:
+    source = viewer.layers["cells"]
+    other = denoised_layer(source, source.data, {})
+    viewer.layers.append(other)
+    viewer.layers.selection = {other}
+    widget = _widget(qtbot, viewer)
+    widget.check_layer(viewer.layers[SAMPLE])
+    widget.check_layer(other)
+    qtbot.waitUntil(lambda: widget.result is other and widget.report is not None, timeout=20_000)
+    viewer.layers.selection = {viewer.layers[SAMPLE]}
+    assert widget.report is not None
+
+
+def test_the_report_goes_with_its_layer(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _check(qtbot, viewer)
+    viewer.layers.clear()
+    assert widget.report is None
+    assert not widget.plots.isVisibleTo(widget)
+    viewer.add_image(np.zeros((9, 9)))
+    assert _headline(widget).startswith("Select a denoised layer")
+    assert widget.text.text() == ""
+
+
+@pytest.mark.parametrize(
+    ("gone", "said"),
+    [("cells", "the image that it was made of is not in the layer list"), (SAMPLE, "Select a")],
+)
+def test_the_widget_says_what_is_missing(
+    qtbot: Any, viewer: ViewerModel, gone: str, said: str
+) -> None:
+    viewer.layers.remove(gone)
+    widget = _widget(qtbot, viewer)
+    widget.check()
+    assert widget.task is None
+    assert widget.report is None
+    assert said in _headline(widget) + widget.text.text()
+
+
+def test_a_source_of_another_shape_gets_one_sentence(qtbot: Any, viewer: ViewerModel) -> None:
+    viewer.layers["cells"].data = np.zeros((2, 50, 60))
+    widget = _check(qtbot, viewer)
+    assert widget.text.text() == "The denoised image must have the shape of its source."
+
+
+def test_a_map_is_on_top_and_the_only_one_that_shows(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _check(qtbot, viewer)
+    selected = set(viewer.layers.selection)
+    for kind, name in (("residual", "residual"), ("removed", "removed structure"), ("left", "")):
+        widget.maps.buttons[kind].click()
+        top = viewer.layers[-1]
+        assert top.name == f"cells: {name or 'noise left'}"
+        maps = [layer for layer in viewer.layers if layer.name.startswith("cells: ")]
+        assert [layer for layer in maps if layer.visible] == [top]
+        assert set(viewer.layers.selection) == selected
+    residual = viewer.layers["cells: residual"]
     np.testing.assert_allclose(
         residual.data[1].compute(), np.subtract(*(i[1] for i in pair())), atol=1e-3
     )
     assert tuple(residual.scale) == (1, 2, 2)
-    assert {layer.name for layer in viewer.layers} >= {
-        "cells denoised: removed structure",
-        "cells denoised: noise left",
-    }
+
+
+def test_a_map_that_is_there_is_shown_again_not_added(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _check(qtbot, viewer)
+    for kind in ("residual", "removed", "residual"):
+        widget.maps.buttons[kind].click()
+    assert len(viewer.layers) == 4
+    assert viewer.layers[-1].name == "cells: residual"
+    assert viewer.layers.selection == {viewer.layers[-1]}
+    assert widget.report is not None  # a map belongs to its layer
+    assert not viewer.layers["cells: removed structure"].visible
+    widget.maps.hide_all.click()
+    assert not viewer.layers[-1].visible
 
 
 def test_the_widget_shows_uncertainty_once_there_is_a_teacher(
-    qtbot: Any, viewer: ViewerModel
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(map_buttons, "render_in_the_background", lambda _: True)
     widget = _check(qtbot, viewer)
     session.add("student", random_denoiser("student-1.00M"))
-    widget.uncertainty.click()
-    assert "needs the teacher" in str(notification_manager.records[-1].message)
+    widget.maps.buttons["uncertainty"].click()
+    assert "needs the model of Train APR" in widget.maps.hint.text()
     session.add("teacher", random_denoiser())
-    widget.uncertainty.click()
-    layer = viewer.layers["cells denoised: uncertainty"]
+    widget.maps.buttons["uncertainty"].click()
+    assert not widget.maps.hint.isVisibleTo(widget)
+    layer = viewer.layers["cells: uncertainty"]
     assert layer.data[1].compute().std() > 0
     assert tuple(layer.scale) == (1, 2, 2)
 
 
-@pytest.mark.parametrize("gone", ["cells", "cells denoised"])
-def test_the_widget_says_what_is_missing(qtbot: Any, viewer: ViewerModel, gone: str) -> None:
-    viewer.layers.remove(gone)
+def test_the_report_fits_a_dock_of_300_pixels(qtbot: Any, viewer: ViewerModel) -> None:
+    viewer.layers["cells"].name = 8 * "confocal_fish_noisy" + " " + 80 * "x"
     widget = _check(qtbot, viewer)
-    assert widget.report is None
-    assert "whose source is in the layer list" in str(notification_manager.records[-1].message)
+    widget.resize(300, 900)
+    widget.show()
+    assert widget.minimumSizeHint().width() <= 280
+
+
+def test_plots_take_the_colour_of_the_text_around_them(qtbot: Any, viewer: ViewerModel) -> None:
+    widget = _check(qtbot, viewer)
+    widget.show()
+    for colour in ("#1e1e21", "#f0f1f2"):
+        widget.setStyleSheet(f"QWidget {{ color: {colour} }}")
+        for plot in widget.plots.plots:
+            assert plot.getAxis("left").textPen().color().name() == colour
+            assert plot.getAxis("bottom").pen().color().name() == colour

@@ -72,7 +72,7 @@ def test_its_steps_lead_from_the_sample_to_the_checked_result(
         return any(sentence in label.text() for label in window.findChildren(QLabel))
 
     def is_drawn(name: str) -> bool:
-        layer = viewer.layers["cells, correlated noise denoised: " + name]
+        layer = viewer.layers["cells, correlated noise: " + name]
         return bool(layer.loaded) and float(np.asarray(layer._data_view).std()) > 0
 
     done = []

@@ -13,12 +13,12 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from core.makers import THREE_STEPS, random_denoiser, same_weights
+from core.makers import THREE_STEPS, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_aprrd._napari import commands, preferences, unfinished
+from napari_aprrd._napari import commands, dialogs, preferences, unfinished
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.views import image_layers
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
@@ -155,13 +155,17 @@ def test_denoising_lazily_computes_when_looked_at(
 
 
 def test_several_layers_and_colours_are_denoised_at_once(
-    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = np.random.default_rng(1)
     colours = viewer.add_image(rng.integers(0, 255, (40, 50, 3)).astype("u1"), name="colours")
     session.add("colours student", random_denoiser("student-1.00M", channels=3))
     viewer.layers.selection = {viewer.layers["cells"], colours}
+    questions = []
+    monkeypatch.setattr(dialogs, "ask", lambda *asked: questions.append(asked[2]) or asked[3][0])
     commands.denoise_layer(viewer)
+    (question,) = questions  # the chosen model suits one of the layers
+    assert "'cells' is of 1 channel" in question
     qtbot.waitUntil(lambda: not commands.Denoising.running, timeout=30_000)
     names = ["cells", "cells denoised", "colours", "colours denoised"]
     assert [layer.name for layer in viewer.layers] == names
@@ -310,6 +314,17 @@ def test_closing_the_widget_in_the_middle_leaves_no_thread(
     assert list(session) == []
 
 
+@both
+def test_a_run_that_is_closed_after_seconds_can_be_resumed(
+    qtbot: Any, viewer: ViewerModel, kind: Any, interrupted: Path
+) -> None:
+    widget = _started(qtbot, viewer, kind, closes=False)
+    widget.deleteLater()
+    qtbot.waitUntil(lambda: bool(list(interrupted.glob("*.checkpoint"))), timeout=10_000)
+    again = _widget(qtbot, kind, viewer)
+    assert _offered(qtbot, again).startswith("Interrupted after ")
+
+
 def _offered(qtbot: Any, widget: Any) -> str:
     """What the widget offers to go on with."""
     qtbot.waitUntil(lambda: not widget.offer.isHidden(), timeout=10_000)
@@ -353,21 +368,54 @@ def test_an_offer_is_for_the_images_that_are_chosen(
     _offered(qtbot, widget)
 
 
-def test_a_model_that_was_never_saved_outlives_a_crash(
-    qtbot: Any, trained: TrainWidget, interrupted: Path, until_threads_end: Callable[[], None]
+def test_after_a_run_with_a_model_nothing_is_left_to_resume(
+    qtbot: Any, viewer: ViewerModel, interrupted: Path, until_threads_end: Callable[[], None]
 ) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.cancel.click()
+    _offered(qtbot, widget)
+    (cancelled,) = interrupted.glob("*.checkpoint")
+    widget.start.click()  # with as many steps
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
+    widget.panel.stop.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.entry(session.chosen).is_kept, timeout=10_000)
+    assert list(interrupted.glob("*.checkpoint")) == [cancelled]
+    widget.reset_choices()
     until_threads_end()
-    assert trained.offer.isHidden()  # the session has it
-    made = session["cells teacher"]
-    session.remove("cells teacher")
-    (kept,) = interrupted.glob("*.checkpoint")
-    kept.rename(kept.with_name("train-of-yesterday.checkpoint"))  # no run of this session
-    trained.reset_choices()
-    assert _offered(qtbot, trained).startswith("Finished but not saved: ")
-    assert "(100 %)" in trained.offer.text.text()
-    trained.offer.button.click()
-    qtbot.waitUntil(lambda: list(session) == ["cells teacher"], timeout=10_000)
-    assert same_weights(session["cells teacher"], made)
+    qtbot.wait(100)  # what was found arrives
+    assert widget.offer.isHidden()
+
+
+def test_an_interrupted_run_can_be_discarded(
+    qtbot: Any, viewer: ViewerModel, interrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.cancel.click()
+    assert " steps (0 %), " in _offered(qtbot, widget)
+    answers = ["", "Discard"]
+    monkeypatch.setattr(dialogs, "ask", lambda *_: answers.pop(0))
+    widget.offer.discard.click()
+    assert not widget.offer.isHidden()  # it was not meant
+    widget.offer.discard.click()
+    assert widget.offer.isHidden()
+    assert not list(interrupted.glob("*.checkpoint"))
+    path, about = interrupted / "train-1.checkpoint", SimpleNamespace(percent=15)
+    path.touch()
+    about.numbers = {"step": 1}
+    widget.offer.found = unfinished.Interrupted(path, about)  # type: ignore[arg-type]
+    widget.offer._show()
+    assert widget.offer.text.text().startswith("Interrupted after 1 step (15 %), ")
+
+
+def test_a_model_that_cannot_be_kept_can_still_be_resumed(
+    qtbot: Any, viewer: ViewerModel, interrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (interrupted.parent / "models").write_text("in the way")
+    widget = _widget(qtbot, TrainWidget, viewer)
+    _run(qtbot, widget)
+    qtbot.waitUntil(lambda: any("cannot be autosaved" in m for m in _messages()), timeout=10_000)
+    assert list(interrupted.glob("*.checkpoint"))
 
 
 def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -522,12 +570,12 @@ def test_settings_that_do_not_fit_are_refused_before_the_start(
 def test_the_form_shows_what_a_preset_changes(qtbot: Any, viewer: ViewerModel) -> None:
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
-    widget.quality.quality.value = "paper"
+    widget.quality.choose("paper")
     config = widget.config()
     assert (config.preset, config.width, config.steps) == ("paper", 48, 400_000)
-    widget.quality.quality.value = "time budget"
-    minutes = widget.quality[-1]
-    minutes.value = 3
+    widget.quality.choose("time budget")
+    minutes = widget.quality.own
+    minutes.setValue(3)
     assert widget.config().minutes == 3
 
 
@@ -569,7 +617,7 @@ def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -
     steps = widget.form._widgets["steps"]
     assert steps.native.text() == f"automatic (now {TrainConfig().steps})"
     widget.form.set("steps", 7)
-    widget.quality.quality.value = "time budget"
+    widget.quality.choose("time budget")
     assert not steps.enabled
     assert widget.config().steps is None
     assert widget.config().minutes > 0

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Unpack, overload
 
 from numpy.typing import NDArray
 
-from .arrays.labelled import is_labelled, labelled_axes, labelled_like
-from .arrays.naming import check_array, guess_axes, infer_axes
+from .arrays.labelled import is_labelled, labelled_like
 from .axes import ArrayPlanes, JoinedPlanes
 from .core.background import Background, CancelledError
-from .core.config import DenoiseConfig, DistillConfig, TrainConfig
+from .core.config import DenoiseConfig, DistillConfig, Preset, TrainConfig
 from .core.errors import DataWarning, UserError
-from .core.jobs import Job, run
+from .core.jobs import Job, OneBar, Parts, run
 from .core.model.architecture import OwnArchitecture
 from .core.model.denoiser import Denoiser
 from .core.model.denoiser import load as read_model
@@ -25,9 +24,11 @@ from .core.noise.rounding import WORDS
 from .core.training.checkpoint import Checkpoint
 from .core.training.distill import distill
 from .core.training.train import train
+from .core.training.two_steps import learn
 from .core.trust.domain_shift import misfit
 from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy, rounding_loss
-from .layers import KEY, denoised_layer, is_image_layer, layer_planes
+from .given.images import are_several, as_planes, planes_of
+from .layers import KEY, denoised_layer, is_image_layer
 from .progress_bar import Listen, keep_window_live, progress_bar
 from .signatures import (
     AnyPath,
@@ -42,11 +43,13 @@ from .signatures import (
     Layer,
     LayerOrArray,
     LazyArray,
+    Start,
     TrainKeywords,
     TrainSettings,
 )
 
 R = TypeVar("R")
+_LEARNING = 0.9  # share of the bar, where an image is denoised without a model
 
 
 def inspect_noise(images: Images, *, axes: str | None = None) -> NoiseReport:
@@ -227,7 +230,7 @@ def distill_rd(
 @overload
 def denoise(
     image: NDArray[Any],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -236,7 +239,7 @@ def denoise(
 @overload
 def denoise(
     image: Labelled,
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -245,7 +248,7 @@ def denoise(
 @overload
 def denoise(
     image: LazyArray,
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -254,7 +257,7 @@ def denoise(
 @overload
 def denoise(
     image: Layer,
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -263,7 +266,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[NDArray[Any]],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -272,7 +275,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[Labelled],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -281,7 +284,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[LazyArray],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -290,7 +293,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[LayerOrArray],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[False] = False,
@@ -299,7 +302,7 @@ def denoise(
 @overload
 def denoise(
     image: NDArray[Any],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -308,7 +311,7 @@ def denoise(
 @overload
 def denoise(
     image: Labelled,
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -317,7 +320,7 @@ def denoise(
 @overload
 def denoise(
     image: LazyArray,
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -326,7 +329,7 @@ def denoise(
 @overload
 def denoise(
     image: Layer,
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -335,7 +338,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[NDArray[Any]],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -344,7 +347,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[Labelled],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -353,7 +356,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[LazyArray],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -362,7 +365,7 @@ def denoise(
 @overload
 def denoise(
     image: Sequence[LayerOrArray],
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     background: Literal[True],
@@ -370,26 +373,35 @@ def denoise(
 ) -> Background[list[LayerOrArray]]: ...
 def denoise(
     image: Images,
-    model: Denoiser | AnyPath,
+    model: Denoiser | AnyPath | None = None,
     config: DenoiseConfig | None = None,
     *,
     axes: str | None = None,
     progress: bool | Listen = True,
     background: bool = False,
+    preset: Preset | None = None,
+    minutes: float | None = None,
+    seed: int | None = None,
+    start: Start | None = None,
     **settings: Unpack[DenoiseSettings],
 ) -> Any:
-    """Denoise an image or stack of any size.
+    """Denoise an image or stack of any size, with a model or with one that is learnt from it.
 
     Parameters
     ----------
     image : array, xarray.DataArray, napari Image layer, or list of these
         With the channels that the model was trained on.
-    model : Denoiser or path
-        A student, a teacher, or a model file.
+    model : Denoiser or path, optional
+        A student, a teacher, or a model file. Without one, a teacher is trained on the noisy
+        images and distilled first, as `train_apr` and `distill_rd` do, which give you the model to
+        keep.
     config : DenoiseConfig, optional
         Settings; see there.
     axes, progress, background
-        As for `train_apr`.
+        As for `train_apr`. Stopped while it learns, ``.stop()`` or Ctrl-C, it denoises with what is
+        learnt so far.
+    preset, minutes, seed, start
+        Without a model: as for `TrainConfig` and `DistillConfig`; the minutes are for both.
     **settings
         Single fields of `DenoiseConfig`, for example ``dtype="float32"``.
 
@@ -415,18 +427,25 @@ def denoise(
         a way that would leave a part of the image noisy if it were wrong.
     """
     config = DenoiseConfig.of(config, **settings)
-    model = model if isinstance(model, Denoiser) else load(model)
-    images = image if isinstance(image, (list, tuple)) else [image]
-    jobs = []
-    for one in images:
-        planes = planes_of(one, axes)
-        if config.normalise == "model" and (differing := misfit(model, planes)):
-            warnings.warn(differing, DataWarning, stacklevel=2)
-        if loss := rounding_loss(planes, config):
-            said = f"{WORDS[loss]}: dtype='float32' keeps it."
+    images = image if are_several(image) else [image]
+    several = [(one, planes_of(one, axes)) for one in images]
+    given = {"preset": preset, "minutes": minutes, "seed": seed, "start": start}
+    learning = {name: value for name, value in given.items() if value is not None}
+    if model is None:
+        _check_learnt(config)
+        job = _learn_and_denoise(several, as_planes(image, axes), config, learning)
+    else:
+        _check_trained(learning)
+        model = model if isinstance(model, Denoiser) else load(model)
+        job = _denoise_all(several, model, config)
+    for _, planes in several:
+        unlike = misfit(model, planes) if model and config.normalise == "model" else ""
+        loss = rounding_loss(planes, config)
+        lost = f"{WORDS[loss]}: dtype='float32' keeps it." if loss else ""
+        for said in filter(None, (unlike, lost)):
             warnings.warn(said, DataWarning, stacklevel=2)
-        jobs.append(_denoise_job(one, planes, model, config))
-    job = jobs[0] if images is not image else _one_after_the_other(jobs)
+    if images is not image:
+        job = _only(job)
     return _carry_out(job, progress, background)
 
 
@@ -439,12 +458,6 @@ def load(path: AnyPath) -> Denoiser:
         If the file is missing, foreign, truncated, damaged or from a newer version.
     """
     return read_model(path)
-
-
-def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:
-    """Turn an array, a layer or a list of these into lazily read planes."""
-    several = isinstance(images, Sequence) and not hasattr(images, "dtype")
-    return JoinedPlanes([planes_of(image, axes) for image in (images if several else [images])])
 
 
 def _carry_out(job: Job[R], progress: bool | Listen, background: bool) -> R | Background[R]:
@@ -480,39 +493,65 @@ def _denoise_job(
     return made.data
 
 
-def _one_after_the_other(jobs: list[Job[Any]]) -> Generator[Any, Any, list[Any]]:
+def _denoise_all(
+    several: list[tuple[Any, ArrayPlanes]], model: Denoiser, config: DenoiseConfig
+) -> Job[list[Any]]:
+    """Denoise images one after the other; several have one bar."""
+    bar = OneBar() if len(several) > 1 else Parts()
     results = []
-    for job in jobs:
-        results.append((yield from job))
+    for image, planes in several:
+        job = _denoise_job(image, planes, model, config)
+        results.append((yield from bar.part(job, 1 / len(several))))
     return results
 
 
-def planes_of(image: Any, axes: str | None = None) -> ArrayPlanes:
-    """Turn one array or layer into lazily read planes."""
-    if is_image_layer(image):
-        planes = layer_planes(image)
-        return (
-            planes
-            if axes is None
-            else ArrayPlanes(planes.data, infer_axes(planes.data.shape, axes))
+def _learn_and_denoise(
+    several: list[tuple[Any, ArrayPlanes]],
+    noisy: JoinedPlanes,
+    config: DenoiseConfig,
+    settings: dict[str, Any],
+) -> Job[list[Any]]:
+    """Learn from images, then denoise them, also where the learning was stopped."""
+    bar = OneBar()
+    both = {"device": config.device, **settings}
+    minutes = both.pop("minutes", None)
+    learning = learn(noisy, TrainConfig.of(**both), DistillConfig.of(**both), minutes=minutes)
+    learnt = yield from bar.part(learning, _LEARNING)
+    denoising = _denoise_all(several, learnt.model, config)
+    if learnt.stopped:
+        denoising = _deaf(denoising)
+    return (yield from bar.part(denoising, 1 - _LEARNING))
+
+
+def _deaf(job: Job[R]) -> Job[R]:
+    """Let a job go on to its end, whatever it is told."""
+    while True:
+        try:
+            progress = next(job)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+        yield progress
+
+
+def _only(job: Job[list[Any]]) -> Job[Any]:
+    (result,) = yield from job
+    return result
+
+
+def _check_learnt(config: DenoiseConfig) -> None:
+    if config.shifts is not None:
+        raise UserError(
+            "The setting shifts has no effect without a model: students, which are trained then, "
+            "have none."
         )
-    if isinstance(image, (str, PathLike)):
-        raise UserError(f"An image must be an array, got a path; read {image} first.")
-    if is_labelled(image):
-        axes = labelled_axes(image.dims) if axes is None else axes
-        image = image.data
-    check_array(image)
-    if axes is None:
-        _warn_of_guess(image.shape)
-    return ArrayPlanes(image, infer_axes(image.shape, axes))
 
 
-def _warn_of_guess(shape: Sequence[int]) -> None:
-    """Say how an array is read where a part of it would stay noisy if that were wrong."""
-    guess = guess_axes(shape)
-    if guess.can_lose:
-        # All warnings come from this line, so that Python shows each of them once.
-        warnings.warn(guess.note('axes="{}"'), DataWarning, stacklevel=1)
+def _check_trained(settings: dict[str, Any]) -> None:
+    if settings:
+        listed = ", ".join(settings)
+        raise UserError(
+            f"Settings without effect on a model that is trained already: {listed}; leave them out."
+        )
 
 
 def methods(made: Denoiser | ImageLayer | AnyPath | dict[str, Any]) -> str:

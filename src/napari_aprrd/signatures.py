@@ -55,6 +55,7 @@ Labelled = TypeVar("Labelled", bound=LabelledArray)
 LayerOrArray = TypeVar("LayerOrArray", bound=ImageLayer | NDArray[Any])
 AnyImage: TypeAlias = NDArray[Any] | LazyArray | LabelledArray | ImageLayer
 Images: TypeAlias = AnyImage | Sequence[AnyImage]
+Start: TypeAlias = Literal["starter", "scratch"]
 AnyPath: TypeAlias = str | PathLike[str]
 
 
@@ -68,7 +69,7 @@ class _Schedule(TypedDict, total=False):
     adapt: bool
     hold_out: float
     average: float
-    start: Literal["starter", "scratch"]
+    start: Start
     precision: Literal["auto", "float32", "bfloat16", "float16"]
     seed: int
     device: str
@@ -133,3 +134,7 @@ class DenoiseKeywords(DenoiseSettings, total=False):
 
     axes: str | None
     progress: bool | Listen
+    preset: Preset | None
+    minutes: float | None
+    seed: int | None
+    start: Start | None

@@ -34,6 +34,27 @@ class Held:
             self.closed.set()
 
 
+def test_a_handle_says_how_far_it_is(held: Held) -> None:
+    handle = Background(held.job(4))
+    assert held.reported.wait(SOON)
+    assert repr(handle) == "<Hold: 25 %, 3 s left>"
+    handle.stop()
+    held.let_go.set()
+    handle.result(SOON)
+    assert repr(handle) == "<done, see .result()>"
+
+
+def test_a_handle_says_why_there_is_no_result() -> None:
+    def job() -> Job[None]:
+        yield Progress("Hold", 0, 1, 0.0)
+        raise UserError("The image is constant.")
+
+    handle = Background(job())
+    with pytest.raises(UserError):
+        handle.result(SOON)
+    assert repr(handle) == "<failed: The image is constant.>"
+
+
 @pytest.fixture
 def held() -> Iterator[Held]:
     held = Held()

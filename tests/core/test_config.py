@@ -182,3 +182,10 @@ def test_every_setting_has_a_description(kind: type[Config]) -> None:
 def test_a_preset_that_is_no_name_is_refused_like_a_wrong_one() -> None:
     with pytest.raises(UserError, match="preset"):
         TrainConfig.of(preset=[])
+
+
+def test_consoles_show_what_differs_from_the_defaults() -> None:
+    assert repr(TrainConfig()) == "TrainConfig()"
+    assert repr(TrainConfig(minutes=2, shift=3)) == "TrainConfig(minutes=2.0, shift=3)"
+    assert repr(DistillConfig(preset="fast")) == "DistillConfig(preset='fast')"
+    assert repr(TrainConfig(steps=7, batch=4)) == "TrainConfig(steps=7)"

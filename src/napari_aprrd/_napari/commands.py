@@ -28,12 +28,12 @@ ALL_THE_SAME = "Denoise all the same"
 
 def denoise_layer(viewer: napari.viewer.Viewer) -> None:
     """Denoise the selected image layers with the chosen model."""
-    _denoise_selected(viewer, lazily=False)
+    denoise_layers(viewer, image_layers(viewer.layers.selection))
 
 
 def denoise_layer_lazily(viewer: napari.viewer.Viewer) -> None:
     """Denoise of the selected image layers what is displayed, when it is displayed."""
-    _denoise_selected(viewer, lazily=True)
+    denoise_layers(viewer, image_layers(viewer.layers.selection), lazily=True)
 
 
 def check_result(viewer: napari.viewer.Viewer) -> None:
@@ -55,16 +55,15 @@ def open_widget(viewer: Any, name: str) -> Any:
     return docks.open_dock(viewer, name, make)
 
 
-def _denoise_selected(viewer: Any, *, lazily: bool) -> None:
-    """Ask what there is to ask, then denoise all of them or none."""
+def denoise_layers(viewer: Any, layers: Sequence[Any], *, lazily: bool = False) -> None:
+    """Ask what there is to ask, then denoise all of these layers or none."""
     try:
-        layers = image_layers(viewer.layers.selection)
         if not layers:
             raise UserError("Select the image layers to denoise in the layer list first.")
         for layer in layers:
             learn_axes(layer)
             layer_array(layer)  # raises where there are no numbers
-        if not _is_meant(viewer, layers):
+        if not is_meant(viewer, layers):
             return
         models = models_for(viewer, layers, lambda: open_widget(viewer, "Train APR"))
     except UserError as error:
@@ -77,7 +76,7 @@ def _denoise_selected(viewer: Any, *, lazily: bool) -> None:
             Denoising(viewer, layer, model)
 
 
-def _is_meant(viewer: Any, layers: Sequence[Any]) -> bool:
+def is_meant(viewer: Any, layers: Sequence[Any]) -> bool:
     """Ask once about all layers that are odd to denoise."""
     doubts = " ".join(filter(None, map(doubt, layers)))
     if not doubts:

@@ -18,6 +18,7 @@ from .views import current_plane, show_result
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from ..core.model.denoiser import Denoiser
     from .widgets.run_panel import RunPanel
 
 
@@ -52,8 +53,6 @@ class Outcome:
         Name of the model in the session.
     made : tuple of str
         Names of all models that were made for it.
-    was_visible : bool
-        Whether the source was shown before.
     """
 
     turn: Turn
@@ -61,7 +60,6 @@ class Outcome:
     result: Any
     model: str
     made: tuple[str, ...]
-    was_visible: bool
 
     def comparison(self, viewer: ViewerModel) -> Comparison:
         """Before and after."""
@@ -69,13 +67,11 @@ class Outcome:
         return Comparison(viewer, self.turn.layer, self.result, self.part, planes)
 
     def undo(self, viewer: ViewerModel) -> None:
-        """Remove the result, forget its models, and show the source as before."""
+        """Remove the result and forget its models; the source is shown as before."""
         viewer.layers.remove(self.result)
         for name in self.made:
             if name in session:
                 session.remove(name)
-        if self.turn.layer in viewer.layers:
-            self.turn.layer.visible = self.was_visible
 
 
 class Turns:
@@ -137,6 +133,7 @@ class Turns:
             default_device(),
             first=current_plane(part, dims.point, dims.units),
             model=session[turn.model] if turn.model else None,
+            shapes=[level.shape for level in part.data] if part.multiscale else [],
             denoising=min(max(self._seconds / time, 0.02), 0.9),
         )
 
@@ -146,13 +143,16 @@ class Turns:
         self._made_last = True
         names = []
         if made.learnt is not None:
-            names.append(session.add(f"{turn.layer.name} teacher", made.learnt.teacher))
+            names.append(_added(turn.layer.name, "teacher", made.learnt.teacher))
             if made.learnt.student is not None:
-                names.append(session.add(f"{turn.layer.name} student", made.learnt.student))
+                names.append(_added(turn.layer.name, "student", made.learnt.student))
         result = denoised_layer(part, made.data, made.record)
         if part is not turn.layer:
             result.name = f"{turn.layer.name} denoised ({turn.scope})"
-        visible = turn.layer.visible
         show_result(self._viewer, result, turn.layer)
         model = names[-1] if names else turn.model or ""
-        self.outcomes.append(Outcome(turn, part, result, model, tuple(names), visible))
+        self.outcomes.append(Outcome(turn, part, result, model, tuple(names)))
+
+
+def _added(layer: str, kind: str, model: Denoiser) -> str:
+    return session.add(f"{layer} {kind}", model, images=layer)

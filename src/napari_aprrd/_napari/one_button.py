@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..layers import levels
 from .workers import Preview, View
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Wish:
         The plane on screen, which is denoised first.
     model : Denoiser, optional
         To denoise with, instead of one that learns from these planes.
+    shapes : sequence of shape
+        Of the resolutions that the result is wanted in, the full one first; none for one alone.
     denoising : float
         Share of the time that denoising will take, after the learning.
     """
@@ -39,6 +42,7 @@ class Wish:
     device: str
     first: int = 0
     model: Denoiser | None = None
+    shapes: Sequence[tuple[int, ...]] = ()
     denoising: float = 0.1
 
 
@@ -48,8 +52,8 @@ class Made:
 
     Parameters
     ----------
-    data : array
-        The denoised image.
+    data : array, or list of arrays
+        The denoised image, in all its resolutions.
     record : dict
         How it was made.
     learnt : Learnt or None
@@ -95,20 +99,24 @@ def fulfil(
         if (seen := view()) is not None:
             yield Preview(seen, first_look(seen.read()))
         rest = share * wish.denoising
-        learning = learn(
+        learnt = yield from learn(
             wish.planes,
             TrainConfig(device=wish.device),
             DistillConfig(device=wish.device),
             minutes=wish.minutes,
+            bar=bar,
+            share=share - rest,
         )
-        learnt = yield from bar.part(learning, share - rest)
         model = learnt.model
     else:
         yield from bar.part(_comparing(model, wish.planes), 0.0)
     config = DenoiseConfig(device=wish.device)
     made = yield from bar.part(denoise_now(wish.planes, model, config, first=wish.first), rest)
-    # The record is made here, in the job's thread, since hashing takes a while.
-    return None if made is None else Made(made.data, made.record(), learnt)
+    if made is None:
+        return None
+    # Made here, in the job's thread, since averaging and hashing take a while.
+    data = levels(made.data, wish.shapes) if wish.shapes else made.data
+    return Made(data, made.record(), learnt)
 
 
 def _comparing(model: Denoiser, planes: ArrayPlanes) -> Job[None]:

@@ -51,7 +51,14 @@ class QuietFunction(_Quiet, FunctionWorker[Any]):
 
 
 class QuietGenerator(_Quiet, GeneratorWorker[Any, Any, Any]):
-    """Runs a generator."""
+    """Runs a generator, and closes it if it has not come to its end."""
+
+    def work(self) -> Any:
+        """Close it in this thread: a job then writes its last checkpoint, also as napari ends."""
+        try:
+            return super().work()
+        finally:
+            self._gen.close()
 
 
 class Activity(cancelable_progress):

@@ -117,7 +117,7 @@ class Run:
         on_end: Callable[[], None],
         on_closed: Callable[[], None] | None = None,
     ) -> None:
-        self._job, self._on_closed = job, on_closed
+        self._on_closed = on_closed
         self._listening = True
         self._callbacks = (on_report, on_result, on_end)
         self._activity: Any = Activity(total=0, desc=title)
@@ -184,7 +184,6 @@ class Run:
             self._callbacks[1](result)
 
     def _on_finished(self) -> None:
-        self._job.close()  # a worker that has quit leaves it suspended, with the model in memory
         if self._listening:
             self._listening = False
             self._activity.close()

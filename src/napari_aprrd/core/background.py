@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import math
 import threading
 import time
 import weakref
@@ -38,6 +39,13 @@ class Background(Generic[R]):
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
         _handles.add(self)
+
+    def __repr__(self) -> str:
+        if not self.done:
+            return f"<{_how_far(self.progress)}>"
+        if isinstance(self._error, CancelledError):
+            return "<cancelled>"
+        return "<done, see .result()>" if self._error is None else f"<failed: {self._error}>"
 
     @property
     def done(self) -> bool:
@@ -90,6 +98,16 @@ class Background(Generic[R]):
                 self._error = CancelledError("The job was cancelled.")
         except BaseException as error:  # raised again by `result`
             self._error = error
+
+
+def _how_far(progress: Progress | None) -> str:
+    """One line on a running job, for consoles."""
+    if progress is None:
+        return "starting"
+    left = progress.seconds_left
+    told = f", {left:.0f} s left" if left < 90 else f", {left / 60:.0f} min left"
+    share = f"{100 * progress.fraction:.0f} %"
+    return f"{progress.stage}: {share}{told if math.isfinite(left) else ''}"
 
 
 _handles: weakref.WeakSet[Background[Any]] = weakref.WeakSet()

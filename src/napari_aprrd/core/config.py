@@ -6,6 +6,7 @@ the header of model files all read these fields.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -107,6 +108,17 @@ class Config(BaseModel):
                 raise UserError(f"{message}.") from None
             raise UserError(f"Setting {name} = {first['input']!r}: {message}.") from None
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show in consoles what differs from the defaults."""
+        usual = self._usual()
+        for name, value in super().__repr_args__():
+            if name is None or name not in usual or value != usual[name]:
+                yield name, value
+
+    def _usual(self) -> dict[str, Any]:
+        """Values of the fields where nothing was given."""
+        return {name: info.default for name, info in type(self).model_fields.items()}
+
     @classmethod
     def _without_preset(cls, base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         """Return the settings to change, without those that a change replaces as a whole."""
@@ -190,6 +202,10 @@ class _Schedule(Config):
         if self.minutes is not None and self.steps is not None:
             raise ValueError("Give minutes or steps, not both")
         return self
+
+    def _usual(self) -> dict[str, Any]:
+        usual = {**super()._usual(), **self._presets().get(self.preset, {})}
+        return {**usual, "steps": None} if self.minutes is not None else usual
 
     @classmethod
     def _presets(cls) -> dict[Preset, dict[str, Any]]:

@@ -230,6 +230,31 @@ def run(job: Job[R], listen: Callable[[Progress], Any] | None = None) -> R:
             answer = STOP if interrupted.is_set() or heard is STOP else None
 
 
+def heard(job: Job[R], listen: Callable[[Progress], Any]) -> Job[R]:
+    """Run a job as a part of another one, as `run` does, and pass on its reports.
+
+    Parameters
+    ----------
+    job : generator
+    listen : callable
+        Gets each `Progress`; may return `STOP`.
+    """
+    answer: Signal | None = None
+    with _stop_on_interrupt() as interrupted:
+        try:
+            while True:
+                try:
+                    progress = job.send(answer)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                told = listen(progress)
+                answer = yield progress
+                if told is STOP or interrupted.is_set():
+                    answer = STOP
+        finally:
+            job.close()
+
+
 @contextmanager
 def _stop_on_interrupt() -> Iterator[threading.Event]:
     interrupted = threading.Event()

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.atomic_files import write_atomically
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
-from ..core.jobs import Progress, run
+from ..core.jobs import STOP, Clock, Job, Progress, R, Signal, heard, report_progress
 from ..core.model.denoiser import Denoiser
 from ..core.trust.domain_shift import misfit
 from .denoise_file import denoise_file
-from .inputs import Files
+from .inputs import Files, Tell, say_nothing
 
 if TYPE_CHECKING:
     from .dask_workers import Cluster
@@ -45,6 +44,25 @@ class Result:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class FileProgress(Progress):
+    """How far the work on several files is; its `fraction` is that of all of them.
+
+    Parameters
+    ----------
+    path : Path
+        The input that is worked on.
+    share : float
+        Share of the work on this input that is done, from 0 to 1.
+    result : Result or None
+        What became of it, in the last report on it.
+    """
+
+    path: Path = Path()
+    share: float = 0.0
+    result: Result | None = None
+
+
 def denoise_files(
     files: Files,
     model_for: Callable[[Path], Denoiser],
@@ -53,16 +71,54 @@ def denoise_files(
     overwrite: bool = True,
     cluster: Cluster | None = None,
     listening: Listening = nobody_listens,
-    tell: Callable[[str], Any] = lambda _: None,
-    warn: Callable[[str], Any] | None = None,
+    tell: Tell = say_nothing,
+    warn: Tell | None = None,
 ) -> list[Result]:
+    """Denoise files one after the other, to the end.
+
+    Parameters
+    ----------
+    model_for : callable
+        Gets or makes the model for a file.
+    files, config, overwrite, cluster, listening, tell, warn
+        As for `denoise_files_job`.
+
+    Returns
+    -------
+    list of Result
+        One for each file, up to an interruption.
+    """
+
+    def ready(path: Path) -> Job[Denoiser]:
+        yield from ()
+        return model_for(path)
+
+    job = _Batch(files, ready, config, overwrite, cluster, listening, tell, warn).job()
+    while True:  # not `run`: an interruption is heard within each file
+        try:
+            next(job)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def denoise_files_job(
+    files: Files,
+    model_for: Callable[[Path], Job[Denoiser]],
+    config: DenoiseConfig,
+    *,
+    overwrite: bool = True,
+    cluster: Cluster | None = None,
+    listening: Listening = nobody_listens,
+    tell: Tell = say_nothing,
+    warn: Tell | None = None,
+) -> Job[list[Result]]:
     """Denoise files one after the other.
 
     Parameters
     ----------
     files : Files
     model_for : callable
-        Gets or makes the model for a file.
+        Gives a job that gets or makes the model for a file.
     config : DenoiseConfig
     overwrite : bool
         False: outputs that are there are left alone.
@@ -75,44 +131,113 @@ def denoise_files(
     warn : callable, optional
         Gets a sentence for each file that is not like those the model learnt from.
 
+    Yields
+    ------
+    FileProgress
+        As a file is begun, with each tile or step of a training, and as a file is done. Send
+        `STOP` to end after the present tile, which is kept.
+
     Returns
     -------
     list of Result
         One for each file, up to an interruption.
     """
+    batch = _Batch(files, model_for, config, overwrite, cluster, listening, tell, warn)
+    return (yield from batch.job())
 
-    def denoise_one(path: Path, target: Path) -> bool:
+
+@dataclass(frozen=True)
+class _Batch:
+    """Files to denoise, and how; see `denoise_files_job`."""
+
+    files: Files
+    model_for: Callable[[Path], Job[Denoiser]]
+    config: DenoiseConfig
+    overwrite: bool
+    cluster: Cluster | None
+    listening: Listening
+    tell: Tell
+    warn: Tell | None
+
+    def job(self) -> Job[list[Result]]:
+        """Denoise one file after the other."""
+        results: list[Result] = []
+        clock = Clock()
+        for path in self.files.targets:
+            at = _At(path, len(results), len(self.files.targets), clock)
+            if (yield from at.tell()) is STOP:
+                break
+            results.append((yield from self._result(at)))
+            stopped = (yield from at.tell(results[-1])) is STOP
+            if stopped or results[-1].status == "interrupted":
+                break
+        return results
+
+    def _result(self, at: _At) -> Job[Result]:
+        """Denoise a file, and say what became of it."""
+        path, target = at.path, self.files.targets[at.path]
+        if target.exists() and not self.overwrite:
+            self.tell(f"Skipped {path}: {target} is there.")
+            return Result(path, target, "skipped", 0.0)
+        started, message = at.clock.seconds, ""
+        try:
+            done = yield from self._denoise(at, target)
+            status = "done" if done else "interrupted"
+        except UserError as error:
+            status, message = "failed", str(error)
+        if status == "done":
+            self.tell(f"Wrote {target}")
+        return Result(path, target, status, round(at.clock.seconds - started, 1), message)
+
+    def _denoise(self, at: _At, target: Path) -> Job[bool]:
+        """Denoise a file; False when stopped before its end."""
+        files, path, config = self.files, at.path, self.config
         picture = files.read(path)
         files.check(path, picture, config)
         own, said = files.with_dtype(path, picture, config)
         if said:
-            tell(f"{path}: {said}")
-        model = model_for(path)
-        if warn is not None and config.normalise == "model":
+            self.tell(f"{path}: {said}")
+        model = yield from at.part(self.model_for(path), 0.5)
+        if self.warn is not None and config.normalise == "model":
             differing = misfit(model, picture.as_planes)
             if differing:
-                warn(f"{path}: {differing}")
-        with listening() as listen:
-            return run(denoise_file(picture, target, model, own, cluster=cluster), listen)
+                self.warn(f"{path}: {differing}")
+        with self.listening() as listen:
+            job = denoise_file(picture, target, model, own, cluster=self.cluster)
+            return (yield from at.part(heard(job, listen), 1.0))
 
-    results = []
-    for path, target in files.targets.items():
-        started = time.monotonic()
-        if target.exists() and not overwrite:
-            results.append(Result(path, target, "skipped", 0.0))
-            tell(f"Skipped {path}: {target} is there.")
-            continue
-        message = ""
+
+class _At:
+    """One of several files, and how far the work on it is."""
+
+    def __init__(self, path: Path, number: int, count: int, clock: Clock) -> None:
+        self.path, self.clock = path, clock
+        self._number, self._count, self._share = number, count, 0.0
+
+    def part(self, job: Job[R], until: float) -> Job[R]:
+        """Pass on a job's reports as those of this file, of which a share is done at its end."""
+        begun, answer = self._share, None
         try:
-            status = "done" if denoise_one(path, target) else "interrupted"
-        except UserError as error:
-            status, message = "failed", str(error)
-        results.append(Result(path, target, status, round(time.monotonic() - started, 1), message))
-        if status == "done":
-            tell(f"Wrote {target}")
-        if status == "interrupted":
-            break
-    return results
+            while True:
+                try:
+                    progress = job.send(answer)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+                self._share = begun + (until - begun) * min(progress.fraction, 1.0)
+                answer = yield from report_progress(self._report(progress), self.clock)
+        finally:
+            job.close()
+
+    def tell(self, result: Result | None = None) -> Generator[Progress, Signal | None, Any]:
+        """Report that the file is begun or, with its result, that it has ended."""
+        self._share = 0.0 if result is None else 1.0
+        report = replace(self._report(Progress("Read", 0, 1, 0.0)), result=result)
+        return (yield from report_progress(report, self.clock))
+
+    def _report(self, progress: Progress) -> FileProgress:
+        facts = {field.name: getattr(progress, field.name) for field in fields(Progress)}
+        facts |= {"seconds": self.clock.seconds, "path": self.path, "share": self._share}
+        return FileProgress(**facts | {"done": (self._number + self._share) / self._count})
 
 
 def write_summary(results: Sequence[Result], folder: Path) -> Path:

@@ -126,7 +126,7 @@ def _all_done(
     if failures:
         raise UserError(
             f"{failures[0]} {len(failures)} of {count} tiles failed. The others are kept: "
-            "start the same command again to go on."
+            "start again to go on."
         )
     return True
 

@@ -78,13 +78,19 @@ class Learner:
         UserError
             If nothing can be learnt from the files.
         """
-        files = self.files.only(path) if self.files.each else self.files
-        kept = self._place(files)
-        if path in files.targets:  # else it is odd: starting the same command again is no help
-            self._kept[path] = kept
+        files, kept = self._kept_for(path)
         if kept.student.exists():
             return load(kept.student)
         model = train_and_distill(files, self.settings, kept, self.listening)
+        model.save(kept.student)
+        return model
+
+    def model_job(self, path: Path) -> Job[Denoiser]:
+        """The same as a job, which ends with `LearningStoppedError` when it is told to stop."""
+        files, kept = self._kept_for(path)
+        if kept.student.exists():
+            return load(kept.student)
+        model = yield from learning(files, self.settings, kept)
         model.save(kept.student)
         return model
 
@@ -103,6 +109,14 @@ class Learner:
             beside(model).unlink(missing_ok=True)
             if model not in needed:
                 model.unlink(missing_ok=True)
+
+    def _kept_for(self, path: Path) -> tuple[Files, Kept]:
+        """The files that are learnt from for a file, and where their models are kept."""
+        files = self.files.only(path) if self.files.each else self.files
+        kept = self._place(files)
+        if path in files.targets:  # else it is odd: starting the same command again is no help
+            self._kept[path] = kept
+        return files, kept
 
     def _place(self, files: Files) -> Kept:
         """Hidden files beside the output; other files or settings have other names."""

@@ -6,30 +6,32 @@ from typing import NamedTuple
 
 
 class Plot(NamedTuple):
-    """What the axes of a plot say, and how it is read."""
+    """The question that a plot answers, what its axes say, and how it looks if all is well."""
 
+    title: str
     left: str
     bottom: str
-    explanation: str
+    good: str
 
 
 CORRELATION = Plot(
-    "likeness",
+    "Was it noise that was removed?",
+    "correlation",
     "distance (pixels)",
-    "How much neighbouring pixels are alike, in what was removed (solid) and in the noise "
-    "(dashed). Good: each solid line follows its dashed line.",
+    "Good: the solid lines (what was removed) follow the dashed lines (the noise).",
 )
 BIAS = Plot(
-    "removed brightness",
+    "Is brightness kept?",
+    "removed",
     "brightness of the result",
-    "Brightness that was removed on average, from dark to bright places. Good: close to 0, far "
-    "within the dashed lines, which show how strong the noise is.",
+    "Good: the line stays near 0, far within the dashed lines (the strength of the noise).",
 )
 VARIANCE = Plot(
-    "removed (flat places: 1)",
+    "Is structure kept?",
+    "removed",
     "width of detail (pixels)",
-    "How much was removed at structure, compared with flat places. Good: close to the dashed "
-    "line; far above it, structure was removed with the noise.",
+    "Good: the line stays near the dashed line (as much as in flat places). Far above it, "
+    "structure was removed with the noise.",
 )
 PLOTS = (CORRELATION, BIAS, VARIANCE)
 

@@ -11,7 +11,7 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from ..api import load, planes_of
+from ..api import load
 from ..arrays.labelled import is_labelled, labelled_like
 from ..axes import ArrayPlanes
 from ..core.data.planes import fill_invalid
@@ -19,6 +19,7 @@ from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
 from ..core.trust.report import plane_maps, spread_map
 from ..denoise_arrays import one_at_a_time
+from ..given.images import planes_of
 from ..layers import is_image_layer, map_layer
 from ..signatures import AnyImage, AnyPath, DaskArray, Labelled, Layer, LazyArray
 

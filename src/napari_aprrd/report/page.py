@@ -132,11 +132,11 @@ def _plots(report: TrustReport) -> list[str]:
 
 def _correlation(report: TrustReport) -> _Shown:
     lags = range(5)
-    found = (("removed", report.correlation, False), ("noise", report.noise.correlation, True))
+    found = ((report.correlation, False), (report.noise.correlation, True))
     curves = [
-        Curve(f"{what} along {axis}", lags, (1.0, *of[axis]), colour, dashed)
+        Curve("" if dashed else f"along {axis}", lags, (1.0, *of[axis]), colour, dashed)
         for colour, axis in enumerate(("x", "y"))
-        for what, of, dashed in found
+        for of, dashed in found
     ]
     return curves, (0, 1)
 
@@ -155,8 +155,8 @@ def _bias(report: TrustReport) -> _Shown:
 def _variance(report: TrustReport) -> _Shown:
     sizes = [scale.size for scale in report.scales]
     curves = [
-        Curve("at structure", sizes, [scale.excess for scale in report.scales]),
-        Curve("noise alone", sizes, [1.0] * len(sizes), -1, True),
+        Curve("", sizes, [scale.excess for scale in report.scales]),
+        Curve("", sizes, [1.0] * len(sizes), -1, True),
     ]
     return curves, (0, 2)
 
@@ -182,8 +182,8 @@ def plot(curves: Sequence[Curve], least: tuple[float, float], how: Plot) -> str:
         f'<text x="{middle}" y="{_HEIGHT - 6}" text-anchor="middle">{how.bottom}</text>',
     ]
     box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="11" fill="#333"'
-    above = f"<figcaption><b>{how.left.capitalize()}</b></figcaption>"
-    below = f"<figcaption>{escape(how.explanation)}</figcaption>"
+    above = f"<figcaption><b>{escape(how.title)}</b></figcaption>"
+    below = f"<figcaption>{escape(how.good)}</figcaption>"
     return f"<figure>{above}<svg {box}>{''.join(drawn)}</svg>{below}</figure>"
 
 

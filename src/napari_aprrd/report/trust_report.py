@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ..api import planes_of
 from ..arrays.labelled import is_labelled
 from ..axes import ArrayPlanes
 from ..core.atomic_files import write_atomically
@@ -17,6 +16,7 @@ from ..core.model.denoiser import Denoiser
 from ..core.trust.report import PlaneMaps, TrustReport, examine, plane_maps
 from ..files.formats import read_picture
 from ..files.picture import Picture, with_axes_in_order
+from ..given.images import planes_of
 from ..layers import KEY, is_image_layer
 from ..signatures import AnyImage
 from .page import page

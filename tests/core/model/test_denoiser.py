@@ -9,6 +9,7 @@ import torch
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.model.denoiser import Denoiser
 
 from ..makers import KINDS, NetworkKind, noisy_image, random_denoiser, same_weights
 
@@ -111,3 +112,14 @@ def test_predicting_leaves_gradients_and_random_numbers_alone() -> None:
         assert not torch.is_inference_mode_enabled()
     assert torch.equal(torch.get_rng_state(), state)
     assert all(p.requires_grad and p.grad is None for p in denoiser.network.parameters())
+
+
+def test_a_model_is_one_line_in_a_console(teacher: Denoiser) -> None:
+    said = repr(teacher)
+    assert said.startswith("<teacher: 1 channel, 6 steps, noise ")
+    assert said.endswith("learnt from 1 plane, 0.004 megapixels>")
+    assert (
+        repr(random_denoiser("student-1.00M", channels=3)) == "<student: 3 channels, not trained>"
+    )
+    teacher.record["train"]["stopped"] = True
+    assert "6 steps, stopped early" in repr(teacher)

@@ -15,7 +15,7 @@ from napari_aprrd.core.data.synthetic import NoiseKind, NoiseModel, noisy_cells
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.noise.report import LAGS, NoiseReport, inspect
 
-from ..makers import noisy_image
+from ..makers import noisy_image, noisy_planes
 
 ARX = np.array([0.5, 0.25, 0.125, 0.0625])  # a slow detector, see `synthetic`
 BLOB, NONE = np.array([0.6, 0.255, 0.055, 0.01]), np.zeros(LAGS)
@@ -232,3 +232,8 @@ def test_an_image_that_was_filtered_is_seen() -> None:
     report = report_on(ndimage.gaussian_filter(noisy, 1.5))
     assert report.smoothed
     assert any("raw image" in sentence for sentence in report.advice)
+
+
+def test_a_report_is_one_line_in_a_console() -> None:
+    said = repr(inspect(noisy_planes()))
+    assert said == "<noise 9.99, independent between pixels; in words: .advice>"

@@ -16,7 +16,12 @@ from napari_aprrd.core.jobs import Job, Progress
 from napari_aprrd.core.method.networks import UNet
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.training import estimate
-from napari_aprrd.core.training.estimate import describe_device, distill_seconds, train_seconds
+from napari_aprrd.core.training.estimate import (
+    denoise_seconds,
+    describe_device,
+    distill_seconds,
+    train_seconds,
+)
 
 from ..makers import TINY, random_denoiser
 
@@ -135,11 +140,26 @@ def test_the_targets_of_distillation_are_not_counted(trial: Trial) -> None:
     assert distill_seconds(teacher, config) == pytest.approx(10)
 
 
+@pytest.mark.usefixtures("crops")
+@pytest.mark.parametrize("kind", ["blind-spot", "student-1.00M"])
+def test_the_estimate_of_denoising_is_about_right(kind: Any) -> None:
+    estimate._seconds_of_pixel.cache_clear()
+    views = 4 if kind == "blind-spot" else 1
+    assert 0.5 < denoise_seconds(random_denoiser(kind), 1000 * 64**2) / (1000 * views) < 2
+
+
+def test_denoising_without_a_model_is_that_of_the_default_student() -> None:
+    estimate._seconds_of_pixel.cache_clear()
+    assert 0 < denoise_seconds(None, 512 * 512) < 60
+    assert denoise_seconds(None, 0) == 0
+    assert denoise_seconds(None, 2000) == 2 * denoise_seconds(None, 1000)  # timed once
+
+
 def test_the_device_asked_for_is_described(monkeypatch: Patch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"Fake {device.index}")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert describe_device("cuda:1") == "GPU (Fake 1): fast"
+    assert describe_device("cuda:1") == "GPU (Fake 1)"
     assert describe_device("mps").startswith("Apple GPU")
     assert describe_device("cpu").startswith("CPU")

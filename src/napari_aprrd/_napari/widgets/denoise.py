@@ -6,20 +6,18 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QFormLayout, QLabel
+from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QSizePolicy
 
 from ...core.errors import UserError
 from ...layers import layer_planes
 from .. import commands
 from ..denoise_turns import Outcome, Turn, Turns
-from ..dialogs import ask
 from ..docks import settle
-from ..layer_choice import channel_group, doubt
+from ..layer_choice import channel_group
 from ..model_choice import why_unfit
 from ..parts import Scope
 from ..saving import save_layers
 from ..session import session
-from .effort_picker import EffortPicker
 from .first_look import FirstLook
 from .folded import folded
 from .heading import Heading
@@ -30,6 +28,7 @@ from .result_panel import ResultPanel
 from .run_panel import RunPanel
 from .scrolled import Scrolled
 from .start_button import StartButton
+from .time_picker import EffortPicker
 from .words import duration
 
 if TYPE_CHECKING:
@@ -62,6 +61,7 @@ class DenoiseWidget(Scrolled):
         settle(self, "Denoise", lambda: self.panel.run is not None)
         self._connect()
         self.reset_choices()
+        settle(self, "Denoise", lambda: self.panel.run is not None)
 
     def reset_choices(self, event: object = None) -> None:
         """Follow the viewer's list of layers."""
@@ -71,21 +71,23 @@ class DenoiseWidget(Scrolled):
     def _fill(self) -> None:
         self.scope.addItems(list(SCOPES))
         self.scope.setToolTip("Try a part first: it is quick, and can then be applied to all.")
+        for choice in (self.scope, self.model):
+            choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            choice.setMinimumContentsLength(8)
+            choice.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
         self.model.setToolTip("Learn anew, or use a model that has learnt from such images.")
-        self.result.buttons["save"].setDefault(False)
 
     def _arrange(self) -> None:
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
-        form.addRow("Part", self.scope)
-        form.addRow("Model", self.model)
-        self._effort_label = QLabel("Effort")
-        form.addRow(self._effort_label, self.effort)
+        for label, widget in (
+            ("Part", self.scope), ("Model", self.model), ("Effort", self.effort),
+        ):  # fmt: skip
+            self.picker.add_row(label, widget)
         models = folded("Models", self.models, "All models of this session, and saved ones.")
         self.content.addWidget(Heading("Denoise", "tutorials/denoise/"))
         self.content.addWidget(self.picker)
         self.content.addWidget(self.together)
-        self.content.addLayout(form)
         for widget in (
             self.outlook, self.start, self.panel, self.result, self.first_look, models,
         ):  # fmt: skip
@@ -139,8 +141,7 @@ class DenoiseWidget(Scrolled):
         self._show_group(layer)
         self._show_models(layer)
         learns = self.model.currentText() == LEARN
-        self.effort.setVisible(learns)
-        self._effort_label.setVisible(learns)
+        self.picker.show_row(self.effort, learns)
         self.first_look.of(layer)
         self.start.allow()
         model = None if learns else session[self.model.currentText()]
@@ -175,10 +176,7 @@ class DenoiseWidget(Scrolled):
     def _on_start(self) -> None:
         try:
             layers = self.layers()
-            doubts = " ".join(filter(None, map(doubt, layers)))
-            if doubts and ask(self, "Denoise", doubts, ["Denoise all the same", "Cancel"]) != (
-                "Denoise all the same"
-            ):
+            if not commands.is_meant(self.viewer, layers):
                 return
             learns = self.model.currentText() == LEARN
             scope = SCOPES[self.scope.currentText()]
@@ -194,10 +192,11 @@ class DenoiseWidget(Scrolled):
         self.turns.begin(self.panel)
 
     def _on_idle(self, idle: bool) -> None:
-        for widget in (self.picker, self.scope, self.model, self.effort, self.together):
+        for widget in (self.picker, self.together):
             widget.setEnabled(idle)
-        for part in (self.start, self.outlook, self.first_look):  # make room for the run
+        for part in (self.start, self.outlook):  # make room for the run
             part.setVisible(idle)
+        self.first_look.hide()  # the run shows better ones, and then there is a result
         if not idle or self.turns is None:
             return
         if self.turns.is_going_on:
@@ -229,7 +228,7 @@ class DenoiseWidget(Scrolled):
 
     def _on_longer(self) -> None:
         self.model.setCurrentText(LEARN)
-        self.effort.choose(LONGER * self.effort.minutes)
+        self.effort.choose_minutes(LONGER * self.effort.minutes)
         self._on_start()
 
     def _on_undo(self) -> None:

@@ -34,9 +34,9 @@ class DistillWidget(JobWidget[DistillConfig]):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self.denoise = QPushButton("Next: Denoise layer")
-        self.denoise.setToolTip("Denoise the selected layers with the model selected above.")
+        self.denoise.setToolTip("Denoise the layers chosen above with the model chosen above.")
         super().__init__(napari_viewer)
-        self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
+        self.denoise.clicked.connect(self.denoise_chosen)
         self.models.changed.connect(self._on_model_chosen)
         self._on_model_chosen(self.models.name)
 

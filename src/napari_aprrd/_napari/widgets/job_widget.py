@@ -11,8 +11,8 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QWidget
 
 from ...core.errors import UserError
+from .. import commands
 from ..docks import settle
-from ..preferences import default_preset
 from ..preview import LivePreview
 from ..session import session
 from .estimate import Estimate
@@ -20,12 +20,12 @@ from .folded import folded
 from .heading import Heading
 from .layer_picker import LayerPicker
 from .model_list import ModelList
-from .quality_picker import QualityPicker
 from .resume_offer import ResumeOffer
 from .run_panel import RunPanel
 from .scrolled import Scrolled
 from .settings_form import C, SettingsForm
 from .start_button import StartButton
+from .time_picker import QualityPicker
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -64,9 +64,9 @@ class JobWidget(Scrolled, Generic[C]):
         self.offer.accepted.connect(self._on_resume)
         self.panel.idle.connect(self._on_idle)
         self.panel.closed.connect(self._search_interrupted)
-        self.form.show_preset(default_preset())
-        self._on_changed()
+        self._on_quality()
         self._search_interrupted()
+        settle(self, self.start_text, lambda: self.panel.run is not None)
 
     def make_job(self, config: C, path: Path) -> Job[Denoiser]:
         """Return the job to run; it continues from a checkpoint if there is one.
@@ -93,10 +93,13 @@ class JobWidget(Scrolled, Generic[C]):
         return [], []
 
     def _arrange(self) -> None:
+        top: list[QWidget]
+        bottom: list[QWidget]
         top, bottom = self.extra_widgets()
+        self.picker.add_row("Quality", self.quality)
         advanced = folded("Advanced", self.form.container.native, "Show or hide all settings.")
         for widget in (
-            Heading(self.start_text, self.page), self.picker, *top, self.quality.native, advanced,
+            Heading(self.start_text, self.page), self.picker, *top, advanced,
             self.estimate, self.start, self.offer, self.panel,
             Heading("Models", "tutorials/denoise/#models"), self.models, *bottom,
         ):  # fmt: skip
@@ -134,6 +137,10 @@ class JobWidget(Scrolled, Generic[C]):
         """A function that estimates the seconds of the job, for another thread."""
         raise NotImplementedError
 
+    def denoise_chosen(self) -> None:
+        """Denoise the chosen layers with the chosen model."""
+        commands.denoise_layers(self.viewer, self.picker.layers.value)
+
     def _search_interrupted(self, *_: object) -> None:
         if self.panel.run is None:
             self.offer.search(lambda: self.picker.planes())
@@ -162,11 +169,12 @@ class JobWidget(Scrolled, Generic[C]):
         self.panel.start(job, title, lambda model: self._on_model(images, model, path), preview)
 
     def _on_model(self, images: str, model: Denoiser, path: Path) -> None:
-        from ..unfinished import ended
+        from .. import unfinished
 
-        if not model.record[self.job]["stopped"]:
-            ended(path)
-        name = session.add(f"{images} {self.suffix}", model, images=images)
+        unfinished.ended(self.job, path)  # also after "Finish now": the user has what there is
+        name = session.add(
+            f"{images} {self.suffix}", model, images=images, on_kept=lambda: unfinished.forget(path)
+        )
         show_info(f"Model {name!r} is ready.")
 
     def _on_idle(self, idle: bool) -> None:

@@ -76,6 +76,7 @@ class LayerPicker(QWidget):
         more.setRowVisible(self.shapes.native, False)
         for widget in (self.doubt, self.reading):
             form.addRow(widget)
+        self._form = form
         if compact:
             form.addRow(self.more)
             self.more.hide()
@@ -98,6 +99,14 @@ class LayerPicker(QWidget):
         if not self.layers.value:
             self._by_hand = False
         self._follow()
+
+    def add_row(self, label: str, widget: QWidget) -> None:
+        """Add a setting of the owner's, whose label is aligned with those here."""
+        self._form.addRow(label, widget)
+
+    def show_row(self, widget: QWidget, shown: bool) -> None:
+        """Show or hide such a setting with its label."""
+        self._form.setRowVisible(widget, shown)
 
     def chosen(self) -> list[Any]:
         """The layers.

@@ -49,7 +49,9 @@ class Outlook(QLabel):
         """
         self._minutes = minutes
         sizes = planes.sizes if whole else planes.sizes[:1]
-        pixels = planes.channels * sum(height * width for height, width in sizes)
+        # Channels have a network each, and the default model of an estimate has one channel.
+        each = planes.channels if model is None else 1
+        pixels = each * sum(height * width for height, width in sizes)
         self._say("")
         self._latest.do(lambda: _measured(model, pixels))
 
@@ -77,4 +79,4 @@ def _measured(model: Denoiser | None, pixels: int) -> tuple[str, float]:
     from ...core.training.estimate import denoise_seconds, describe_device
 
     device = default_device()
-    return describe_device(device), denoise_seconds(model, pixels, device)
+    return describe_device(device), denoise_seconds(model, pixels, device=device)

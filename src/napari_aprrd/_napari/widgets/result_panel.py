@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
 
 from ..compare import Comparison
 
@@ -38,6 +46,7 @@ class ResultPanel(QWidget):
         self.text.setWordWrap(True)
         self.hold = QPushButton("Hold to see before")
         self.hold.setToolTip("As long as you press it, your image is shown instead of the result.")
+        self.split = QLabel("Split")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setToolTip("Pull it to the right to see your image beside the result.")
         self.slider.setAccessibleName("Split between before and after")
@@ -55,8 +64,12 @@ class ResultPanel(QWidget):
         rows = [["whole"], ["keep", "longer", "undo"], ["save", "save_model"], ["check", "methods"]]
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.text, self.hold, self.slider):
+        for widget in (self.text, self.hold):
             layout.addWidget(widget)
+        split = QHBoxLayout()
+        split.addWidget(self.split)
+        split.addWidget(self.slider, 1)
+        layout.addLayout(split)
         for names in rows:
             grid = QGridLayout()
             for column, name in enumerate(names):
@@ -80,7 +93,8 @@ class ResultPanel(QWidget):
         self.text.setText(text)
         self.buttons["whole"].setVisible(part)
         self.buttons["check"].setVisible(not part)
-        self.slider.setVisible(len(comparisons) == 1)
+        for widget in (self.split, self.slider):
+            widget.setVisible(len(comparisons) == 1)
         self.show()
 
     def clear(self) -> None:

@@ -34,13 +34,13 @@ class TrainWidget(JobWidget[TrainConfig]):
         self.next = QPushButton("Next: Distill (RD)")
         self.next.setToolTip("Turn the teacher into a student that is faster and often better.")
         self.denoise = QPushButton("Denoise layer")
-        self.denoise.setToolTip("Denoise the selected layers with the model selected above.")
+        self.denoise.setToolTip("Denoise the layers chosen above with the model chosen above.")
         super().__init__(napari_viewer)
         self.picker.changed.connect(self.noise.clear)
         self.noise.changed.connect(self._on_changed)
         self.panel.idle.connect(self.noise.setVisible)  # makes room for the run
         self.next.clicked.connect(lambda: commands.open_widget(self.viewer, "Distill (RD)"))
-        self.denoise.clicked.connect(lambda: commands.denoise_layer(self.viewer))
+        self.denoise.clicked.connect(self.denoise_chosen)
         self.models.changed.connect(self._on_model_chosen)
         self._on_model_chosen(self.models.name)
 

@@ -1,208 +1,190 @@
-"""The trust report in napari: sentences, plots, and buttons that add maps as layers."""
+"""The trust report in napari: sentences, plots, and buttons that show maps as layers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import re
+from html import escape
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import pyqtgraph as pg
-from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QPushButton
 
 from ...core.errors import UserError
-from ...layers import KEY, layer_array, layer_axes, layer_planes, map_layer
-from ..commands import render_in_the_background
+from ...layers import KEY, identity, layer_planes
 from ..docks import settle
-from ..session import session
-from ..views import add_above, image_layers
+from ..layer_choice import is_result, results_of, source_of
+from ..map_layers import maps_of
 from ..workers import Failure, Task
-from .noise_panel import ALONG_X, ALONG_Y
-from .plots import GREY, still_plot, with_legend
+from .heading import Heading
+from .map_buttons import MapButtons
+from .scrolled import Scrolled
+from .trust_plots import TrustPlots
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from napari.layers import Image
 
     from ...core.trust.report import TrustReport
-    from ...report.maps import Map
+    from ...core.trust.verdicts import Verdict
+
+# Legible on napari's dark and on its light background.
+_MARKS = {"good": ("✓", "#148c5f"), "warn": ("!", "#c87300"), "bad": ("✗", "#e0533d")}
+_PART_OF_A_NAME = re.compile(r"[\W_]|\w{20}")
+_SELECT = "Select a denoised layer, or the image that it was made of."
+_UNCHECKED = "Not checked yet."
 
 
-_MARKS = {"good": ("✓", "#3fb68b"), "warn": ("!", "#e69f00"), "bad": ("✗", "#e0533d")}
-_MAPS: dict[Map, tuple[str, str]] = {
-    "residual": ("Residual", "Input minus output: should look like noise, without structure."),
-    "removed": ("Removed structure", "Bright where the residual is stronger than noise."),
-    "left": ("Noise left", "Bright where noise is still in the output."),
-}
-
-
-class TrustWidget(QWidget):
-    """Shows whether a denoised layer can be trusted."""
+class TrustWidget(Scrolled):
+    """Shows whether the selected denoised layer can be trusted."""
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
         self.viewer = napari_viewer
-        self.report: TrustReport | None = None
+        self.result: Image | None = None  # the layer that is shown
         self.task: Task | None = None
-        self._pair: tuple[Any, Any] | None = None
-        self.button = QPushButton("Check selected layer")
+        self._checking = ""  # identity of the layer that is being checked
+        self._next: Image | None = None  # to be checked after it
+        self._found: dict[str, TrustReport | str] = {}  # of each layer; or why there is none
+        self.button = QPushButton("Check result")
         self.button.setToolTip("Compare the selected denoised layer with its source.")
         self.button.clicked.connect(self.check)
-        self.text = QLabel("Select a denoised layer.")
-        self.text.setWordWrap(True)
-        labels = {
-            "correlation": "distance (pixels)",
-            "mean residual": "intensity of the output",
-            "variance": "size of detail (pixels)",
-        }
-        self.plots = [with_legend(still_plot(*label), columns=2) for label in labels.items()]
-        for plot in self.plots:
-            plot.setFixedHeight(150)
-        self.maps = {kind: QPushButton(title) for kind, (title, _) in _MAPS.items()}
-        self.uncertainty = QPushButton("Uncertainty")
-        self.uncertainty.setToolTip(
-            "Standard deviation of a teacher's outputs over its shifts: bright where they disagree."
-        )
-        self._arrange()
+        self.headline, self.text = QLabel(), QLabel()
+        self.maps, self.plots = MapButtons(napari_viewer), TrustPlots()
+        for label in (self.headline, self.text):
+            label.setWordWrap(True)
+        for widget in (
+            Heading("Trust report", "trust/"), self.headline, self.button, self.text, self.maps,
+            self.plots,
+        ):  # fmt: skip
+            self.content.addWidget(widget)
+        self.content.addStretch()
+        self._follow_viewer()
+        self.follow()
         settle(self, "Trust report")
-        self._show_details(False)
 
-    def _arrange(self) -> None:
-        layout, row = QVBoxLayout(self), QHBoxLayout()
-        for widget in (self.button, self.text):
-            layout.addWidget(widget)
-        self.add = QLabel("Add a map as a layer:")
-        layout.addWidget(self.add)
-        for kind, button in self.maps.items():
-            button.setToolTip(_MAPS[kind][1])
-            button.clicked.connect(partial(self.add_map, kind))
-            row.addWidget(button)
-        self.uncertainty.clicked.connect(self.add_uncertainty)
-        row.addWidget(self.uncertainty)
-        layout.addLayout(row)
-        for plot in self.plots:
-            layout.addWidget(plot)
-        layout.addStretch()
+    @property
+    def report(self) -> TrustReport | None:
+        """The report that is shown."""
+        found = self._found.get(identity(self.result)) if self.result is not None else None
+        return None if isinstance(found, str) else found
+
+    def _follow_viewer(self) -> None:
+        layers, selection = self.viewer.layers.events, self.viewer.layers.selection.events
+        for event in (selection.changed, layers.removed, layers.renamed):
+            event.connect(self.follow)
+            self.destroyed.connect(lambda _, event=event: event.disconnect(self.follow))
+
+    def reset_choices(self, event: object = None) -> None:
+        """Follow the viewer's list of layers; napari calls it."""
+        self.follow()
+
+    def follow(self, *_: object) -> None:
+        """Show what is known of the selected denoised layer, or still of the one before."""
+        if self.result is not None and self.result not in self.viewer.layers:
+            self.result = None
+        self._show(self._selected() or self.result)
+
+    def _selected(self) -> Image | None:
+        """The denoised layer that is selected itself, or by its source or by one of its maps."""
+        layers: list[Any] = list(self.viewer.layers)
+        chosen = [layer for layer in reversed(layers) if layer in self.viewer.layers.selection]
+        own = (layer for layer in chosen if is_result(layer))
+        made = (result for layer in chosen for result in reversed(results_of(self.viewer, layer)))
+        results = filter(is_result, layers)
+        shown = (r for r in results if any(layer in chosen for layer in maps_of(self.viewer, r)))
+        return next(chain(own, made, shown), None)
 
     def check(self, *_: object) -> None:
-        """Compare the selected layer with its source, in the background."""
+        """Compare the selected denoised layer with its source, in the background."""
+        result = self._selected() or self.result
+        if result is not None:
+            self.check_layer(result)
+        else:
+            self._show(None)
+
+    def check_layer(self, result: Image) -> None:
+        """Compare a denoised layer with its source, in the background."""
+        if self.task is not None:
+            self._next = result
+            return
         from ...report.trust_report import report_on
 
-        if self.task is not None:
-            return
         try:
-            source, result = self._pair = self._choose()
+            source = self._source_of(result)
             noisy, clean = (layer_planes(layer) for layer in (source, result))
         except UserError as error:
-            show_error(str(error))
-            return
-        self.text.setText(f"Checking {result.name!r}…")
-        self._show_details(False)
-        self.task = Task(lambda: report_on(noisy, clean), self._on_done, owner=self)
+            self._found[identity(result)] = str(error)
+        else:
+            self._checking = identity(result)
+            self._watch(source, result)
+            record = result.metadata.get(KEY)
+            self.task = Task(
+                lambda: report_on(noisy, clean, record=record), self._on_done, owner=self
+            )
+        self._show(result)
 
-    def _choose(self) -> tuple[Any, Any]:
-        """A source and its denoised layer, of which one is selected."""
-        chosen = self.viewer.layers.selection
-        for result in reversed(image_layers(self.viewer.layers)):
-            name = result.metadata.get(KEY, {}).get("source")
-            if name in self.viewer.layers and {result, self.viewer.layers[name]} & chosen:
-                return self.viewer.layers[name], result
-        raise UserError("Select a denoised layer whose source is in the layer list too.")
+    def _source_of(self, result: Image) -> Image:
+        source = source_of(self.viewer, result)
+        if source is None:
+            what = "the image that it was made of is not in the layer list"
+            raise UserError(f"{result.name!r} cannot be checked: {what}.")
+        return source
+
+    def _watch(self, *layers: Image) -> None:
+        """Forget the report when one of the layers gets other pixels."""
+        for layer in layers:
+            layer.events.data.disconnect(self._on_data)
+            layer.events.data.connect(self._on_data)
+
+    def _on_data(self, event: Any) -> None:
+        for layer in (event.source, *results_of(self.viewer, event.source)):
+            self._found.pop(identity(layer), None)
+        self.follow()
 
     def _on_done(self, report: Any) -> None:
         self.task = None
-        if isinstance(report, Failure):
-            self.text.setText("")
-            show_error(str(report.error))
+        failed = isinstance(report, Failure)
+        self._found[self._checking] = str(report.error) if failed else report
+        self._checking, result = "", self._next
+        self.follow()
+        self._next = None
+        if result is not None and result in self.viewer.layers:
+            self.check_layer(result)
+
+    def _show(self, result: Image | None) -> None:
+        """Show the report on a layer, or why there is none."""
+        self.result = result
+        self.button.setEnabled(result is not None)
+        self.headline.setText(_SELECT if result is None else self._title(result))
+        found = self._state(result)
+        for widget in (self.maps, self.plots):
+            widget.setVisible(not isinstance(found, str))
+        if isinstance(found, str):
+            self.text.setText(escape(found))
         else:
-            self.show_report(report)
+            self.text.setText("".join(map(_paragraph, found.verdicts)))
+            self.plots.show_report(found)
+            self.maps.of(result, found.noise.sigma)
 
-    def show_report(self, report: TrustReport) -> None:
-        """Show sentences and plots."""
-        self.report = report
-        lines = []
-        for verdict in report.verdicts:
-            sign, shade = _MARKS[verdict.status]
-            mark = f'<span style="color:{shade}; font-weight:bold">{sign}</span>'
-            lines.append(f"<p>{mark} <b>{verdict.check}.</b> {verdict.sentence}</p>")
-        self.text.setText("".join(lines))
-        first, second, third = self.plots
-        for plot in self.plots:
-            plot.clear()
-        lags = range(5)
-        for axis, colour in (("x", ALONG_X), ("y", ALONG_Y)):
-            _draw(first, lags, (1.0, *report.correlation[axis]), f"residual, {axis}", colour)
-            expected = (1.0, *report.noise.correlation[axis])
-            _draw(first, lags, expected, f"noise, {axis}", colour, dashed=True)
-        for colour, bias in zip((ALONG_X, ALONG_Y, GREY), report.biases, strict=False):
-            _draw(second, bias.brightness, bias.bias, "", colour)
-        sizes = [scale.size for scale in report.scales]
-        _draw(third, sizes, [s.excess for s in report.scales], "at structure", ALONG_X)
-        _draw(third, sizes, [1.0] * len(sizes), "noise alone", GREY, dashed=True)
-        first.setYRange(-0.1, 1)
-        noise = report.noise.sigma  # a bias smaller than the noise is invisible
-        second.setYRange(min(-noise, *report.biases[0].bias), max(noise, *report.biases[0].bias))
-        third.setYRange(0, 1.3 * max(2.0, *(s.excess for s in report.scales)))
-        self._show_details(True)
+    def _state(self, result: Image | None) -> TrustReport | str:
+        if result is None:
+            return ""
+        known = identity(result)
+        return "Checking…" if known == self._checking else self._found.get(known, _UNCHECKED)
 
-    def add_map(self, kind: Map, *_: object) -> None:
-        """Add one of the maps above the denoised layer."""
-        from ...report.maps import lazy_map
-
-        if self._pair is None:
-            return
-        source, result = self._pair
-        axes = layer_axes(result)
-        noisy, clean = map(layer_array, (source, result))
-        data = lazy_map(noisy, clean, axes, kind)
-        layer = map_layer(result, data, f"{result.name}: {_MAPS[kind][0].lower()}")
-        sigma = self.report.noise.sigma if self.report else 1.0
-        layer.contrast_limits, layer.colormap = {
-            "residual": ((-4 * sigma, 4 * sigma), "gray"),
-            "removed": ((0.0, 3.0), "inferno"),
-            "left": ((0.0, 1.0), "viridis"),
-        }[kind]
-        add_above(self.viewer, layer, result)
-
-    def add_uncertainty(self, *_: object) -> None:
-        """Add the newest fitting teacher's spread over its shifts above the denoised layer."""
-        from ...report.maps import lazy_spread
-
-        if self._pair is None:
-            return
-        source, result = self._pair
-        channels = layer_planes(source).channels
-        fitting = [n for n in session.teachers() if session[n].channels == channels]
-        try:
-            if not fitting:
-                raise UserError(
-                    "Uncertainty needs the teacher: train one (Train APR), or load it there."
-                )
-            axes, data = layer_axes(result), layer_array(source)
-            spread = lazy_spread(data, axes, session[fitting[-1]])
-        except UserError as error:
-            show_error(str(error))
-            return
-        layer = map_layer(result, spread, f"{result.name}: uncertainty")
-        sigma = self.report.noise.sigma if self.report else 1.0
-        layer.contrast_limits, layer.colormap = (0.0, sigma), "magma"
-        render_in_the_background()
-        add_above(self.viewer, layer, result)
-
-    def _show_details(self, shown: bool) -> None:
-        for widget in (*self.plots, *self.maps.values(), self.uncertainty, self.add):
-            widget.setVisible(shown)
+    def _title(self, result: Image) -> str:
+        source = source_of(self.viewer, result)
+        other = "" if source is None else f", compared with {_bold(source.name)}"
+        return f"{_bold(result.name)}{other}"
 
 
-def _draw(
-    plot: Any,
-    x: Sequence[float],
-    y: Sequence[float],
-    name: str,
-    colour: tuple[int, int, int],
-    *,
-    dashed: bool = False,
-) -> None:
-    from qtpy.QtCore import Qt
+def _bold(name: str) -> str:
+    """A layer's name, which a narrow dock may break where a part of it ends."""
+    breakable = _PART_OF_A_NAME.sub(lambda part: f"{part[0]}\u200b", name)
+    return f"<b>{escape(breakable)}</b>"
 
-    style = Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine
-    plot.plot(list(x), list(y), pen=pg.mkPen(colour, width=2, style=style), name=name or None)
+
+def _paragraph(verdict: Verdict) -> str:
+    sign, shade = _MARKS[verdict.status]
+    mark = f'<span style="color:{shade}; font-weight:bold">{sign}</span>'
+    return f"<p>{mark} <b>{verdict.check}.</b> {escape(verdict.sentence)}</p>"

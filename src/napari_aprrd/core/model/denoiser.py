@@ -31,6 +31,7 @@ from .hardware import (
     pick_device,
     plan_tile,
 )
+from .in_short import in_short
 from .tiling import (
     Read,
     Tile,
@@ -42,7 +43,7 @@ from .tiling import (
 )
 
 
-@dataclass
+@dataclass(repr=False)
 class Denoiser:
     """Model that denoises: a teacher (blind-spot network) or a student.
 
@@ -64,6 +65,9 @@ class Denoiser:
     normalisation: Normalisation
     calibration: Calibration | None = None
     record: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return in_short("teacher" if self.is_teacher else "student", self.channels, self.record)
 
     @classmethod
     def fresh(

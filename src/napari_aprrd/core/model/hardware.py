@@ -89,6 +89,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 # not measured, as is the number of runs.
 _WORTH = 1.1
 _RUNS = 3  # timed runs, of which the shortest counts: others are disturbed by other programs
+_LONGEST = 0.5  # seconds, after which fewer runs have to do: the machine is busy
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
@@ -159,4 +160,6 @@ def _seconds(device: torch.device, precision: Precision, blind_spot: bool) -> fl
         loss.backward()
         loss.item()  # waits for the device
         times.append(time.perf_counter() - start)
+        if len(times) > 1 and sum(times) > _LONGEST:
+            break
     return min(times[1:])

@@ -6,13 +6,14 @@ import hashlib
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import DenoiseConfig, DistillConfig, TrainConfig
 from ..data.planes import Planes, some_windows
 from ..errors import UserError
-from .denoiser import Denoiser
-from .hardware import pick_device
+
+if TYPE_CHECKING:
+    from .denoiser import Denoiser
 
 # Images in memory with more pixels, and lazy sources, are hashed in a few windows only, so that a
 # hash neither takes long nor reads a whole file.
@@ -28,6 +29,8 @@ def describe(
     source: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """Record settings, data and versions; `source` identifies planes that must not be read now."""
+    from .hardware import pick_device  # here, since PyTorch takes long to import
+
     sizes = planes.sizes
     return {
         "config": config.model_dump(mode="json"),

@@ -93,6 +93,12 @@ class NoiseReport(Config):
     )
     advice: tuple[str, ...] = Field((), description="The same in plain words.")
 
+    def __repr__(self) -> str:
+        spread = f"spreads over {self.reach} pixels" if self.reach else "independent between pixels"
+        return f"<noise {self.sigma:.3g}, {spread}; in words: .advice>"
+
+    __str__ = __repr__
+
     @property
     def reach(self) -> int:
         """Largest lag at which the noise is correlated, 0 for white noise."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TypeVar
 
 import numpy as np
@@ -9,14 +10,19 @@ import torch
 
 from ..config import DistillConfig, TrainConfig
 from ..data.planes import MemoryPlanes
-from ..jobs import Job, Progress
+from ..data.scaling import Normalisation
+from ..jobs import Clock, Job, Progress
+from ..model.architecture import Architecture, NetworkKind, OwnArchitecture
 from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device
+from ..model.tiling import BORDER
 from .distill import distill
 from .train import train
 
 C = TypeVar("C", TrainConfig, DistillConfig)
 _SIDE = 64  # pixels: side of the trial's crops, small for speed
+# Pixels: side of a tile that is denoised on trial; and how often, after it has warmed up.
+_TILE, _TILES = 160, 3
 _SECONDS = 0.7  # after which a trial ends: a form is waiting for it
 
 
@@ -31,15 +37,54 @@ def distill_seconds(teacher: Denoiser, config: DistillConfig) -> float:
     return _seconds(distill(teacher, planes, _trial(config)), config)
 
 
+def denoise_seconds(model: Denoiser | None, pixels: int, *, device: str = "auto") -> float:
+    """Estimate the seconds of denoising from one small tile on this very machine.
+
+    Parameters
+    ----------
+    model : Denoiser or None
+        None stands for a student of the default size and one channel.
+    pixels : int
+        Of all planes; a pixel with several channels counts once.
+    device : str
+        As in `DenoiseConfig`.
+    """
+    if model is None:
+        default = DistillConfig()
+        kind: NetworkKind = "student-1.00M"
+        architecture = Architecture(kind=kind, channels=1, width=default.width, depth=default.depth)
+        return pixels * _seconds_of_pixel(architecture, (), str(pick_device(device)))
+    shifts = model.shifts if model.is_teacher else ()
+    return pixels * _seconds_of_pixel(model.architecture, shifts, str(pick_device(device)))
+
+
+@functools.lru_cache(maxsize=16)
+def _seconds_of_pixel(
+    architecture: Architecture | OwnArchitecture, shifts: tuple[int, ...], device: str
+) -> float:
+    """Time of a network like the one asked for, whose weights do not matter."""
+    c = architecture.channels
+    tile = Denoiser.fresh(architecture, Normalisation((0.0,) * c, (1.0,) * c), seed=0).to(device)
+    if shifts:
+        tile.record = {"target_shifts": list(shifts)}
+    image = np.random.default_rng(0).random((c, _TILE, _TILE), np.float32)
+    times: list[float] = []
+    while len(times) < 2 or (len(times) <= _TILES and sum(times) < _SECONDS):
+        clock = Clock()
+        tile.predict(image)
+        times.append(clock.seconds)
+    return min(times[1:]) / (_TILE + 2 * BORDER) ** 2
+
+
 def describe_device(name: str = "auto") -> str:
-    """Say in plain words which device computes and what to expect of it."""
+    """Say in plain words which device computes."""
     device = pick_device(name)
     if device.type == "cuda":
-        return f"GPU ({torch.cuda.get_device_name(device)}): fast"
+        return f"GPU ({torch.cuda.get_device_name(device)})"
     if device.type == "mps":
-        return "Apple GPU: fast"
+        return "Apple GPU"
     cores = torch.get_num_threads()
-    return f"CPU, {cores} core{'s' if cores != 1 else ''}: takes minutes"
+    return f"CPU, {cores} core{'s' if cores != 1 else ''}"
 
 
 def _trial(config: C) -> C:

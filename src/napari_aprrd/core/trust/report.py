@@ -56,6 +56,11 @@ class TrustReport(Config):
         False, description="Whether the model is known to have learnt from the source."
     )
 
+    def __repr__(self) -> str:
+        return f"<trust report: {self.status}; in words: .verdicts>"
+
+    __str__ = __repr__
+
     @property
     def status(self) -> str:
         """Status of the worst verdict: "good", "warn" or "bad"."""

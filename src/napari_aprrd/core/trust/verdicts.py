@@ -148,7 +148,7 @@ def _intensities(measured: Measured) -> Verdict:
     status = _status((mean, _SHIFTED), (abs(float(worst[place])), _BENT))
     dark, bright = "too dark", "too bright"
     if status == "good":
-        sentence = "Intensities are preserved."
+        sentence = "Brightness is preserved."
     elif _status((mean, _SHIFTED)) != "good":
         way = dark if float(worst.mean()) > 0 else bright
         sentence = (

@@ -1,0 +1,1 @@
+"""Images as scripts and consoles hand them over."""
