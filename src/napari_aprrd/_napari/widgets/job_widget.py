@@ -56,7 +56,6 @@ class JobWidget(Scrolled, Generic[C]):
         self.panel = RunPanel()
         self.models = ModelList()
         self._arrange()
-        settle(self, self.start_text, lambda: self.panel.run is not None)
         self.quality.changed.connect(self._on_quality)
         self.picker.changed.connect(self._on_changed)
         self.picker.changed.connect(self._search_interrupted)
