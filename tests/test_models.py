@@ -14,9 +14,10 @@ import pytest
 from core.makers import random_denoiser, same_weights
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari.utils._proxies import PublicOnlyProxy
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QInputDialog, QMessageBox
+from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QMessageBox
 
 from napari_aprrd._napari import (
     commands,
@@ -475,3 +476,45 @@ def test_the_folder_of_models_is_chosen_with_a_dialog(
     settings = preferences._settings()
     settings.model_folder = ""
     assert preferences.model_folder() == preferences.DATA / "models"
+
+
+# In a true viewer ---------------------------------------------------------------------------------
+
+
+def test_questions_belong_to_naparis_window_and_wear_its_colours(
+    make_napari_viewer: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    layer = viewer.add_image(np.zeros((32, 32)), name="cells")
+    session.add("colours", random_denoiser(STUDENT, channels=3))
+    colours = []
+
+    def look(box: QMessageBox) -> int:
+        box.show()
+        colours.append(box.grab().toImage().pixelColor(2, 2).lightness())
+        assert box.parent() is viewer.window._qt_window
+        box.hide()
+        return 0
+
+    monkeypatch.setattr(QMessageBox, "exec", look)
+    for theme in ("dark", "light"):
+        viewer.theme = theme
+        for asking in (viewer, PublicOnlyProxy(viewer)):  # a command in a menu gets a proxy
+            assert model_choice.model_for(asking, layer) is None
+    assert max(colours[:2]) < 80
+    assert min(colours[2:]) > 180
+
+
+def test_naparis_preferences_offer_the_devices(make_napari_viewer: Any, qtbot: Any) -> None:
+    from napari._qt.dialogs.preferences_dialog import PreferencesDialog
+
+    viewer = make_napari_viewer()
+    dialog = PreferencesDialog(parent=viewer.window._qt_window)
+    qtbot.addWidget(dialog)
+    lists = [box for box in dialog.findChildren(QComboBox) if box.findText("mps") >= 0]
+    assert [[box.itemText(i) for i in range(box.count())] for box in lists] == [
+        ["auto", "cpu", "cuda", "mps"]
+    ]
+    preferences._settings().device = "cpu"
+    assert preferences.default_device() == lists[0].currentText() == "cpu"
+    preferences._settings().device = "auto"

@@ -13,7 +13,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from core.makers import THREE_STEPS, random_denoiser, same_weights
+from core.makers import THREE_STEPS, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
@@ -71,50 +71,6 @@ def trained(qtbot: Any, viewer: ViewerModel) -> TrainWidget:
     widget = _widget(qtbot, TrainWidget, viewer)
     _run(qtbot, widget)
     return widget
-
-
-def test_a_first_look_comes_by_itself_and_makes_room_for_a_run(
-    qtbot: Any, viewer: ViewerModel
-) -> None:
-    widget = _widget(qtbot, TrainWidget, viewer)
-    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=60_000)
-    picture = widget.first_look.picture.pixmap()
-    assert (picture.height(), picture.width()) == (64, 2 * 80 + 4)
-    widget.start.click()
-    assert widget.first_look.isHidden()
-    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=20_000)
-    assert not widget.first_look.isHidden()
-
-
-def test_a_first_look_is_of_the_chosen_layer_in_its_colours(
-    qtbot: Any, viewer: ViewerModel, until_threads_end: Callable[[], None]
-) -> None:
-    widget = _widget(qtbot, TrainWidget, viewer)
-    green = viewer.add_image(viewer.layers["cells"].data[0], colormap="green")
-    flat = viewer.add_image(np.ones((64, 64), "f4"))
-    widget.picker.layers.value = [green]
-    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=60_000)
-    colour = widget.first_look.picture.pixmap().toImage().pixelColor(100, 30)
-    assert colour.green() > 0 == colour.red() == colour.blue()
-    widget.picker.layers.value = [flat]  # nothing to see, and nothing wrong yet
-    assert widget.first_look.picture.isHidden()
-    until_threads_end()
-    qtbot.wait(600)
-    assert widget.first_look.picture.isHidden()
-    assert not _messages()
-
-
-def test_a_first_look_is_taken_once(
-    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks = []
-    monkeypatch.setattr(pretrained, "first_look", lambda noisy: looks.append(1) or noisy)
-    widget = _widget(qtbot, TrainWidget, viewer)
-    qtbot.waitUntil(lambda: bool(looks), timeout=20_000)
-    viewer.add_points(name="other")
-    widget.picker.part.value = "Plane on screen"
-    qtbot.wait(600)
-    assert len(looks) == 1
 
 
 def test_training_gives_a_model_by_name_and_enables_the_next_step(trained: TrainWidget) -> None:
@@ -314,6 +270,17 @@ def test_closing_the_widget_in_the_middle_leaves_no_thread(
     assert list(session) == []
 
 
+@both
+def test_a_run_that_is_closed_after_seconds_can_be_resumed(
+    qtbot: Any, viewer: ViewerModel, kind: Any, interrupted: Path
+) -> None:
+    widget = _started(qtbot, viewer, kind, closes=False)
+    widget.deleteLater()
+    qtbot.waitUntil(lambda: bool(list(interrupted.glob("*.checkpoint"))), timeout=10_000)
+    again = _widget(qtbot, kind, viewer)
+    assert _offered(qtbot, again).startswith("Interrupted after ")
+
+
 def _offered(qtbot: Any, widget: Any) -> str:
     """What the widget offers to go on with."""
     qtbot.waitUntil(lambda: not widget.offer.isHidden(), timeout=10_000)
@@ -357,21 +324,54 @@ def test_an_offer_is_for_the_images_that_are_chosen(
     _offered(qtbot, widget)
 
 
-def test_a_model_that_was_never_saved_outlives_a_crash(
-    qtbot: Any, trained: TrainWidget, interrupted: Path, until_threads_end: Callable[[], None]
+def test_after_a_run_with_a_model_nothing_is_left_to_resume(
+    qtbot: Any, viewer: ViewerModel, interrupted: Path, until_threads_end: Callable[[], None]
 ) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.cancel.click()
+    _offered(qtbot, widget)
+    (cancelled,) = interrupted.glob("*.checkpoint")
+    widget.start.click()  # with as many steps
+    qtbot.waitUntil(lambda: len(widget.panel.plot.steps) > 1, timeout=20_000)
+    widget.panel.stop.click()
+    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=20_000)
+    qtbot.waitUntil(lambda: session.entry(session.chosen).is_kept, timeout=10_000)
+    assert list(interrupted.glob("*.checkpoint")) == [cancelled]
+    widget.reset_choices()
     until_threads_end()
-    assert trained.offer.isHidden()  # the session has it
-    made = session["cells teacher"]
-    session.remove("cells teacher")
-    (kept,) = interrupted.glob("*.checkpoint")
-    kept.rename(kept.with_name("train-of-yesterday.checkpoint"))  # no run of this session
-    trained.reset_choices()
-    assert _offered(qtbot, trained).startswith("Finished but not saved: ")
-    assert "(100 %)" in trained.offer.text.text()
-    trained.offer.button.click()
-    qtbot.waitUntil(lambda: list(session) == ["cells teacher"], timeout=10_000)
-    assert same_weights(session["cells teacher"], made)
+    qtbot.wait(100)  # what was found arrives
+    assert widget.offer.isHidden()
+
+
+def test_an_interrupted_run_can_be_discarded(
+    qtbot: Any, viewer: ViewerModel, interrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widget = _started(qtbot, viewer)
+    widget.panel.cancel.click()
+    assert " steps (0 %), " in _offered(qtbot, widget)
+    answers = ["", "Discard"]
+    monkeypatch.setattr(dialogs, "ask", lambda *_: answers.pop(0))
+    widget.offer.discard.click()
+    assert not widget.offer.isHidden()  # it was not meant
+    widget.offer.discard.click()
+    assert widget.offer.isHidden()
+    assert not list(interrupted.glob("*.checkpoint"))
+    path, about = interrupted / "train-1.checkpoint", SimpleNamespace(percent=15)
+    path.touch()
+    about.numbers = {"step": 1}
+    widget.offer.found = unfinished.Interrupted(path, about)  # type: ignore[arg-type]
+    widget.offer._show()
+    assert widget.offer.text.text().startswith("Interrupted after 1 step (15 %), ")
+
+
+def test_a_model_that_cannot_be_kept_can_still_be_resumed(
+    qtbot: Any, viewer: ViewerModel, interrupted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (interrupted.parent / "models").write_text("in the way")
+    widget = _widget(qtbot, TrainWidget, viewer)
+    _run(qtbot, widget)
+    qtbot.waitUntil(lambda: any("cannot be autosaved" in m for m in _messages()), timeout=10_000)
+    assert list(interrupted.glob("*.checkpoint"))
 
 
 def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

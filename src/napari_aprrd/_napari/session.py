@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -89,7 +89,15 @@ class Models:
         """All that is known of a model."""
         return self._entries[name]
 
-    def add(self, name: str, model: Denoiser, *, path: Path | None = None, images: str = "") -> str:
+    def add(
+        self,
+        name: str,
+        model: Denoiser,
+        *,
+        path: Path | None = None,
+        images: str = "",
+        on_kept: Callable[[], object] = lambda: None,
+    ) -> str:
         """Add a model and choose it; return its name, with a number where it was taken.
 
         Without a file of its own, a copy of it is kept in the background.
@@ -102,6 +110,8 @@ class Models:
             The file that holds it.
         images : str
             What it learnt from, for people, such as a layer's name; its record keeps that.
+        on_kept : callable
+            Called when the copy is written.
         """
         if images:
             stage = "train" if model.is_teacher else "distill"
@@ -110,7 +120,7 @@ class Models:
         entry = Entry(self._free(name), model, datetime.now(), path)
         self._add(entry)
         if path is None:
-            self._keep(entry)
+            self._keep(entry, on_kept)
         return entry.name
 
     def load(self, path: Path) -> str:
@@ -212,11 +222,16 @@ class Models:
         self._chosen = entry.name
         self.changed.emit()
 
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, entry: Entry, on_kept: Callable[[], object] = lambda: None) -> None:
         """Keep a copy in the background; the entry, as it then is, learns where it lies."""
-        model_store.keep(entry.name, entry.model, lambda path: self._on_kept(entry.model, path))
 
-    def _on_kept(self, model: Denoiser, path: Path) -> None:
+        def kept(path: Path) -> None:
+            self._learn_place(entry.model, path)
+            on_kept()
+
+        model_store.keep(entry.name, entry.model, kept)
+
+    def _learn_place(self, model: Denoiser, path: Path) -> None:
         entry = next((e for e in self._entries.values() if e.model is model), None)
         if entry is None or entry.path is not None:  # deleted or saved meanwhile
             model_store.forget(path)

@@ -7,6 +7,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari.utils.notifications import show_warning
+
 from ..core.errors import UserError, cause
 from . import preferences
 
@@ -20,12 +22,7 @@ MOST = 10  # interrupted runs
 MOST_BYTES = 2**30  # size of all of them
 MOST_DAYS = 30  # age
 
-_in_session: set[Path] = set()  # runs whose model is in this session
-
-
-def folder() -> Path:
-    """Where the runs lie; it may not exist yet."""
-    return preferences.DATA / "interrupted"
+_not_offered: set[Path] = set()  # in this session, which has a model of these images
 
 
 class Interrupted(NamedTuple):
@@ -33,6 +30,11 @@ class Interrupted(NamedTuple):
 
     path: Path
     about: About
+
+
+def folder() -> Path:
+    """Where the runs lie; it may not exist yet."""
+    return preferences.DATA / "interrupted"
 
 
 def new_path(job: str) -> Path:
@@ -45,9 +47,9 @@ def new_path(job: str) -> Path:
     """
     try:
         folder().mkdir(parents=True, exist_ok=True)
+        clean_up()
     except OSError as error:
-        raise UserError(f"Cannot make the folder {folder()}: {cause(error)}.") from error
-    clean_up()
+        raise UserError(f"Cannot write to the folder {folder()}: {cause(error)}.") from error
     return folder() / f"{job}-{uuid.uuid4().hex[:12]}.checkpoint"
 
 
@@ -57,30 +59,36 @@ def teacher_of(path: Path) -> Path:
 
 
 def find(job: str, planes: Planes) -> Interrupted | None:
-    """Find the latest run of a job on these very images whose model is not in this session."""
+    """Find the latest run of a job on these very images that this session has not replaced."""
     from ..core.model.provenance import identify
-    from ..core.training.checkpoint import peek
 
     data = ""
-    for path in _newest_first():
-        if not path.name.startswith(f"{job}-") or path in _in_session:
-            continue
-        data = data or identify(planes)["sha256"]
-        try:
-            about = peek(path)
-        except UserError:  # written by another version
-            continue
-        if about.identity["data"] == data:
-            return Interrupted(path, about)
+    for run in _runs(job):
+        if run.path not in _not_offered:
+            data = data or identify(planes)["sha256"]
+            if run.about.identity["data"] == data:
+                return run
     return None
 
 
-def ended(path: Path) -> None:
-    """Do not offer this checkpoint again in this session.
+def ended(job: str, path: Path) -> None:
+    """Offer neither this run nor older ones on its images in this session, which has its model.
 
-    It stays on disk in case the model is never saved.
+    They stay on disk: an older one may be of many more steps.
     """
-    _in_session.add(path)
+    _not_offered.add(path)
+    runs = list(_runs(job))
+    data = {run.about.identity["data"] for run in runs if run.path == path}
+    _not_offered.update(run.path for run in runs if run.about.identity["data"] in data)
+
+
+def forget(path: Path) -> None:
+    """Delete a run."""
+    try:
+        for part in (path, teacher_of(path)):
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        show_warning(f"Cannot delete {path}: {cause(error)}.")
 
 
 def used_bytes() -> int:
@@ -97,6 +105,20 @@ def clean_up() -> None:
         if number >= MOST or total > MOST_BYTES or path.stat().st_mtime < oldest:
             for part in pair:
                 part.unlink(missing_ok=True)
+
+
+def _runs(job: str) -> list[Interrupted]:
+    """Runs of a job, newest first; those of other versions are left out."""
+    from ..core.training.checkpoint import peek
+
+    runs = []
+    for path in _newest_first():
+        if path.name.startswith(f"{job}-"):
+            try:
+                runs.append(Interrupted(path, peek(path)))
+            except UserError:
+                continue
+    return runs
 
 
 def _newest_first() -> list[Path]:

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
-from napari.utils import cancelable_progress
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
 
 from ..core.config import DenoiseConfig
 from ..core.data.planes import Image, Planes
 from ..core.data.scaling import Calibration
 from ..core.errors import UserError
 from ..core.jobs import BAR, STOP, Job, Progress
-from .quiet_workers import QuietFunction, QuietGenerator, still_wanted
+from .quiet_workers import Activity, QuietFunction, QuietGenerator, still_wanted
 
 if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
@@ -88,16 +86,6 @@ def _quick_preview(denoiser: Denoiser, noisy: Image) -> Image:
     return Calibration.measure(*flat).apply(image)
 
 
-class _Activity(cancelable_progress):
-    """A bar of the activity dock whose button acts at once, not at the next report."""
-
-    on_cancel: Callable[[], None] = staticmethod(lambda: None)
-
-    def cancel(self) -> None:
-        super().cancel()
-        QTimer.singleShot(0, self.on_cancel)  # the button still works on the bar
-
-
 class Run:
     """A job in a background thread, shown in napari's activity dock, which can cancel it.
 
@@ -129,10 +117,10 @@ class Run:
         on_end: Callable[[], None],
         on_closed: Callable[[], None] | None = None,
     ) -> None:
-        self._job, self._on_closed = job, on_closed
+        self._on_closed = on_closed
         self._listening = True
         self._callbacks = (on_report, on_result, on_end)
-        self._activity: Any = _Activity(total=0, desc=title)
+        self._activity: Any = Activity(total=0, desc=title)
         self._activity.on_cancel = self.cancel
         self.paused = False
         self._worker: GeneratorWorker[Any, Any, Any] = create_worker(
@@ -196,7 +184,6 @@ class Run:
             self._callbacks[1](result)
 
     def _on_finished(self) -> None:
-        self._job.close()  # a worker that has quit leaves it suspended, with the model in memory
         if self._listening:
             self._listening = False
             self._activity.close()

@@ -56,6 +56,7 @@ class JobWidget(Scrolled, Generic[C]):
         self.panel = RunPanel()
         self.models = ModelList()
         self._arrange()
+        settle(self, self.start_text, lambda: self.panel.run is not None)
         self.quality.changed.connect(self._on_quality)
         self.picker.changed.connect(self._on_changed)
         self.picker.changed.connect(self._search_interrupted)
@@ -168,10 +169,12 @@ class JobWidget(Scrolled, Generic[C]):
         self.panel.start(job, title, lambda model: self._on_model(images, model, path), preview)
 
     def _on_model(self, images: str, model: Denoiser, path: Path) -> None:
-        from ..unfinished import ended
+        from .. import unfinished
 
-        ended(path)  # also after "Finish now": the user has what there is
-        name = session.add(f"{images} {self.suffix}", model, images=images)
+        unfinished.ended(self.job, path)  # also after "Finish now": the user has what there is
+        name = session.add(
+            f"{images} {self.suffix}", model, images=images, on_kept=lambda: unfinished.forget(path)
+        )
         show_info(f"Model {name!r} is ready.")
 
     def _on_idle(self, idle: bool) -> None:

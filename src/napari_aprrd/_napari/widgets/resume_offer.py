@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ...core.data.planes import Planes
 from ...core.errors import UserError
@@ -15,7 +15,7 @@ from ..workers import Failure, Task
 
 
 class ResumeOffer(QWidget):
-    """Button that is shown if a run on the chosen layers was interrupted."""
+    """Buttons that are shown if a run on the chosen layers was interrupted."""
 
     accepted = Signal()
 
@@ -25,13 +25,19 @@ class ResumeOffer(QWidget):
         self._task: Task | None = None
         self._wanted: Callable[[], Planes] | None = None
         self.found: Any = None
-        self.button, self.text = QPushButton("Resume"), QLabel()
-        self.button.clicked.connect(self.accepted)
+        self.button, self.discard = QPushButton("Resume"), QPushButton("Discard…")
+        self.button.setToolTip("Go on with the interrupted run on these layers.")
+        self.discard.setToolTip("Delete the interrupted run.")
+        self.text = QLabel()
         self.text.setWordWrap(True)
-        layout = QVBoxLayout(self)
+        self.button.clicked.connect(self.accepted)
+        self.discard.clicked.connect(self._on_discard)
+        layout, row = QVBoxLayout(self), QHBoxLayout()
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.button)
+        row.addWidget(self.button)
+        row.addWidget(self.discard)
         layout.addWidget(self.text)
+        layout.addLayout(row)
         self.withdraw()
 
     def search(self, planes: Callable[[], Planes]) -> None:
@@ -77,19 +83,28 @@ class ResumeOffer(QWidget):
     def _show(self) -> None:
         from .. import unfinished
 
-        path, about = self.found
-        when = time.strftime("%d %B, %H:%M", time.localtime(path.stat().st_mtime))
-        steps = about.numbers["step"]
-        done = f"{steps} steps ({about.percent} %), {when}."
-        self.text.setText(
-            f"Finished but not saved: {done}"
-            if about.percent == 100
-            else f"Interrupted after {done}"
-        )
+        path, _ = self.found
+        self.text.setText(f"Interrupted after {self._done()}.")
         megabytes = unfinished.used_bytes() / 1e6
         self.button.setToolTip(
-            "Resume the interrupted run on these layers, with its settings.\n"
+            "Go on with the interrupted run on these layers, with its settings.\n"
             f"It is kept in {path.parent} ({megabytes:.1f} MB in all; at most "
             f"{unfinished.MOST} runs for {unfinished.MOST_DAYS} days)."
         )
         self.setVisible(True)
+
+    def _done(self) -> str:
+        path, about = self.found
+        when = time.strftime("%d %B, %H:%M", time.localtime(path.stat().st_mtime))
+        steps = about.numbers["step"]
+        return f"{steps} step{'s' * (steps != 1)} ({about.percent} %), {when}"
+
+    def _on_discard(self) -> None:
+        from .. import dialogs, unfinished
+
+        text = f"Delete what was learnt in {self._done()}?"
+        if dialogs.ask(self, "Discard the interrupted run", text, ["Discard"]) == "Discard":
+            unfinished.forget(self.found.path)
+            wanted = self._wanted
+            if wanted is not None:  # there may be an older one
+                self.search(wanted)
