@@ -71,7 +71,8 @@ def nothing_left(capfd: Any) -> Iterator[None]:
     _wait(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, 20)
     assert QThreadPool.globalInstance().activeThreadCount() == 0
     printed = "".join(capfd.readouterr())
-    assert "Traceback" not in printed and "deleted" not in printed, printed
+    assert "Traceback" not in printed, printed
+    assert "deleted" not in printed, printed
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:
