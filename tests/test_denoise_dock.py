@@ -77,7 +77,7 @@ def test_one_button_learns_and_denoises(qtbot: Any, kind: str) -> None:
     signs["the first look"] = time.perf_counter() - begun
     qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
     signs["the result"] = time.perf_counter() - begun
-    print(kind, {name: round(seconds, 2) for name, seconds in signs.items()})
+    print(kind, {name: round(s, 2) for name, s in signs.items()})  # noqa: T201  for pytest -s
     result = viewer.layers[f"{source.name} denoised"]
     assert result.data.shape == source.data.shape
     assert result.data.dtype == source.data.dtype
@@ -86,7 +86,8 @@ def test_one_button_learns_and_denoises(qtbot: Any, kind: str) -> None:
     assert dock.result.isVisibleTo(dock)
     assert session.chosen == f"{source.name} student"
     if kind == "split channels":
-        assert source.blending == "additive" and not source.visible
+        assert source.blending == "additive"
+        assert not source.visible
 
 
 def test_all_channels_of_an_image_learn_a_model_each(qtbot: Any) -> None:
@@ -142,8 +143,10 @@ def test_cancel_acts_at_once_and_leaves_everything_as_it_was(
     qtbot.waitUntil(lambda: dock.panel.bar.maximum() > 0, timeout=60_000)
     begun = time.perf_counter()
     dock.panel.cancel.click()
-    assert dock.panel.run is None and time.perf_counter() - begun < 1
-    assert list(viewer.layers) == before and not len(session)
+    assert dock.panel.run is None
+    assert time.perf_counter() - begun < 1
+    assert list(viewer.layers) == before
+    assert not len(session)
     assert dock.start.button.isEnabled()
 
 
@@ -152,7 +155,8 @@ def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel)
     _press(qtbot, dock)
     dock.result.buttons["undo"].click()
     assert [layer.name for layer in viewer.layers] == ["cells"]
-    assert viewer.layers["cells"].visible and not len(session)
+    assert viewer.layers["cells"].visible
+    assert not len(session)
     assert not dock.result.isVisibleTo(dock)
 
 
@@ -161,7 +165,8 @@ def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:
     _press(qtbot, dock)
     source, result = viewer.layers["cells"], viewer.layers["cells denoised"]
     dock.result.hold.pressed.emit()
-    assert source.visible and not result.visible
+    assert source.visible
+    assert not result.visible
     dock.result.hold.released.emit()
     assert result.visible
     dock.result.slider.setValue(50)

@@ -24,7 +24,6 @@ from napari_aprrd._napari.views import image_layers
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.loss_plot import LossPlot
 from napari_aprrd.core.config import TrainConfig
-from napari_aprrd.core.model import pretrained
 from napari_aprrd.core.noise.report import inspect
 from napari_aprrd.core.training import train as engine
 from napari_aprrd.core.training.auto_settings import settle_training
@@ -96,12 +95,13 @@ def test_the_whole_path_keeps_every_attribute(
     assert out.data.dtype == source.data.dtype
     assert tuple(out.scale) == (1, 2, 2)
     assert out.metadata["napari-aprrd"]["distill"]["steps"] == 3
-    assert viewer.layers.selection == {source}
+    assert viewer.layers.selection == {out}
 
 
 def test_denoising_lazily_computes_when_looked_at(
-    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
     commands.denoise_layer_lazily(viewer)
     out = viewer.layers["cells denoised"]
     assert hasattr(out.data, "dask")

@@ -68,7 +68,7 @@ def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[An
             answer = yield progress
             start = time.perf_counter()
             wanted = view() if start >= due and answer is None else None
-            if wanted is None or progress.snapshot is None:
+            if wanted is None or not isinstance(progress, Progress) or not progress.snapshot:
                 continue
             denoiser = progress.snapshot()
             answer = yield Preview(wanted, _quick_preview(denoiser, wanted.read()))

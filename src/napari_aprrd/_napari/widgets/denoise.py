@@ -58,7 +58,6 @@ class DenoiseWidget(Scrolled):
         self.turns: Turns | None = None
         self._fill()
         self._arrange()
-        settle(self, "Denoise", lambda: self.panel.run is not None)
         self._connect()
         self.reset_choices()
         settle(self, "Denoise", lambda: self.panel.run is not None)

@@ -169,6 +169,8 @@ class DenoiseFilesWidget(Scrolled):
         for layer in layers:
             learn_axes(layer)
             learn_sizes(layer)
+        if len(layers) == len(self.viewer.layers):
+            self.viewer.reset_view()  # napari fitted it before the sizes were known
 
 
 def _told_here(job: Job[Done]) -> Job[Done]:

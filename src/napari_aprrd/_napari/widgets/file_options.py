@@ -81,6 +81,7 @@ class FileOptions(QWidget):
         form, where = QFormLayout(self), QHBoxLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         where.addWidget(self.out, 1)
         where.addWidget(self.browse)
         self.out.setMinimumWidth(60)
