@@ -84,7 +84,7 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
 def _widgets(viewer: Any) -> dict[str, QWidget]:
     found = {}
     for title, widget in viewer.window.dock_widgets.items():
-        found.update({name: widget for name in DOCKS if str(title).startswith(name)})
+        found.update({name: widget for name in DOCKS if str(title).startswith(f"{name} (")})
     return found
 
 

@@ -73,50 +73,6 @@ def trained(qtbot: Any, viewer: ViewerModel) -> TrainWidget:
     return widget
 
 
-def test_a_first_look_comes_by_itself_and_makes_room_for_a_run(
-    qtbot: Any, viewer: ViewerModel
-) -> None:
-    widget = _widget(qtbot, TrainWidget, viewer)
-    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=60_000)
-    picture = widget.first_look.picture.pixmap()
-    assert (picture.height(), picture.width()) == (64, 2 * 80 + 4)
-    widget.start.click()
-    assert widget.first_look.isHidden()
-    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=20_000)
-    assert not widget.first_look.isHidden()
-
-
-def test_a_first_look_is_of_the_chosen_layer_in_its_colours(
-    qtbot: Any, viewer: ViewerModel, until_threads_end: Callable[[], None]
-) -> None:
-    widget = _widget(qtbot, TrainWidget, viewer)
-    green = viewer.add_image(viewer.layers["cells"].data[0], colormap="green")
-    flat = viewer.add_image(np.ones((64, 64), "f4"))
-    widget.picker.layers.value = [green]
-    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=60_000)
-    colour = widget.first_look.picture.pixmap().toImage().pixelColor(100, 30)
-    assert colour.green() > 0 == colour.red() == colour.blue()
-    widget.picker.layers.value = [flat]  # nothing to see, and nothing wrong yet
-    assert widget.first_look.picture.isHidden()
-    until_threads_end()
-    qtbot.wait(600)
-    assert widget.first_look.picture.isHidden()
-    assert not _messages()
-
-
-def test_a_first_look_is_taken_once(
-    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks = []
-    monkeypatch.setattr(pretrained, "first_look", lambda noisy: looks.append(1) or noisy)
-    widget = _widget(qtbot, TrainWidget, viewer)
-    qtbot.waitUntil(lambda: bool(looks), timeout=20_000)
-    viewer.add_points(name="other")
-    widget.picker.part.value = "Plane on screen"
-    qtbot.wait(600)
-    assert len(looks) == 1
-
-
 def test_training_gives_a_model_by_name_and_enables_the_next_step(trained: TrainWidget) -> None:
     assert list(session) == ["cells teacher"]
     assert trained.models.name == "cells teacher"

@@ -1,14 +1,16 @@
-"""napari's workers, which here know whether they are still wanted and end without a traceback."""
+"""napari's workers and bars: work that ends when nobody wants it, and without a traceback."""
 
 from __future__ import annotations
 
 import atexit
 import threading
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakSet
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker
-from qtpy.QtCore import QThreadPool
+from napari.utils import cancelable_progress
+from qtpy.QtCore import QThreadPool, QTimer
 
 LONGEST_WAIT = 1.0  # seconds that leaving Python waits for the workers; chosen, not measured
 
@@ -57,6 +59,17 @@ class QuietGenerator(_Quiet, GeneratorWorker[Any, Any, Any]):
             return super().work()
         finally:
             self._gen.close()
+
+
+class Activity(cancelable_progress):
+    """A bar of the activity dock whose button acts at once, not at the next report."""
+
+    on_cancel: Callable[[], None] = staticmethod(lambda: None)
+
+    def cancel(self) -> None:
+        """Called by the button."""
+        super().cancel()
+        QTimer.singleShot(0, self.on_cancel)  # the button still works on the bar
 
 
 # Python's end deletes the signals of workers that still run.

@@ -9,16 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
-from napari.utils import cancelable_progress
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer
 
 from ..core.config import DenoiseConfig
 from ..core.data.planes import Image, Planes
 from ..core.data.scaling import Calibration
 from ..core.errors import UserError
 from ..core.jobs import BAR, STOP, Job, Progress
-from .quiet_workers import QuietFunction, QuietGenerator, still_wanted
+from .quiet_workers import Activity, QuietFunction, QuietGenerator, still_wanted
 
 if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
@@ -70,7 +68,7 @@ def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[An
             answer = yield progress
             start = time.perf_counter()
             wanted = view() if start >= due and answer is None else None
-            if wanted is None or progress.snapshot is None:
+            if wanted is None or not isinstance(progress, Progress) or not progress.snapshot:
                 continue
             denoiser = progress.snapshot()
             answer = yield Preview(wanted, _quick_preview(denoiser, wanted.read()))
@@ -86,16 +84,6 @@ def _quick_preview(denoiser: Denoiser, noisy: Image) -> Image:
     image = denoiser.predict(noisy, DenoiseConfig(shifts=(2,)))
     flat = (noisy.reshape(len(noisy), -1), image.reshape(len(image), -1))
     return Calibration.measure(*flat).apply(image)
-
-
-class _Activity(cancelable_progress):
-    """A bar of the activity dock whose button acts at once, not at the next report."""
-
-    on_cancel: Callable[[], None] = staticmethod(lambda: None)
-
-    def cancel(self) -> None:
-        super().cancel()
-        QTimer.singleShot(0, self.on_cancel)  # the button still works on the bar
 
 
 class Run:
@@ -132,7 +120,7 @@ class Run:
         self._on_closed = on_closed
         self._listening = True
         self._callbacks = (on_report, on_result, on_end)
-        self._activity: Any = _Activity(total=0, desc=title)
+        self._activity: Any = Activity(total=0, desc=title)
         self._activity.on_cancel = self.cancel
         self.paused = False
         self._worker: GeneratorWorker[Any, Any, Any] = create_worker(

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from ...core.config import DistillConfig
 from ...core.errors import UserError
-from .. import commands
 from ..session import session
 from .job_widget import JobWidget
 

@@ -11,7 +11,7 @@ from ...core.errors import UserError
 from ...layers import layer_array, layer_axes, layer_planes, map_layer
 from ...report.explained import LEFT, REMOVED, RESIDUAL, UNCERTAINTY
 from ..layer_choice import source_of
-from ..lazy import render_in_the_background
+from ..lazy import LazyLayer, render_in_the_background
 from ..map_layers import hide_maps, show_map
 from ..session import session
 
@@ -106,6 +106,8 @@ class MapButtons(QWidget):
         unit = sigma if look.in_sigmas else 1.0
         layer.contrast_limits = tuple(unit * limit for limit in look.limits)
         layer.colormap = look.colormap
+        if kind == "uncertainty":
+            LazyLayer(self.viewer).begin(layer)
         return layer
 
     def _on_hide(self) -> None:
