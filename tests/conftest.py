@@ -115,6 +115,17 @@ def _napari_renders_at_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def _questions_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that a test does not expect fails it, instead of waiting for ever."""
+    if widgets := sys.modules.get("qtpy.QtWidgets"):
+
+        def fail(box: Any) -> None:
+            pytest.fail(f"Nobody answers: {box.text()}")
+
+        monkeypatch.setattr(widgets.QMessageBox, "exec", fail)
+
+
+@pytest.fixture(autouse=True)
 def _no_models_are_left() -> Iterator[None]:
     """A model of one test is not there for the next."""
     yield
