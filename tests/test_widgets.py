@@ -467,6 +467,7 @@ def test_what_would_not_fit_into_memory_is_denoised_lazily(
 ) -> None:
     huge = viewer.add_image(da.from_array(viewer.layers["cells"].data), name="huge")
     monkeypatch.setattr("napari_aprrd.core.model.hardware.free_bytes", lambda device: 1000)
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
     viewer.layers.selection = {huge}
     commands.denoise_layer(viewer)
     assert hasattr(viewer.layers["huge denoised"].data, "dask")
