@@ -64,7 +64,7 @@ def widget(request: pytest.FixtureRequest, qtbot: Any) -> Any:
 def _inputs(widget: QWidget) -> list[QWidget]:
     """What is shown; not the lists that pop up, nor the parts that an input is made of."""
     found = [child for kind in INPUTS for child in widget.findChildren(kind)]
-    parts = (QComboBox, QAbstractSpinBox)
+    parts = (QComboBox, QAbstractSpinBox, QAbstractItemView)
     return [c for c in found if c.isVisibleTo(widget) and not isinstance(c.parent(), parts)]
 
 

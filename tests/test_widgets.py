@@ -506,13 +506,15 @@ def test_bad_images_get_one_sentence(qtbot: Any, data: Any, sentence: str) -> No
 def test_without_a_layer_or_a_teacher_a_sentence_says_what_to_do(qtbot: Any) -> None:
     viewer = ViewerModel()
     train, distill = (_widget(qtbot, kind, viewer) for kind in (TrainWidget, DistillWidget))
-    train.start.click()
-    distill.start.click()
+    for widget in (train, distill):
+        assert not widget.start.button.isEnabled()
+        assert "Open an image" in widget.start.reason.text()
+    viewer.add_image(np.random.default_rng(0).random((64, 64)))
+    assert train.start.button.isEnabled()
+    assert "Train a teacher first" in distill.start.reason.text()
+    viewer.layers.selection = set()
     commands.denoise_layer(viewer)
-    texts = _messages()
-    assert "Open an image" in texts[0]
-    assert "Train a teacher first" in texts[1]
-    assert "Select the image layers" in texts[2]
+    assert "Select the image layers" in _messages()[0]
 
 
 def test_settings_that_do_not_fit_are_refused_before_the_start(

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton
 
 from ...core.errors import UserError
 from ...core.jobs import BAR
+from ..at_work import at_work
 from ..docks import settle
 from ..file_order import Done, fulfil
 from ..layer_source import learn_axes, learn_sizes
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from ...core.jobs import Job
     from ...files.batch import FileProgress
 
+TITLE = "Denoise files"
+_START = "Denoise the files, or go on where it was stopped."
+
 
 class DenoiseFilesWidget(Scrolled):
     """Denoise the images of a folder, or some files."""
@@ -39,7 +43,7 @@ class DenoiseFilesWidget(Scrolled):
         self.inputs, self.options, self.files = FileInputs(), FileOptions(), FileTable()
         self.bar, self.text = QProgressBar(), QLabel()
         self.text.setWordWrap(True)
-        self.start = _button("Start", "Denoise the files, or go on where it was stopped.")
+        self.start = _button("Start", _START)
         self.pause = _button("Pause", "Pause to free the computer for other work.")
         self.stop = _button("Stop", "Stop, and keep what is done: Start goes on from there.")
         self.open = _button("Open result", "Open the denoised image of the file chosen above.")
@@ -62,7 +66,7 @@ class DenoiseFilesWidget(Scrolled):
         self.bar.setRange(0, BAR)
 
     def _connect(self) -> None:
-        settle(self, "Denoise files", lambda: self.run is not None)
+        settle(self, TITLE, lambda: self.run is not None)
         self.inputs.changed.connect(self._on_files)
         self.options.changed.connect(self._enable)
         self.files.chosen.connect(self._enable)
@@ -70,6 +74,8 @@ class DenoiseFilesWidget(Scrolled):
         self.pause.clicked.connect(self._on_pause)
         self.stop.clicked.connect(self._on_stop)
         self.open.clicked.connect(self._on_open)
+        at_work.changed.connect(self._enable)
+        self.destroyed.connect(lambda: at_work.changed.disconnect(self._enable, missing_ok=True))
 
     def _on_files(self) -> None:
         self.files.show_files(self.inputs.paths)
@@ -79,7 +85,8 @@ class DenoiseFilesWidget(Scrolled):
 
     def _enable(self) -> None:
         running = self.run is not None
-        self.start.setEnabled(bool(self.inputs.paths) and not running)
+        self.start.setEnabled(bool(self.inputs.paths) and not at_work.title)
+        self.start.setToolTip(at_work.reason or _START)
         for button in (self.pause, self.stop):
             button.setEnabled(running)
         for widget in (self.inputs, self.options):
@@ -98,14 +105,16 @@ class DenoiseFilesWidget(Scrolled):
         self.text.setText("Starting…")
         self.bar.setValue(0)
         self.bar.show()
+        at_work.begin(TITLE)
         self.run = Run(
             _told_here(fulfil(order)),
-            "Denoise files",
+            TITLE,
             on_report=self._on_report,
             on_result=self._on_result,
             on_end=self._on_end,
         )
         self.destroyed.connect(self.run.abandon)
+        self.destroyed.connect(lambda: at_work.end(TITLE))
         self._enable()
 
     def _on_report(self, report: FileProgress) -> None:
@@ -126,6 +135,7 @@ class DenoiseFilesWidget(Scrolled):
 
     def _on_end(self) -> None:
         self.run = None
+        at_work.end(TITLE)
         self.bar.hide()
         self.pause.setText("Pause")
         if self.text.text() in ("Starting…", "Stopping…"):  # it was cancelled in the activity dock
