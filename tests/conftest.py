@@ -132,7 +132,7 @@ def _no_models_are_left() -> Iterator[None]:
     if models := sys.modules.get("napari_aprrd._napari.session"):
         for name in models.session:
             models.session.remove(name)
-        models.model_store.wait()
+        models.model_store.Errand.wait_for_all()
 
 
 @pytest.fixture

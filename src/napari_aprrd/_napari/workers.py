@@ -1,4 +1,4 @@
-"""Jobs of the engine as threads of napari; no other file of napari's side starts threads."""
+"""Jobs of the engine as threads of napari; only `errand` starts other ones."""
 
 from __future__ import annotations
 
