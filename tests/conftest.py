@@ -124,13 +124,24 @@ def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _questions_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A question that a test does not expect fails it, instead of waiting for ever."""
+    if widgets := sys.modules.get("qtpy.QtWidgets"):
+
+        def fail(box: Any) -> None:
+            pytest.fail(f"Nobody answers: {box.text()}")
+
+        monkeypatch.setattr(widgets.QMessageBox, "exec", fail)
+
+
+@pytest.fixture(autouse=True)
 def _no_models_are_left() -> Iterator[None]:
     """A model of one test is not there for the next."""
     yield
     if models := sys.modules.get("napari_aprrd._napari.session"):
         for name in models.session:
             models.session.remove(name)
-        models.model_store.wait()
+        models.model_store.Errand.wait_for_all()
 
 
 @pytest.fixture

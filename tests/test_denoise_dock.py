@@ -15,6 +15,7 @@ from napari.utils.notifications import notification_manager
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
+from napari_aprrd.core.model import pretrained
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def test_one_button_learns_and_denoises(qtbot: Any, kind: str) -> None:
     signs["the first look"] = time.perf_counter() - begun
     qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
     signs["the result"] = time.perf_counter() - begun
-    print(kind, {name: round(seconds, 2) for name, seconds in signs.items()})
+    print(kind, {name: round(s, 2) for name, s in signs.items()})  # noqa: T201  for pytest -s
     result = viewer.layers[f"{source.name} denoised"]
     assert result.data.shape == source.data.shape
     assert result.data.dtype == source.data.dtype
@@ -85,7 +86,8 @@ def test_one_button_learns_and_denoises(qtbot: Any, kind: str) -> None:
     assert dock.result.isVisibleTo(dock)
     assert session.chosen == f"{source.name} student"
     if kind == "split channels":
-        assert source.blending == "additive" and not source.visible
+        assert source.blending == "additive"
+        assert not source.visible
 
 
 def test_all_channels_of_an_image_learn_a_model_each(qtbot: Any) -> None:
@@ -141,8 +143,10 @@ def test_cancel_acts_at_once_and_leaves_everything_as_it_was(
     qtbot.waitUntil(lambda: dock.panel.bar.maximum() > 0, timeout=60_000)
     begun = time.perf_counter()
     dock.panel.cancel.click()
-    assert dock.panel.run is None and time.perf_counter() - begun < 1
-    assert list(viewer.layers) == before and not len(session)
+    assert dock.panel.run is None
+    assert time.perf_counter() - begun < 1
+    assert list(viewer.layers) == before
+    assert not len(session)
     assert dock.start.button.isEnabled()
 
 
@@ -151,7 +155,8 @@ def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel)
     _press(qtbot, dock)
     dock.result.buttons["undo"].click()
     assert [layer.name for layer in viewer.layers] == ["cells"]
-    assert viewer.layers["cells"].visible and not len(session)
+    assert viewer.layers["cells"].visible
+    assert not len(session)
     assert not dock.result.isVisibleTo(dock)
 
 
@@ -160,7 +165,8 @@ def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:
     _press(qtbot, dock)
     source, result = viewer.layers["cells"], viewer.layers["cells denoised"]
     dock.result.hold.pressed.emit()
-    assert source.visible and not result.visible
+    assert source.visible
+    assert not result.visible
     dock.result.hold.released.emit()
     assert result.visible
     dock.result.slider.setValue(50)
@@ -168,7 +174,8 @@ def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:
     half = round(80 * 50 / dock.result.slider.maximum())
     np.testing.assert_array_equal(cover.data, source.data[viewer.dims.current_step[0], :, :half])
     dock.result.buttons["keep"].click()
-    assert cover not in viewer.layers and result in viewer.layers
+    assert cover not in viewer.layers
+    assert result in viewer.layers
 
 
 def test_the_methods_text_is_copied(qtbot: Any, viewer: ViewerModel) -> None:
@@ -206,9 +213,68 @@ def test_without_an_image_the_dock_says_what_to_do(qtbot: Any) -> None:
     assert "Open an image" in dock.start.reason.text()
 
 
+def test_a_first_look_comes_by_itself_and_makes_room_for_a_run(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    dock = _dock(qtbot, viewer)
+    qtbot.waitUntil(lambda: not dock.first_look.picture.isHidden(), timeout=60_000)
+    picture = dock.first_look.picture.pixmap()
+    assert (picture.height(), picture.width()) == (64, 2 * 80 + 4)
+    _press(qtbot, dock)
+    assert dock.first_look.isHidden()
+    dock.result.buttons["undo"].click()
+    assert not dock.first_look.isHidden()
+
+
+def test_a_first_look_is_of_the_chosen_layer_in_its_colours(
+    qtbot: Any, viewer: ViewerModel, until_threads_end: Callable[[], None]
+) -> None:
+    dock = _dock(qtbot, viewer)
+    green = viewer.add_image(viewer.layers["cells"].data[0], colormap="green")
+    flat = viewer.add_image(np.ones((64, 64), "f4"))
+    dock.picker.layers.value = [green]
+    qtbot.waitUntil(lambda: not dock.first_look.picture.isHidden(), timeout=60_000)
+    colour = dock.first_look.picture.pixmap().toImage().pixelColor(100, 30)
+    assert colour.green() > 0 == colour.red() == colour.blue()
+    dock.picker.layers.value = [flat]  # nothing to see, and nothing wrong yet
+    assert dock.first_look.picture.isHidden()
+    until_threads_end()
+    qtbot.wait(600)
+    assert dock.first_look.picture.isHidden()
+    assert not list(notification_manager.records)
+
+
+def test_a_first_look_follows_the_plane_on_screen_and_nothing_else(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = []
+    monkeypatch.setattr(pretrained, "first_look", lambda noisy: looks.append(1) or noisy)
+    dock = _dock(qtbot, viewer)
+    qtbot.waitUntil(lambda: bool(looks), timeout=20_000)
+    viewer.add_points(name="other")
+    dock.scope.setCurrentText("Plane on screen")
+    qtbot.wait(600)
+    assert len(looks) == 1
+    viewer.dims.set_current_step(0, 2 if viewer.dims.current_step[0] != 2 else 0)
+    qtbot.waitUntil(lambda: len(looks) == 2, timeout=20_000)
+
+
+def test_what_denoising_will_not_mend_is_said_before(qtbot: Any) -> None:
+    rng = np.random.default_rng(0)
+    smooth = np.kron(rng.normal(100, 9, (1, 40, 40)), np.ones((1, 4, 4)))  # enlarged four times
+    viewer = ViewerModel()
+    viewer.add_image(smooth.astype("f4"))
+    dock = _dock(qtbot, viewer)
+    qtbot.waitUntil(lambda: not dock.first_look.cautions.isHidden(), timeout=60_000)
+    assert "enlarged" in dock.first_look.cautions.text()
+
+
 def test_it_fits_a_narrow_dock(qtbot: Any, viewer: ViewerModel) -> None:
     dock = _dock(qtbot, viewer)
     assert dock.minimumSizeHint().width() <= 300
+    dock.effort.choose_minutes(0.1)
+    assert dock.minimumSizeHint().width() <= 300
+    dock.effort.choose("Balanced")
     _press(qtbot, dock)
     assert dock.minimumSizeHint().width() <= 300
     assert dock.minimumSizeHint().height() <= 100

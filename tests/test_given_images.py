@@ -14,7 +14,7 @@ from napari.components import ViewerModel
 import napari_aprrd as aprrd
 from napari_aprrd.core.errors import DataWarning, UserError
 from napari_aprrd.given.images import as_planes
-from napari_aprrd.layers import denoised_layer
+from napari_aprrd.layers import KEY_TRUTH, denoised_layer
 
 
 @pytest.fixture
@@ -26,8 +26,7 @@ def viewer() -> ViewerModel:
     viewer.add_layer(denoised_layer(cells, clean, random_denoiser().record))
     viewer.add_image(noisy_stack(64, 64, seed=2), name="other", visible=False)
     viewer.add_points(np.zeros((1, 2)), name="marks")
-    truth = {"napari-aprrd truth": True}
-    viewer.add_image(clean, name="truth", metadata=truth)
+    viewer.add_image(clean, name="truth", metadata={KEY_TRUTH: True})
     return viewer
 
 

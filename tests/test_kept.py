@@ -16,10 +16,10 @@ from napari_aprrd.cli import demo
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.denoiser import load
 from napari_aprrd.files import batch, learn_from_files
-from napari_aprrd.files.batch import write_summary
 from napari_aprrd.files.formats import write_picture
 from napari_aprrd.files.inputs import Files
 from napari_aprrd.files.picture import Picture
+from napari_aprrd.files.summary import write_summary
 
 
 @pytest.fixture

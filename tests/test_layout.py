@@ -18,7 +18,8 @@ SHARED = {
 ALLOWED: dict[str, set[str]] = {
     "core.errors": set(),
     "core.config": {"core.errors"},
-    "core.jobs": {"core.errors"},
+    "core.ctrl_c": set(),
+    "core.jobs": {"core.ctrl_c", "core.errors"},
     "core.background": {"core.jobs"},
     "core.atomic_files": {"core.errors"},
     "core.method": set(),

@@ -27,6 +27,7 @@ from napari_aprrd._napari import (
     model_words,
     preferences,
 )
+from napari_aprrd._napari.errand import Errand
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.model_list import MOST_ROWS, ModelList
@@ -99,9 +100,10 @@ def _kept(qtbot: Any, name: str) -> Path:
 
 
 def test_the_newest_model_is_chosen_in_every_list(qtbot: Any, viewer: ViewerModel) -> None:
-    lists = [kind(viewer).models for kind in (TrainWidget, DistillWidget)]
-    for models in lists:
-        qtbot.addWidget(models.window())
+    widgets = [kind(viewer) for kind in (TrainWidget, DistillWidget)]
+    lists = [widget.models for widget in widgets]
+    for widget in widgets:
+        qtbot.addWidget(widget)
     session.add("of the sample", _student())
     session.add("of my cells", random_denoiser())
     for models in lists:
@@ -289,6 +291,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from core.makers import random_denoiser
 from qtpy.QtWidgets import QApplication
 from napari_aprrd._napari import preferences
+from napari_aprrd._napari.errand import Errand
 from napari_aprrd._napari.session import session
 preferences.DATA = Path({str(tmp_path)!r})
 app = QApplication([])
@@ -368,6 +371,7 @@ def test_models_are_saved_renamed_loaded_exported_and_deleted(
     assert list(session) == ["mine"]
     assert session.entry("mine").is_saved
     models.actions["Export for bioimage.io…"].trigger()
+    qtbot.waitUntil(lambda: "Exported kept.zip." in _messages(), timeout=30_000)
     assert (tmp_path / "kept.zip").exists()
     assert [Path(path) for path in started] == [
         Path.home() / "cells.aprrd",
@@ -403,7 +407,7 @@ def test_recent_models_are_offered_again(models: ModelList, qtbot: Any, tmp_path
     menu = models.buttons["Load…"].menu()
     menu.aboutToShow.emit()
     assert [a.text() for a in menu.actions()] == ["From a file…"]  # both are here already
-    model_store.wait()
+    Errand.wait_for_all()
     session._entries.clear()  # as after a restart of napari
     (tmp_path / "gone.aprrd").touch()
     model_store.note_recent(tmp_path / "gone.aprrd")

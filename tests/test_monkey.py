@@ -71,7 +71,8 @@ def nothing_left(capfd: Any) -> Iterator[None]:
     _wait(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, 20)
     assert QThreadPool.globalInstance().activeThreadCount() == 0
     printed = "".join(capfd.readouterr())
-    assert "Traceback" not in printed and "deleted" not in printed, printed
+    assert "Traceback" not in printed, printed
+    assert "deleted" not in printed, printed
 
 
 def _wait(condition: Callable[[], bool], seconds: float) -> None:
@@ -84,7 +85,7 @@ def _wait(condition: Callable[[], bool], seconds: float) -> None:
 def _widgets(viewer: Any) -> dict[str, QWidget]:
     found = {}
     for title, widget in viewer.window.dock_widgets.items():
-        found.update({name: widget for name in DOCKS if str(title).startswith(name)})
+        found.update({name: widget for name in DOCKS if str(title).startswith(f"{name} (")})
     return found
 
 

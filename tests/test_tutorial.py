@@ -89,7 +89,7 @@ def test_its_steps_lead_from_the_sample_to_the_checked_result(
         match step:
             case "Train APR" | "Distill (RD)":
                 qtbot.waitUntil(lambda kind=kind: is_training(kind), timeout=120_000)
-            case "Stop and keep":
+            case "Finish now":
                 qtbot.waitUntil(lambda kind=kind: has_finished(kind), timeout=120_000)
             case "Next: Denoise layer":
                 name = "cells, correlated noise denoised"

@@ -18,16 +18,35 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
+from napari_aprrd._napari.widgets import (
+    DenoiseFilesWidget,
+    DenoiseWidget,
+    DistillWidget,
+    TrainWidget,
+    TrustWidget,
+)
 from napari_aprrd.core.noise.report import NoiseReport
 
 INPUTS = (QAbstractButton, QAbstractItemView, QAbstractSpinBox, QComboBox, QLineEdit)
-LAPTOP = 900 - 65  # pixels: less the window's title, menu and status bar
+LAPTOP = 720 - 65  # pixels: less the window's menu, the dock's title and the status bar
 REPORT = NoiseReport(
     sigma=1, read=1, shot=0.1, correlation={"x": (0.6,), "y": (0.6,)}, reach_x=1, reach_y=1,
     relative=0.1, to_peak=0.1, clipped_low=0, clipped_high=0, stripes="horizontal",
     advice=("A sentence as long as the one of an ordinary report, about the noise.",) * 5,
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [DenoiseWidget, DenoiseFilesWidget, TrustWidget])
+def test_every_input_of_the_other_docks_has_a_tooltip_and_is_narrow(kind: Any, qtbot: Any) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.random.default_rng(0).random((3, 64, 80)), name="cells")
+    dock = kind(viewer)
+    qtbot.addWidget(dock)
+    dock.show()
+    assert dock.minimumSizeHint().width() <= 300
+    assert dock.minimumSizeHint().height() <= 100
+    assert _inputs(dock)
+    assert not [child for child in _inputs(dock) if not child.toolTip()]
 
 
 @pytest.fixture(params=[TrainWidget, DistillWidget])
@@ -36,7 +55,7 @@ def widget(request: pytest.FixtureRequest, qtbot: Any) -> Any:
     viewer.add_image(np.random.default_rng(0).random((3, 64, 80)), name="cells")
     widget = request.param(viewer)
     qtbot.addWidget(widget)
-    widget.resize(340, LAPTOP)
+    widget.resize(300, LAPTOP)
     widget.estimate.say("A processor with 8 cores. About 2 minutes.")  # measured elsewhere
     widget.show()
     return widget
@@ -45,7 +64,7 @@ def widget(request: pytest.FixtureRequest, qtbot: Any) -> Any:
 def _inputs(widget: QWidget) -> list[QWidget]:
     """What is shown; not the lists that pop up, nor the parts that an input is made of."""
     found = [child for kind in INPUTS for child in widget.findChildren(kind)]
-    parts = (QComboBox, QAbstractSpinBox)
+    parts = (QComboBox, QAbstractSpinBox, QAbstractItemView)
     return [c for c in found if c.isVisibleTo(widget) and not isinstance(c.parent(), parts)]
 
 
@@ -78,10 +97,10 @@ def test_the_tab_key_reaches_what_is_shown_from_top_to_bottom(widget: Any) -> No
     advanced = _unfold(widget)
     stops = _tab_stops(widget)
     assert {w for w in _inputs(widget) if w.isEnabled()} <= set(stops)
-    start, fold = stops.index(widget.start), stops.index(advanced.toggleButton())
+    start, fold = stops.index(widget.start.button), stops.index(advanced.toggleButton())
     settings = [stops.index(stop) for stop in stops if form.isAncestorOf(stop)]
-    assert stops.index(widget.picker.layers.native) < fold < min(settings)
-    assert max(settings) < start < stops.index(widget.models.chooser)
+    assert stops.index(widget.picker.layers) < start < fold < min(settings)
+    assert max(settings) < stops.index(widget.models.chooser)
 
 
 def test_the_start_button_is_on_a_laptops_screen_whatever_is_open(widget: Any, qtbot: Any) -> None:
@@ -92,3 +111,4 @@ def test_the_start_button_is_on_a_laptops_screen_whatever_is_open(widget: Any, q
     bottom = widget.start.mapTo(widget, QPoint(0, widget.start.height())).y()
     assert 0 < bottom <= LAPTOP
     assert widget.height() == LAPTOP  # nothing had to grow
+    assert widget.minimumSizeHint().width() <= 300

@@ -14,8 +14,10 @@ from napari.settings import get_settings
 
 from napari_aprrd._napari import commands
 from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
+from napari_aprrd._napari.widgets import DistillWidget, TrainWidget, TrustWidget
+from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.layers import denoised_layer
 
 pytestmark = pytest.mark.usefixtures("no_notifications_left")
 
@@ -58,6 +60,36 @@ def test_from_the_sample_to_the_denoised_layer(make_napari_viewer: Any, qtbot: A
     assert not source.visible  # else both would be summed
     assert out.colormap.name == "green"
     assert "distill" in out.metadata["napari-aprrd"]
+
+
+def test_a_renamed_result_is_checked_and_its_maps_lie_on_top(
+    make_napari_viewer: Any, qtbot: Any
+) -> None:
+    viewer = make_napari_viewer(show=True)
+    noisy, truth = noisy_cells((2, 128, 128))
+    source = viewer.add_image(noisy, name="cells")
+    result = viewer.add_layer(denoised_layer(source, truth.astype(np.float32), {}))
+    source.name, result.name = "my movie", "clean"
+    commands.check_result(viewer)
+    commands.check_result(viewer)
+    (trust,) = (w for w in viewer.window.dock_widgets.values() if isinstance(w, TrustWidget))
+    qtbot.waitUntil(lambda: trust.report is not None, timeout=30_000)
+    for kind in ("residual", "left", "residual"):
+        trust.maps.buttons[kind].click()
+    assert [layer.name for layer in viewer.layers][2:] == [
+        "my movie: noise left",
+        "my movie: residual",
+    ]
+    assert [layer.visible for layer in viewer.layers] == [True, True, False, True]
+    viewer.theme = "light"
+    qtbot.waitUntil(lambda: _is_dark(trust), timeout=5_000)
+    viewer.layers.remove(result)
+    assert trust.report is None
+
+
+def _is_dark(trust: TrustWidget) -> bool:
+    """Whether the plots' text is, as it must be on a light background."""
+    return bool(trust.plots.plots[0].getAxis("left").textPen().color().lightness() < 100)
 
 
 def test_the_command_is_in_the_menu_and_waits_for_an_image(make_napari_viewer: Any) -> None:

@@ -24,7 +24,6 @@ from napari_aprrd._napari.views import image_layers
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.loss_plot import LossPlot
 from napari_aprrd.core.config import TrainConfig
-from napari_aprrd.core.model import pretrained
 from napari_aprrd.core.noise.report import inspect
 from napari_aprrd.core.training import train as engine
 from napari_aprrd.core.training.auto_settings import settle_training
@@ -73,50 +72,6 @@ def trained(qtbot: Any, viewer: ViewerModel) -> TrainWidget:
     return widget
 
 
-def test_a_first_look_comes_by_itself_and_makes_room_for_a_run(
-    qtbot: Any, viewer: ViewerModel
-) -> None:
-    widget = _widget(qtbot, TrainWidget, viewer)
-    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=60_000)
-    picture = widget.first_look.picture.pixmap()
-    assert (picture.height(), picture.width()) == (64, 2 * 80 + 4)
-    widget.start.click()
-    assert widget.first_look.isHidden()
-    qtbot.waitUntil(lambda: widget.panel.run is None, timeout=20_000)
-    assert not widget.first_look.isHidden()
-
-
-def test_a_first_look_is_of_the_chosen_layer_in_its_colours(
-    qtbot: Any, viewer: ViewerModel, until_threads_end: Callable[[], None]
-) -> None:
-    widget = _widget(qtbot, TrainWidget, viewer)
-    green = viewer.add_image(viewer.layers["cells"].data[0], colormap="green")
-    flat = viewer.add_image(np.ones((64, 64), "f4"))
-    widget.picker.layers.value = [green]
-    qtbot.waitUntil(lambda: not widget.first_look.picture.isHidden(), timeout=60_000)
-    colour = widget.first_look.picture.pixmap().toImage().pixelColor(100, 30)
-    assert colour.green() > 0 == colour.red() == colour.blue()
-    widget.picker.layers.value = [flat]  # nothing to see, and nothing wrong yet
-    assert widget.first_look.picture.isHidden()
-    until_threads_end()
-    qtbot.wait(600)
-    assert widget.first_look.picture.isHidden()
-    assert not _messages()
-
-
-def test_a_first_look_is_taken_once(
-    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looks = []
-    monkeypatch.setattr(pretrained, "first_look", lambda noisy: looks.append(1) or noisy)
-    widget = _widget(qtbot, TrainWidget, viewer)
-    qtbot.waitUntil(lambda: bool(looks), timeout=20_000)
-    viewer.add_points(name="other")
-    widget.picker.part.value = "Plane on screen"
-    qtbot.wait(600)
-    assert len(looks) == 1
-
-
 def test_training_gives_a_model_by_name_and_enables_the_next_step(trained: TrainWidget) -> None:
     assert list(session) == ["cells teacher"]
     assert trained.models.name == "cells teacher"
@@ -146,8 +101,9 @@ def test_the_whole_path_keeps_every_attribute(
 
 @pytest.mark.usefixtures("nothing_in_the_background")
 def test_denoising_lazily_computes_when_looked_at(
-    qtbot: Any, viewer: ViewerModel, trained: TrainWidget
+    qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
     commands.denoise_layer_lazily(viewer)
     out = viewer.layers["cells denoised"]
     assert hasattr(out.data, "dask")
@@ -514,6 +470,7 @@ def test_what_would_not_fit_into_memory_is_denoised_lazily(
 ) -> None:
     huge = viewer.add_image(da.from_array(viewer.layers["cells"].data), name="huge")
     monkeypatch.setattr("napari_aprrd.core.model.hardware.free_bytes", lambda device: 1000)
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
     viewer.layers.selection = {huge}
     commands.denoise_layer(viewer)
     assert hasattr(viewer.layers["huge denoised"].data, "dask")
@@ -552,13 +509,15 @@ def test_bad_images_get_one_sentence(qtbot: Any, data: Any, sentence: str) -> No
 def test_without_a_layer_or_a_teacher_a_sentence_says_what_to_do(qtbot: Any) -> None:
     viewer = ViewerModel()
     train, distill = (_widget(qtbot, kind, viewer) for kind in (TrainWidget, DistillWidget))
-    train.start.click()
-    distill.start.click()
+    for widget in (train, distill):
+        assert not widget.start.button.isEnabled()
+        assert "Open an image" in widget.start.reason.text()
+    viewer.add_image(np.random.default_rng(0).random((64, 64)))
+    assert train.start.button.isEnabled()
+    assert "Train a teacher first" in distill.start.reason.text()
+    viewer.layers.selection = set()
     commands.denoise_layer(viewer)
-    texts = _messages()
-    assert "Open an image" in texts[0]
-    assert "Train a teacher first" in texts[1]
-    assert "Select the image layers" in texts[2]
+    assert "Select the image layers" in _messages()[0]
 
 
 def test_settings_that_do_not_fit_are_refused_before_the_start(

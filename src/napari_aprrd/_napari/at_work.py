@@ -19,14 +19,20 @@ class AtWork:
     def __init__(self) -> None:
         self.title = ""
 
+    @property
+    def reason(self) -> str:
+        """Why nothing else can start; empty while nothing runs."""
+        return f"{self.title} is running; wait for it, or cancel it." if self.title else ""
+
     def begin(self, title: str) -> None:
         """Say that a training runs."""
         self.title = title
         self.changed.emit()
 
-    def end(self) -> None:
-        """Say that none runs any more."""
-        self.begin("")
+    def end(self, title: str) -> None:
+        """Say that this one has ended; nothing happens where another one runs."""
+        if title == self.title:
+            self.begin("")
 
 
 at_work = AtWork()

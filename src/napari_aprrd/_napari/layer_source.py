@@ -72,6 +72,16 @@ def learn_axes(layer: Any) -> None:
         name_axes(layer, source.axes.removesuffix("S"))
 
 
+def learn_sizes(layer: Any) -> None:
+    """Give the layer the pixel sizes and units of its file, where it has none."""
+    source = source_of(layer)
+    if source is None or has_sizes(layer):
+        return
+    axes, picture = source.axes.removesuffix("S"), source.picture
+    layer.scale = [picture.scale.get(axis, 1.0) for axis in axes]
+    layer.units = [picture.units.get(axis, "pixel") for axis in axes]
+
+
 def reading_of(layer: Any) -> str:
     """One sentence on how the layer is read: axes, lengths, and what only its file says.
 

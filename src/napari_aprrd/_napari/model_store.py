@@ -27,8 +27,6 @@ ENDING = ".aprrd"
 _REFUSED = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
-_writing: set[Errand] = set()  # keeps them alive until they have told their end
-
 
 def folder() -> Path:
     """Where the copies lie; it may not exist yet."""
@@ -53,21 +51,12 @@ def keep(name: str, model: Denoiser, on_kept: Callable[[Path], None]) -> None:
     place = folder().absolute()  # the preferences are napari's, which has one thread
 
     def done(result: Path | UserError) -> None:
-        _writing.discard(errand)
         if isinstance(result, Path):
             on_kept(result)
         else:
             show_warning(f"{name!r} cannot be autosaved, use Save…: {result}")
 
-    errand = Errand(lambda: _written(place, name, model), done)
-    _writing.add(errand)
-    errand.start()
-
-
-def wait() -> None:
-    """Wait until all copies are written."""
-    for errand in list(_writing):
-        errand.wait()
+    Errand(lambda: _written(place, name, model), done)
 
 
 def copies() -> list[Path]:

@@ -1,4 +1,4 @@
-"""Jobs of the engine as threads of napari; no other file of napari's side starts threads."""
+"""Jobs of the engine as threads of napari; only `errand` starts other ones."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[An
             answer = yield progress
             start = time.perf_counter()
             wanted = view() if start >= due and answer is None else None
-            if wanted is None or progress.snapshot is None:
+            if wanted is None or not isinstance(progress, Progress) or not progress.snapshot:
                 continue
             denoiser = progress.snapshot()
             answer = yield Preview(wanted, _quick_preview(denoiser, wanted.read()))

@@ -73,10 +73,11 @@ def denoise(
 
     Stopped or killed in the middle, the same command goes on where it was.
     """
-    from ..files.batch import denoise_files, write_summary
+    from ..files.batch import denoise_files
     from ..files.dask_workers import connect
     from ..files.inputs import Files
     from ..files.picture import Choice
+    from ..files.summary import write_summary
 
     options = {"model": model, "each": each or None, "workers": workers or None}
     refuse_without_effect("denoise", {**settings, **options, "scheduler": scheduler or None})

@@ -7,14 +7,13 @@ returns what it has so far. Closing it cancels; not advancing it pauses.
 from __future__ import annotations
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeVar
+
+from .ctrl_c import stop_on_interrupt
 
 
 class Signal(Enum):
@@ -54,7 +53,7 @@ class Progress:
         Makes a `Denoiser` from the weights so far (a copy). Call it between two steps of the
         job, in the job's thread.
     done : float or None
-        Share of the whole job that is done, where its steps are those of one stage of several.
+        Share of the whole job that is done, where the steps are those of a stage.
     """
 
     stage: str
@@ -149,15 +148,11 @@ class Parts:
     """Parts of a job, done in a row: the share of the whole that is done never falls.
 
     A part that was told to stop is told so at each further report, since not all are heard.
-
-    Attributes
-    ----------
-    stopped : bool
-        Whether any part was told to stop.
     """
 
     def __init__(self) -> None:
-        self.stopped, self._done = False, 0.0  # share of the whole, as reported last
+        self.stopped = False  # whether any part was told to stop
+        self.done = 0.0  # share of the whole, as reported last
 
     def part(self, job: Job[R], share: float, stage: str = "") -> Job[R]:
         """Pass on a job's reports, as a part of the whole.
@@ -170,7 +165,7 @@ class Parts:
         stage : str
             To tell in place of the job's own stages.
         """
-        begun, answer = self._done, None
+        begun, answer = self.done, None
         try:
             while True:
                 try:
@@ -178,13 +173,13 @@ class Parts:
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]
                 reached = begun + share * min(progress.fraction, 1.0)
-                self._done = min(max(self._done, reached), 1.0)
-                told = replace(progress, stage=stage or progress.stage, done=self._done)
+                self.done = min(max(self.done, reached), 1.0)
+                told = replace(progress, stage=stage or progress.stage, done=self.done)
                 if (yield self._as_told(told)) is STOP:
                     self.stopped, answer = True, STOP
         finally:
             job.close()
-            self._done = min(begun + share, 1.0)
+            self.done = min(begun + share, 1.0)
 
     def _as_told(self, progress: Progress) -> Progress:
         return progress
@@ -219,15 +214,12 @@ def run(job: Job[R], listen: Callable[[Progress], Any] | None = None) -> R:
     listen : callable, optional
         Gets each `Progress`; may return `STOP`.
     """
-    answer: Signal | None = None
-    with _stop_on_interrupt() as interrupted:
-        while True:
-            try:
-                progress = job.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            heard = listen(progress) if listen is not None else None
-            answer = STOP if interrupted.is_set() or heard is STOP else None
+    passing_on = heard(job, listen or (lambda _: None))
+    while True:
+        try:
+            next(passing_on)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 def heard(job: Job[R], listen: Callable[[Progress], Any]) -> Job[R]:
@@ -240,7 +232,7 @@ def heard(job: Job[R], listen: Callable[[Progress], Any]) -> Job[R]:
         Gets each `Progress`; may return `STOP`.
     """
     answer: Signal | None = None
-    with _stop_on_interrupt() as interrupted:
+    with stop_on_interrupt() as interrupted:
         try:
             while True:
                 try:
@@ -253,23 +245,3 @@ def heard(job: Job[R], listen: Callable[[Progress], Any]) -> Job[R]:
                     answer = STOP
         finally:
             job.close()
-
-
-@contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
-    interrupted = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupted
-        return
-    # None: installed by something that is not Python
-    before = signal.getsignal(signal.SIGINT) or signal.default_int_handler
-
-    def on_interrupt(*_: object) -> None:
-        interrupted.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)

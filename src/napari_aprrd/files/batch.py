@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..core.atomic_files import write_atomically
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..core.jobs import STOP, Clock, Job, Progress, R, Signal, heard, report_progress
@@ -21,8 +18,6 @@ from .inputs import Files, Tell, say_nothing
 
 if TYPE_CHECKING:
     from .dask_workers import Cluster
-
-SUMMARY = "summary.csv"
 
 # Opens what listens to one job, a progress bar for example, and closes it at the job's end.
 Listening = Callable[[], AbstractContextManager[Callable[[Progress], Any]]]
@@ -238,34 +233,3 @@ class _At:
         facts = {field.name: getattr(progress, field.name) for field in fields(Progress)}
         facts |= {"seconds": self.clock.seconds, "path": self.path, "share": self._share}
         return FileProgress(**facts | {"done": (self._number + self._share) / self._count})
-
-
-def write_summary(results: Sequence[Result], folder: Path) -> Path:
-    """Write a CSV file with a line for each file; it replaces no table but an earlier summary.
-
-    Returns
-    -------
-    Path
-        ``summary.csv`` in the folder; ``summary-2.csv`` and so on beside a table of the user's.
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Result)], lineterminator="\n")
-    writer.writeheader()
-    header = text.getvalue()
-    writer.writerows(asdict(result) for result in results)
-    path, number = folder / SUMMARY, 1
-    while path.exists() and not _begins_with(path, header):
-        number += 1
-        path = folder / f"summary-{number}.csv"
-    # Names may hold characters that the machine's encoding lacks, even bytes of another one.
-    content = text.getvalue().encode("utf-8", "surrogateescape")
-    write_atomically(path, lambda temporary: temporary.write_bytes(content))
-    return path
-
-
-def _begins_with(path: Path, header: str) -> bool:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.readline() == header
-    except OSError:  # also a folder of that name
-        return False

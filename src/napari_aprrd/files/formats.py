@@ -178,10 +178,14 @@ def check_format(
     return file_format
 
 
-def output_name(path: Path) -> str:
-    """Name of the denoised image of a file, in a folder for many."""
+def output_name(path: Path, ending: str = "") -> str:
+    """Name of the denoised image of a file, in a folder for many; its `ending` may be given."""
     file_format = format_of(path)
-    return path.name if file_format is None else file_format.output_name(path)
+    name = path.name if file_format is None else file_format.output_name(path)
+    if not ending:
+        return name
+    stem = Path(name).stem
+    return f"{stem[:-4] if stem.lower().endswith('.ome') else stem}{ending}"
 
 
 def write_picture(path: str | PathLike[str], picture: Picture) -> None:

@@ -109,6 +109,8 @@ class Files:
         True: only one of them is needed at a time, so that it may take the memory of all.
     tell : callable
         Gets a sentence on how each file was read, once.
+    ask_for_float, ask_for_same : str
+        What the user does for results of type float32, or of the type of the input, for sentences.
     opened : OpenPictures
         Those that were read last, so that each source is read once.
     """
@@ -117,6 +119,8 @@ class Files:
     choice: Choice = EVERYTHING
     each: bool = False
     tell: Tell = field(default=say_nothing, compare=False, repr=False)
+    ask_for_float: str = "--dtype float32"
+    ask_for_same: str = "--dtype same"
     opened: OpenPictures = field(default_factory=OpenPictures, compare=False, repr=False)
 
     @classmethod
@@ -127,8 +131,11 @@ class Files:
         choice: Choice = EVERYTHING,
         each: bool = False,
         tell: Tell = say_nothing,
+        ending: str = "",
     ) -> Files:
         """OUT is a file for one input, a folder for many.
+
+        Outputs in a folder keep the format of their inputs, or have that of an `ending`.
 
         Raises
         ------
@@ -140,7 +147,7 @@ class Files:
         single = len(inputs) == 1 and not into_folder
         if not single and not into_folder and format_of(out) is not None:
             raise UserError(f"{out} is the name of a file, for several inputs name a folder.")
-        targets = {path: out if single else out / output_name(path) for path in inputs}
+        targets = {path: out if single else out / output_name(path, ending) for path in inputs}
         for path, target in targets.items():
             check_not_input(target, [path])
         counts = Counter(target.resolve() for target in targets.values())
@@ -201,9 +208,10 @@ class Files:
         fits = _can_hold(self.targets[path], exact, picture)
         if loss == "black" and config.dtype is None and fits:
             name = picture.data.dtype.name
-            return exact, f"{WORDS[loss]}: it is written as float32 (--dtype same keeps {name})."
+            keeps = f" ({self.ask_for_same} keeps {name})" if self.ask_for_same else ""
+            return exact, f"{WORDS[loss]}: it is written as float32{keeps}."
         place = "" if fits else " in a .tif file"
-        return same, f"{WORDS[loss]}: --dtype float32 keeps it{place}."
+        return same, f"{WORDS[loss]}: {self.ask_for_float} keeps it{place}."
 
     def usable(self, config: DenoiseConfig) -> Files:
         """Those that can be read, and whose outputs can be written.

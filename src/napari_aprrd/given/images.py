@@ -11,9 +11,15 @@ from ..arrays.labelled import is_labelled, labelled_axes
 from ..arrays.naming import check_array, guess_axes, infer_axes
 from ..axes import ArrayPlanes, JoinedPlanes
 from ..core.errors import DataWarning, UserError
-from ..layers import KEY, is_image_layer, layer_planes
-
-_TRUTH = "napari-aprrd truth"  # in a layer's metadata: it is a clean image, for comparison
+from ..layers import (
+    KEY,
+    KEY_MAP,
+    KEY_SOURCE,
+    KEY_TRUTH,
+    has_identity,
+    is_image_layer,
+    layer_planes,
+)
 
 
 def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:
@@ -49,7 +55,7 @@ def worth_learning(images: Sequence[Any]) -> list[Any]:
         If there are layers and none of them is sensible.
     """
     whole_list = not isinstance(images, (list, tuple))
-    sources = {_record(image).get("source") for image in images}
+    sources = [layer.metadata.get(KEY_SOURCE, "") for layer in images if is_image_layer(layer)]
     doubts = [_doubt(image, sources if whole_list else None) for image in images]
     kept = [image for image, doubt in zip(images, doubts, strict=True) if not doubt]
     left_out = [
@@ -63,31 +69,28 @@ def worth_learning(images: Sequence[Any]) -> list[Any]:
     return kept
 
 
-def _doubt(image: Any, sources: set[Any] | None) -> str:
+def _doubt(image: Any, sources: list[str] | None) -> str:
     """Why an image of a list is not learnt from; empty if it is.
 
     Parameters
     ----------
     image : array or layer
-    sources : set, optional
-        Names of the layers that results in the list were made from; None where hidden layers were
-        chosen one by one.
+    sources : list of str, optional
+        Identities of the layers that results in the list were made from; None where hidden layers
+        were chosen one by one.
     """
     if not is_image_layer(image):
         return "not an image" if _is_layer(image) else ""
-    if KEY in image.metadata:
+    if KEY_MAP in image.metadata:
+        return "a map"
+    if KEY in image.metadata or KEY_SOURCE in image.metadata:
         return "denoised already"
-    if image.metadata.get(_TRUTH):
+    if image.metadata.get(KEY_TRUTH):
         return "the clean truth"
-    if sources is not None and not image.visible and image.name not in sources:
+    is_replaced = any(has_identity(image, source) for source in sources or ())
+    if sources is not None and not image.visible and not is_replaced:
         return "hidden"
     return ""
-
-
-def _record(image: Any) -> dict[str, Any]:
-    """How a layer was made; nothing for others."""
-    record = image.metadata.get(KEY) if is_image_layer(image) else None
-    return record if isinstance(record, dict) else {}
 
 
 def _is_layer(image: Any) -> bool:

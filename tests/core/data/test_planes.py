@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_aprrd.core.data.crops import CropSampler, held_out_pixels
-from napari_aprrd.core.data.planes import Image, MemoryPlanes, Places, fill_invalid
+from napari_aprrd.core.data.planes import CutPlanes, Image, MemoryPlanes, Places, fill_invalid
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.errors import UserError
 
@@ -32,6 +32,21 @@ def test_planes_in_memory_are_read_as_float32() -> None:
 
 def read_window(planes: MemoryPlanes, rng: np.random.Generator, side: int) -> Image:
     return planes.read(*Places(planes.sizes).draw(rng, side))
+
+
+def test_parts_of_planes_are_together_the_planes() -> None:
+    planes = noisy_planes((100, 65), (20, 30), channels=2)
+    cut = CutPlanes.of(planes, 64)
+    assert cut.sizes == [(50, 32), (50, 33), (50, 32), (50, 33), (20, 30)]
+    assert (cut.channels, cut.in_memory) == (2, True)
+    parts = [cut.read(n, slice(0, h), slice(0, w)) for n, (h, w) in enumerate(cut.sizes)]
+    rows = [np.concatenate(parts[start : start + 2], axis=2) for start in (0, 2)]
+    whole = np.concatenate(rows, axis=1)
+    np.testing.assert_array_equal(whole, planes.images[0])
+    np.testing.assert_array_equal(parts[4], planes.images[1])
+    np.testing.assert_array_equal(
+        cut.read(3, slice(1, 5), slice(2, 4)), planes.images[0][:, 51:55, 34:36]
+    )
 
 
 def test_windows_lie_anywhere_in_the_plane() -> None:

@@ -104,7 +104,7 @@ class DenoiseWidget(Scrolled):
         session.changed.connect(self._on_models)
         self.destroyed.connect(lambda: session.changed.disconnect(self._on_models, missing_ok=True))
         slots: dict[str, Callable[[], None]] = {
-            "whole": self._on_whole, "keep": self.result.clear, "longer": self._on_longer,
+            "whole": self._on_whole, "keep": self._on_keep, "longer": self._on_longer,
             "undo": self._on_undo, "save": self._on_save, "save_model": self._on_save_model,
             "check": self._on_check, "methods": self._on_methods,
         }  # fmt: skip
@@ -195,13 +195,15 @@ class DenoiseWidget(Scrolled):
             widget.setEnabled(idle)
         for part in (self.start, self.outlook):  # make room for the run
             part.setVisible(idle)
-        self.first_look.hide()  # the run shows better ones, and then there is a result
+        self.first_look.hide()  # the run shows better ones
         if not idle or self.turns is None:
             return
         if self.turns.is_going_on:
             self.turns.begin(self.panel)
         elif self.turns.outcomes:
             self._show_result(self.turns.outcomes)
+        else:
+            self.first_look.show()
         self._on_changed()
 
     def _show_result(self, outcomes: list[Outcome]) -> None:
@@ -225,6 +227,10 @@ class DenoiseWidget(Scrolled):
             self.viewer.layers.remove(outcome.result)
         self._run([Turn(o.turn.layer, "everything", o.model) for o in outcomes])
 
+    def _on_keep(self) -> None:
+        self.result.clear()
+        self.first_look.show()
+
     def _on_longer(self) -> None:
         self.model.setCurrentText(LEARN)
         self.effort.choose_minutes(LONGER * self.effort.minutes)
@@ -235,6 +241,7 @@ class DenoiseWidget(Scrolled):
         for outcome in self._outcomes():
             outcome.undo(self.viewer)
         self.turns = None
+        self.first_look.show()
 
     def _on_save(self) -> None:
         save_layers(self, [outcome.result for outcome in self._outcomes()])

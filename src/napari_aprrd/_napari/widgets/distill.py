@@ -45,6 +45,16 @@ class DistillWidget(JobWidget[DistillConfig]):
         self.teacher_name.setWordWrap(True)
         return [self.teacher_name], [self.denoise]
 
+    def missing(self) -> str:
+        """The layers, or a teacher."""
+        if missing := super().missing():
+            return missing
+        try:
+            self.teacher()
+        except UserError as error:
+            return str(error)
+        return ""
+
     def teacher(self) -> Denoiser:
         """The chosen teacher, the one that the chosen student was made from, or the newest.
 

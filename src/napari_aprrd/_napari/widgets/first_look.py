@@ -37,6 +37,7 @@ class FirstLook(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._layer: Any = None
+        self._plane = -1
         self._latest, self._report = Latest(self._on_done, self), Latest(self._on_report, self)
         self.picture, self.cautions = QLabel(), QLabel()
         self.cautions.setWordWrap(True)
@@ -58,7 +59,7 @@ class FirstLook(QWidget):
         """Show the first look at a layer, once per layer; with None, show nothing."""
         if layer is self._layer:  # the same layer; this is also called when a run adds layers
             return
-        self._layer = layer
+        self._layer, self._plane = layer, -1
         self._show(None)
         self.cautions.hide()
         for work in (self._latest, self._report):
@@ -78,7 +79,9 @@ class FirstLook(QWidget):
             view = view_of(self._viewer, layer)
         except UserError:
             return  # the dock shows this error
-        self._latest.do(lambda: _before_and_after(layer, view))
+        if view.plane != self._plane:  # steps are also announced when layers are added
+            self._plane = view.plane
+            self._latest.do(lambda: _before_and_after(layer, view))
 
     def _on_done(self, result: Any) -> None:
         self._show(None if isinstance(result, Failure) else result)

@@ -98,9 +98,9 @@ class JobWidget(Scrolled, Generic[C]):
         self.picker.add_row("Quality", self.quality)
         advanced = folded("Advanced", self.form.container.native, "Show or hide all settings.")
         for widget in (
-            Heading(self.start_text, self.page), self.picker, *top, advanced,
-            self.estimate, self.start, self.offer, self.panel,
-            Heading("Models", "tutorials/denoise/#models"), self.models, *bottom,
+            Heading(self.start_text, self.page), self.picker, *top, self.estimate, self.start,
+            self.offer, self.panel, advanced, Heading("Models", "tutorials/denoise/#models"),
+            self.models, *bottom,
         ):  # fmt: skip
             self.content.addWidget(widget)
         self.content.addStretch()

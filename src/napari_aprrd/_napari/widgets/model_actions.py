@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from napari.utils.notifications import show_info
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QWidget
 
 from ...core.errors import UserError, cause
 from .. import dialogs, model_store, preferences
+from ..errand import Errand
 from ..session import session
+
+if TYPE_CHECKING:
+    from ...core.model.denoiser import Denoiser
 
 DELETE = "Delete"
 
@@ -43,15 +49,13 @@ def rename(parent: QWidget) -> None:
 
 def export(parent: QWidget) -> None:
     """Write a student as a package that ilastik, deepImageJ and others read."""
-    from ...files.bioimage_io import export as write
-
     name = session.chosen
     start = f"{model_store.file_name(name)}.zip"
     target = dialogs.save_file(parent, "Export for bioimage.io", start, "Packages (*.zip)")
     if target is not None:
-        target = _with_ending(target, ".zip")
-        write(session[name], target, name)
-        show_info(f"Exported {target.name}.")
+        target, model = _with_ending(target, ".zip"), session[name]
+        show_info(f"Exporting {target.name}…")
+        Errand(lambda: _exported(model, target, name), lambda end: end())
 
 
 def delete(parent: QWidget) -> None:
@@ -98,6 +102,21 @@ def delete_copies(parent: QWidget) -> None:
         for path in paths:
             model_store.forget(path)
         session.changed.emit()
+
+
+def _exported(model: Denoiser, target: Path, name: str) -> Callable[[], object]:
+    """Write the package, which takes seconds; return how to tell the user."""
+    from ...files.bioimage_io import export as write
+
+    try:
+        write(model, target, name)
+    except UserError as error:
+        sentence = str(error)
+        return lambda: show_error(sentence)
+    except Exception as error:  # PyTorch raises what it likes on networks that it cannot trace
+        sentence = f"Cannot export {target.name}: {cause(error)}."
+        return lambda: show_error(sentence)
+    return lambda: show_info(f"Exported {target.name}.")
 
 
 def _with_ending(target: Path, ending: str) -> Path:

@@ -28,7 +28,8 @@ class RunPanel(QWidget):
         self.run: Run | None = None
         self.preview: LivePreview
         self.bar, self.text, self.plot = QProgressBar(), _label(), LossPlot()
-        self.warning, self.numbers, self.notes = _label(), _label(), _label()
+        self.away, self.warning = _label(), _label()
+        self.numbers, self.notes = _label(), _label()
         self.pause = _button("Pause", "Pause to free the computer for other work.")
         self.stop = _button("Finish now", "End the learning now and keep what is learnt so far.")
         self.cancel = _button("Cancel", "End now without a result.")
@@ -49,8 +50,8 @@ class RunPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.bar)
-        layout.addWidget(self.text)
-        layout.addWidget(self.warning)
+        for label in (self.text, self.away, self.warning):
+            layout.addWidget(label)
         layout.addLayout(buttons)
         layout.addWidget(
             folded("Details", details, "Steps, loss and the settings that were chosen.")
@@ -70,11 +71,13 @@ class RunPanel(QWidget):
         self.text.setText("Starting…")
         for label in (self.warning, self.numbers, self.notes):
             label.clear()
-        self.warning.hide()
+        for label in (self.away, self.warning):
+            label.hide()
         self.pause.setText("Pause")
         for button in (self.pause, self.stop, self.cancel):
             button.setEnabled(True)
         self.setVisible(True)
+        self._title = title
         at_work.begin(title)
         self.run = Run(
             with_preview(job, preview.view),
@@ -87,7 +90,7 @@ class RunPanel(QWidget):
         self._last = self.run  # keeps a cancelled run alive until it has closed its job
         self.destroyed.connect(self.run.abandon)
         self.destroyed.connect(preview.close)
-        self.destroyed.connect(at_work.end)
+        self.destroyed.connect(lambda: at_work.end(title))
         self.idle.emit(False)
 
     def _on_report(self, report: Progress | Preview) -> None:
@@ -99,6 +102,8 @@ class RunPanel(QWidget):
         self.plot.add(report)
         self.numbers.setText(numbers(report))
         self.text.setText(describe(report))
+        self.away.setText(self.preview.why_hidden)
+        self.away.setVisible(bool(self.preview.why_hidden))
         if report.note:
             self._note(report.note, self.notes if report.expert else self.warning)
 
@@ -130,7 +135,7 @@ class RunPanel(QWidget):
 
     def _on_end(self) -> None:
         self.run = None
-        at_work.end()
+        at_work.end(self._title)
         self.preview.close()
         self.setVisible(False)
         self.idle.emit(True)

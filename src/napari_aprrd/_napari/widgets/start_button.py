@@ -43,8 +43,7 @@ class StartButton(QWidget):
         self.button.click()
 
     def _update(self) -> None:
-        busy = f"{at_work.title} is running; wait for it, or cancel it." if at_work.title else ""
-        reason = busy or self._reason
+        reason = at_work.reason or self._reason
         self.button.setEnabled(not reason)
         self.reason.setText(reason)
         self.reason.setVisible(bool(reason))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from ..docks import settle
 from ..layer_choice import is_result, results_of, source_of
 from ..map_layers import maps_of
 from ..workers import Failure, Task
+from .breakable import breakable
 from .heading import Heading
 from .map_buttons import MapButtons
 from .scrolled import Scrolled
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 # Legible on napari's dark and on its light background.
 _MARKS = {"good": ("✓", "#148c5f"), "warn": ("!", "#c87300"), "bad": ("✗", "#e0533d")}
-_PART_OF_A_NAME = re.compile(r"[\W_]|\w{20}")
 _SELECT = "Select a denoised layer, or the image that it was made of."
 _UNCHECKED = "Not checked yet."
 
@@ -133,8 +132,10 @@ class TrustWidget(Scrolled):
     def _watch(self, *layers: Image) -> None:
         """Forget the report when one of the layers gets other pixels."""
         for layer in layers:
-            layer.events.data.disconnect(self._on_data)
-            layer.events.data.connect(self._on_data)
+            event = layer.events.data
+            event.disconnect(self._on_data)
+            event.connect(self._on_data)
+            self.destroyed.connect(lambda _, event=event: event.disconnect(self._on_data))
 
     def _on_data(self, event: Any) -> None:
         for layer in (event.source, *results_of(self.viewer, event.source)):
@@ -160,7 +161,7 @@ class TrustWidget(Scrolled):
         for widget in (self.maps, self.plots):
             widget.setVisible(not isinstance(found, str))
         if isinstance(found, str):
-            self.text.setText(escape(found))
+            self.text.setText(escape(breakable(found)))
         else:
             self.text.setText("".join(map(_paragraph, found.verdicts)))
             self.plots.show_report(found)
@@ -179,9 +180,7 @@ class TrustWidget(Scrolled):
 
 
 def _bold(name: str) -> str:
-    """A layer's name, which a narrow dock may break where a part of it ends."""
-    breakable = _PART_OF_A_NAME.sub(lambda part: f"{part[0]}\u200b", name)
-    return f"<b>{escape(breakable)}</b>"
+    return f"<b>{escape(breakable(name))}</b>"
 
 
 def _paragraph(verdict: Verdict) -> str:

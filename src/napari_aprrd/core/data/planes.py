@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +65,59 @@ class MemoryPlanes:
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32."""
         return np.asarray(self.images[plane][:, rows, columns], np.float32)
+
+
+@dataclass(frozen=True)
+class CutPlanes:
+    """Planes in parts: each part is a plane of its own."""
+
+    planes: Planes
+    places: Sequence[Place]
+
+    @classmethod
+    def of(cls, planes: Planes, side: int) -> CutPlanes:
+        """Cut planes into the fewest parts of about the same size, none longer than a side."""
+        places = [
+            (plane, rows, columns)
+            for plane, (height, width) in enumerate(planes.sizes)
+            for rows in _cut(height, side)
+            for columns in _cut(width, side)
+        ]
+        return cls(planes, places)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return self.planes.channels
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each part, in pixels."""
+        return [(r.stop - r.start, c.stop - c.start) for _, r, c in self.places]
+
+    @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+        return self.planes.colours
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes negligible time."""
+        return self.planes.in_memory
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a part: (C, h, w), float32."""
+        whole, top, left = self.places[plane]
+        return self.planes.read(whole, _within(top, rows), _within(left, columns))
+
+
+def _cut(length: int, side: int) -> list[slice]:
+    ends = np.linspace(0, length, -(-length // side) + 1).round().astype(int).tolist()
+    return [slice(start, stop) for start, stop in pairwise(ends)]
+
+
+def _within(part: slice, window: slice) -> slice:
+    return slice(part.start + window.start, part.start + window.stop)
 
 
 class Places:

@@ -35,6 +35,7 @@ from .targets import (
     TargetMaker,
     are_stored,
     compute_targets,
+    in_parts,
 )
 
 HELD_OUT_BATCHES = 4  # for the held-out loss: enough to compare weights, a small part of the time
@@ -149,7 +150,8 @@ def _pairs(
     """Noisy images with their targets, which are computed now if there is memory and time."""
     if not are_stored(planes, maker.config):
         return ComputedTargets(maker, planes)
-    joined = yield from compute_targets(maker, planes, known, clock)
+    parts = in_parts(planes, maker.config)
+    joined = yield from compute_targets(maker, parts, known, clock)
     return StoredTargets(joined, planes.channels, maker.config)
 
 

@@ -217,7 +217,7 @@ def _advance(run: _Run) -> _Due:
     if config.steps:
         done = state.step / config.steps
     else:
-        spent = clock.seconds / _end_of_learning(run)
+        spent = _spent(run)
         overtime = (clock.seconds - run.begun) / budget.OVERTIME
         least = max(state.step / budget.FEWEST_STEPS, overtime)
         done = max(before, min(spent, least), state.step / state.objective.max_steps)
@@ -230,13 +230,20 @@ def _advance(run: _Run) -> _Due:
     return _Due(report_due, checkpoint_due)
 
 
-def _end_of_learning(run: _Run) -> float:
-    """When a loop that has a time budget ends, so that there is time for what follows: seconds."""
-    config, minutes = run.config, run.config.minutes or 0.0
+def _spent(run: _Run, since: float = 0.0) -> float:
+    """Share of the time for learning, since a second, that is spent; 0 without a time budget.
+
+    The loop ends early enough for what follows it.
+    """
+    config, minutes = run.config, run.config.minutes
+    if minutes is None:
+        return 0.0
     per_step = (run.clock.seconds - run.begun) / run.state.step
     ending = per_step * budget.ENDING_PIXELS / (config.batch * config.patch**2)
     budgeted = 60 * minutes
-    return min(budget.LEARNING * budgeted, max(budgeted - ending, budget.EARLIEST_END * budgeted))
+    earliest, latest = budget.EARLIEST_END * budgeted, budget.LEARNING * budgeted
+    end = min(max(budgeted - ending, earliest), latest)
+    return min((run.clock.seconds - since) / max(end - since, 1e-9), 1.0)
 
 
 def _share_of_new(config: Settled, fraction: float, step: int) -> float:
@@ -303,6 +310,13 @@ def _tell_of_early_end(run: _Run) -> None:
         run.tell("Nothing more to learn: ended early.")
 
 
+def _shown(run: _Run) -> float:
+    """Share of the loop that is done, as a bar shows it: of its time, where that is limited."""
+    if run.config.minutes is None:
+        return run.state.fraction
+    return max(_spent(run, run.begun), run.state.step / run.state.objective.max_steps)
+
+
 def _progress(run: _Run, loss: float, evaluated: bool) -> Progress:
     state = run.state
     return Progress(
@@ -314,5 +328,5 @@ def _progress(run: _Run, loss: float, evaluated: bool) -> Progress:
         held_out=state.best.latest if evaluated else None,
         note=" ".join(run.messages),
         snapshot=run.denoiser.copy,
-        done=state.fraction,
+        done=_shown(run),
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..config import DenoiseConfig, SettledDistillation
 from ..data.constant import constant_channels, without_borders
 from ..data.crops import Crops, CropSampler
-from ..data.planes import Image, MemoryPlanes, Planes
+from ..data.planes import CutPlanes, Image, MemoryPlanes, Planes
 from ..data.scaling import Normalisation
 from ..errors import StoppedEarlyError
 from ..jobs import STOP, Clock, Progress, Signal, report_progress
@@ -27,8 +27,10 @@ from .restore_detail import Share, restore_detail
 
 # Bytes: small beside the memory of a laptop. Targets of a larger source are computed per crop.
 TARGETS_IN_MEMORY = 512e6
-# Pixels: within a time budget a larger plane is not computed whole, which could take all of it.
-TARGETS_AT_ONCE = 2**21
+# Within a time budget, targets are computed of parts of planes, of which the first may have to do.
+# Pixels of a part for each minute, which is a quarter of what two cores do in the time for targets;
+# and its side in pixels at least, so that it has more inner pixels than ones at its edge.
+PART_OF_MINUTE, SMALLEST_PART = 600_000, 128
 # Pixels of context around a crop whose targets are computed per crop. A teacher of the default
 # size sees 78, but with so many a crop of 64 pixels costs 12 times what it does without context;
 # with these, 4 times.
@@ -171,9 +173,16 @@ def are_stored(planes: Planes, config: SettledDistillation) -> bool:
     pixels = sum(h * w for h, w in planes.sizes)
     if 4 * pixels * planes.channels * (1 + len(config.shifts)) > TARGETS_IN_MEMORY:
         return False
-    if config.steps is not None:  # Crops may not need all of the pixels.
-        return pixels <= config.steps * config.batch * config.patch**2
-    return max(h * w for h, w in planes.sizes) <= TARGETS_AT_ONCE
+    # Within a number of steps, crops may not need all of the pixels.
+    return config.steps is None or pixels <= config.steps * config.batch * config.patch**2
+
+
+def in_parts(planes: Planes, config: SettledDistillation) -> Planes:
+    """The planes whose targets are computed at once: where time is short, parts of them."""
+    if config.minutes is None:
+        return planes
+    side = max(math.isqrt(round(PART_OF_MINUTE * config.minutes)), SMALLEST_PART)
+    return CutPlanes.of(planes, side)
 
 
 def compute_targets(
@@ -208,7 +217,8 @@ def compute_targets(
         ended_early = not in_time and len(joined) > 0
         note = ""
         if ended_early:
-            note = f"In this time, targets of {len(joined)} of the {total} planes have to do."
+            parts = f"{len(joined)} of the {total} parts of the images"
+            note = f"In this time, targets of {parts} have to do."
         progress = Progress("Compute targets", done, total, clock.seconds, note=note, expert=True)
         if (yield from report_progress(progress, clock)) is STOP:
             raise StoppedEarlyError(

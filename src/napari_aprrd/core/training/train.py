@@ -101,8 +101,9 @@ def _train(
     if plan.config.hold_out:
         objective.hold_out(plan.noise)
     shares = TrainingShares.of(plan, planes)
+    parts.done = min(clock.spent, shares.learning)  # of a time budget
     learning = optimise(teacher, objective, plan.config, clock, checkpoint)
-    done = yield from parts.part(learning, shares.learning)
+    done = yield from parts.part(learning, shares.learning - parts.done)
     waiting = round(objective.sampler.waited / max(done["seconds"], 1e-9), 3)
     measured = yield from _measure(teacher, planes, plan, (parts, shares), clock)
     done["stopped"] |= parts.stopped
