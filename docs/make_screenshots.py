@@ -13,56 +13,99 @@ from typing import Any
 
 import napari
 from qtpy.QtWidgets import QApplication
+from superqt import QCollapsible
 
-from napari_aprrd._napari import commands, unfinished
-from napari_aprrd._napari.widgets import DistillWidget, TrustWidget
+from napari_aprrd._napari import commands, dialogs, preferences
 
 IMAGES = Path(__file__).parent / "images"
 SAMPLE = "cells, correlated noise"
+SIZE = (1280, 720)  # of the window: a small laptop's screen
 
 
 def main() -> None:
     IMAGES.mkdir(exist_ok=True)
-    unfinished.FOLDER = Path(tempfile.mkdtemp())  # no offer to resume what is there already
+    use_folders_of_its_own(Path(tempfile.mkdtemp()))
     viewer = napari.Viewer()
-    viewer.window._qt_window.resize(1280, 900)
+    viewer.window._qt_window.resize(*SIZE)
     viewer.open_sample("napari-aprrd", "correlated_noise")
-    source = viewer.layers[SAMPLE]
-    viewer.layers.selection = {source}
-    _, train = viewer.window.add_plugin_dock_widget("napari-aprrd", "Train APR")
-    wait(lambda: "About" in train.estimate.text() and train.first_look.text.isVisible(), 30)
+    viewer.layers.selection = {viewer.layers[SAMPLE]}
+    one_button(viewer)
+    step_by_step(viewer)
+    checked(viewer)
+    viewer.close()
+    wait(lambda: False, 2)
+
+
+def use_folders_of_its_own(folder: Path) -> None:
+    """Neither show nor change what the widgets of this computer's user keep."""
+    preferences.DATA = folder
+
+
+def one_button(viewer: Any) -> None:
+    """The dock "Denoise" before, during and after its work."""
+    dock = commands.open_widget(viewer, "Denoise")
+    wait(lambda: dock.first_look.text.isVisible() and "computer" in dock.outlook.text(), 30)
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+        shoot(viewer, f"denoise_ready_{theme}")
+    dock.effort.choose("Fast")
+    dock.start.click()
+    wait(lambda: dock.panel.bar.value() > 0.6 * dock.panel.bar.maximum() > 0, 300)
+    shoot(viewer, "denoise_run")
+    wait(lambda: dock.panel.run is None, 300)
+    dock.result.slider.setValue(dock.result.slider.maximum() // 2)
+    shoot(viewer, "denoise_split")
+    dock.result.buttons["undo"].click()
+    viewer.window.remove_dock_widget(dock)
+
+
+def step_by_step(viewer: Any) -> None:
+    """Train APR, Distill (RD), Denoise layer."""
+    train = commands.open_widget(viewer, "Train APR")
+    wait(lambda: "About" in train.estimate.text(), 30)
     for theme in ("light", "dark"):
         viewer.theme = theme
         shoot(viewer, f"train_{theme}")
+    train.quality.choose("fast")
     train.start.click()
-    wait(lambda: train.panel.bar.value() > 0.6 * train.form.config().steps, 300)
+    wait(lambda: train.panel.bar.value() > 0.6 * train.panel.bar.maximum() > 0, 300)
+    unfold_details(train)
     shoot(viewer, "train_preview")
     wait(lambda: train.panel.run is None, 600)
     train.next.click()
-    distill = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, DistillWidget))
+    distill = commands.open_widget(viewer, "Distill (RD)")
     wait(lambda: "About" in distill.estimate.text(), 30)
+    distill.quality.choose("fast")
     distill.start.click()
-    wait(lambda: distill.panel.bar.value() > 0.6 * distill.form.config().steps, 300)
+    wait(lambda: distill.panel.bar.value() > 0.6 * distill.panel.bar.maximum() > 0, 300)
+    unfold_details(distill)
     shoot(viewer, "distill")
     wait(lambda: distill.panel.run is None, 600)
     distill.denoise.click()
     wait(lambda: f"{SAMPLE} denoised" in viewer.layers, 60)
+
+
+def unfold_details(dock: Any) -> None:
+    dock.panel.findChild(QCollapsible).expand(animate=False)
+
+
+def checked(viewer: Any) -> None:
+    """The result beside its source, and the trust report with maps."""
+    dialogs.ask = lambda parent, title, text, answers, *_: answers[0]  # nobody is here to answer
     viewer.layers.remove(f"{SAMPLE}, truth")
     viewer.grid.enabled = True
     viewer.reset_view()
     wait(lambda: False, 1)
     shoot(viewer, "denoised")
+    viewer.grid.enabled = False
     viewer.layers.selection = {viewer.layers[f"{SAMPLE} denoised"]}
     commands.check_result(viewer)
-    trust = next(w for w in viewer.window.dock_widgets.values() if isinstance(w, TrustWidget))
+    trust = commands.open_widget(viewer, "Trust report")
     wait(lambda: trust.report is not None, 60)
     trust.maps.buttons["residual"].click()
-    trust.maps.buttons["uncertainty"].click()
     viewer.reset_view()
     wait(lambda: False, 5)
     shoot(viewer, "trust")
-    viewer.close()
-    wait(lambda: False, 2)
 
 
 def shoot(viewer: Any, name: str) -> None:
