@@ -209,6 +209,26 @@ def test_after_distilling_the_student_can_be_saved_and_its_teacher_distilled_aga
     assert widget.teacher() is other
 
 
+def test_a_widget_that_is_deleted_while_models_change_does_no_harm() -> None:
+    heard: list[str] = []
+
+    class Listener:
+        def hear(self) -> None:
+            heard.append("first")
+            others.clear()  # as Python's collector may at any time
+
+    class Other:
+        def hear(self) -> None:
+            heard.append("other")
+
+    listener, others = Listener(), [Other()]
+    session.changed.connect(listener.hear)
+    session.changed.connect(others[0].hear)
+    session.add("cells", _student())
+    assert heard[0] == heard[-1] == "first"
+    assert session.chosen == "cells"
+
+
 # What is kept -------------------------------------------------------------------------------------
 
 

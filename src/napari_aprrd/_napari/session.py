@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from ..core.errors import UserError
 from . import model_store
+from .tell import tell
 
 if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
@@ -83,7 +84,7 @@ class Models:
         """Choose the model that is used."""
         if name != self._chosen:
             self._chosen = self._entries[name].name
-            self.changed.emit()
+            tell(self.changed)
 
     def entry(self, name: str) -> Entry:
         """All that is known of a model."""
@@ -166,7 +167,7 @@ class Models:
         if entry.kept is not None:
             model_store.forget(entry.kept)
         self._note(path, name)
-        self.changed.emit()
+        tell(self.changed)
 
     def rename(self, old: str, new: str) -> str:
         """Rename a model; return its name, with a number where it was taken.
@@ -182,7 +183,7 @@ class Models:
         entries = [named if name == old else e for name, e in self._entries.items()]
         self._entries = {e.name: e for e in entries}
         self._chosen = new if self._chosen == old else self._chosen
-        self.changed.emit()
+        tell(self.changed)
         return new
 
     def remove(self, name: str) -> None:
@@ -195,7 +196,7 @@ class Models:
             model_store.forget(entry.kept)
         if self._chosen == name:
             self._chosen = next(reversed(self._entries), "")
-        self.changed.emit()
+        tell(self.changed)
 
     def teachers(self) -> list[str]:
         """Names of the models that can be distilled."""
@@ -220,7 +221,7 @@ class Models:
     def _add(self, entry: Entry) -> None:
         self._entries[entry.name] = entry
         self._chosen = entry.name
-        self.changed.emit()
+        tell(self.changed)
 
     def _keep(self, entry: Entry, on_kept: Callable[[], object] = lambda: None) -> None:
         """Keep a copy in the background; the entry, as it then is, learns where it lies."""
@@ -237,7 +238,7 @@ class Models:
             model_store.forget(path)
             return
         self._entries[entry.name] = replace(entry, kept=model_store.rename(path, entry.name))
-        self.changed.emit()
+        tell(self.changed)
 
     def _note(self, path: Path, name: str) -> None:
         """A file now holds this model; one that it held before has no file, and is kept instead."""

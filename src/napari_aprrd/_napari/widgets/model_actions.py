@@ -15,6 +15,7 @@ from ...core.errors import UserError, cause
 from .. import dialogs, model_store, preferences
 from ..errand import Errand
 from ..session import session
+from ..tell import tell
 
 if TYPE_CHECKING:
     from ...core.model.denoiser import Denoiser
@@ -101,7 +102,7 @@ def delete_copies(parent: QWidget) -> None:
     if dialogs.ask(parent, "Delete autosaved models", text, [DELETE]) == DELETE:
         for path in paths:
             model_store.forget(path)
-        session.changed.emit()
+        tell(session.changed)
 
 
 def _exported(model: Denoiser, target: Path, name: str) -> Callable[[], object]:
