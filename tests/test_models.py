@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from napari.layers import Image
 from napari.utils._proxies import PublicOnlyProxy
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QMessageBox
+from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from napari_aprrd._napari import (
     commands,
@@ -32,6 +33,7 @@ from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.model_list import MOST_ROWS, ModelList
 from napari_aprrd._napari.widgets.two_lines import DETAIL
+from napari_aprrd._napari.workers import Task
 from napari_aprrd.core.model.denoiser import Denoiser, load
 
 STUDENT = "student-1.00M"
@@ -209,24 +211,18 @@ def test_after_distilling_the_student_can_be_saved_and_its_teacher_distilled_aga
     assert widget.teacher() is other
 
 
-def test_a_widget_that_is_deleted_while_models_change_does_no_harm() -> None:
+def test_a_widget_that_a_thread_collects_while_models_change_does_no_harm() -> None:
     heard: list[str] = []
 
-    class Listener:
-        def hear(self) -> None:
-            heard.append("first")
-            others.clear()  # as Python's collector may at any time
+    def hear() -> None:
+        heard.append(session.chosen)
+        if len(heard) == 1:
+            raise ReferenceError("weakly-referenced object no longer exists")  # as psygnal does
 
-    class Other:
-        def hear(self) -> None:
-            heard.append("other")
-
-    listener, others = Listener(), [Other()]
-    session.changed.connect(listener.hear)
-    session.changed.connect(others[0].hear)
+    session.changed.connect(hear)
     session.add("cells", _student())
-    assert heard[0] == heard[-1] == "first"
-    assert session.chosen == "cells"
+    session.changed.disconnect(hear)
+    assert heard == ["cells", "cells"]
 
 
 # What is kept -------------------------------------------------------------------------------------
@@ -448,6 +444,14 @@ def test_all_copies_can_be_forgotten(models: ModelList, qtbot: Any, asked: Any) 
     assert questions[0][0].startswith("Delete 1 autosaved model (0 MB)? Files that you saved stay.")
     assert model_store.copies() == []
     assert "not saved" in models.chooser.item(0).data(DETAIL)
+
+
+def test_what_background_work_ends_with_is_told_whoever_started_it(qtbot: Any) -> None:
+    owner, told = QWidget(), []
+    qtbot.addWidget(owner)
+    Task(lambda: "done", told.append, owner=owner)
+    gc.collect()
+    qtbot.waitUntil(lambda: told == ["done"], timeout=5_000)
 
 
 # Dialogs ------------------------------------------------------------------------------------------

@@ -5,16 +5,15 @@ from __future__ import annotations
 from psygnal import EmitLoopError, SignalInstance
 
 
-def tell(signal: SignalInstance) -> None:
+def tell(signal: SignalInstance, tries: int = 9) -> None:
     """Emit a signal that says only that something has changed.
 
-    A widget that Python deletes just then cannot hear it any more: the others hear it again.
+    A thread may collect a dead widget just then, and the signal falls over what is left of it;
+    the others hear it again.
     """
-    while True:
-        try:
-            signal.emit()
-        except EmitLoopError as error:
-            if not isinstance(error.__cause__, ReferenceError):
-                raise
-        else:
-            return
+    try:
+        signal.emit()
+    except EmitLoopError as error:
+        if tries == 0 or not isinstance(error.__cause__, ReferenceError):
+            raise
+        tell(signal, tries - 1)
