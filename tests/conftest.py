@@ -108,10 +108,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _napari_renders_at_once() -> Iterator[None]:
-    """What one test has switched on does not reach the next."""
+    """What one test has switched on, or was asked, does not reach the next."""
     yield
     if settings := sys.modules.get("napari.settings"):
         settings.get_settings().experimental.async_ = False
+    if lazy := sys.modules.get("napari_aprrd._napari.lazy"):
+        lazy.LazyLayer.switched_on = lazy.LazyLayer.refused = False
+        lazy.LazyLayer.alive.clear()
+
+
+@pytest.fixture
+def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked whether napari may compute lazy layers in the background."""
+    monkeypatch.setattr("napari_aprrd._napari.lazy.LazyLayer.refused", True)
 
 
 @pytest.fixture(autouse=True)

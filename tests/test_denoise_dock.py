@@ -103,6 +103,19 @@ def test_all_channels_of_an_image_learn_a_model_each(qtbot: Any) -> None:
     assert {f"{name} student" for name in "abc"} <= set(session)
 
 
+def test_selected_layers_are_denoised_one_after_the_other(qtbot: Any, viewer: ViewerModel) -> None:
+    other = viewer.add_image(viewer.layers["cells"].data[0], name="photo")
+    viewer.layers.selection = {viewer.layers["cells"], other}
+    dock = _dock(qtbot, viewer)
+    assert dock.together.isVisibleTo(dock)
+    dock.together.setChecked(True)
+    assert "2 results" in dock.outlook.text()
+    assert "model of its own" in dock.outlook.text()
+    dock.start.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4 and dock.panel.run is None, timeout=60_000)
+    assert {"cells denoised", "photo denoised"} <= {layer.name for layer in viewer.layers}
+
+
 def test_a_plane_is_tried_first_and_then_applied_to_everything(
     qtbot: Any, viewer: ViewerModel
 ) -> None:

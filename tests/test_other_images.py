@@ -17,6 +17,7 @@ from napari.utils.notifications import notification_manager
 
 import napari_aprrd as aprrd
 from napari_aprrd._napari import commands
+from napari_aprrd._napari.denoising import Comparison, Denoising
 from napari_aprrd._napari.session import session
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.files.formats import read_picture
@@ -58,6 +59,7 @@ def test_the_shell_warns_once_for_each_file(tmp_path: Path, model: Denoiser) -> 
     assert str(files[1]) not in told
 
 
+@pytest.mark.usefixtures("nothing_in_the_background")
 @pytest.mark.parametrize("lazily", [False, True])
 def test_the_viewer_warns_once_for_each_layer(qtbot: Any, model: Denoiser, lazily: bool) -> None:
     viewer = ViewerModel()
@@ -67,7 +69,7 @@ def test_the_viewer_warns_once_for_each_layer(qtbot: Any, model: Denoiser, lazil
     with notification_manager:
         notification_manager.records.clear()
         (commands.denoise_layer_lazily if lazily else commands.denoise_layer)(viewer)
-        running = commands.Comparison.running if lazily else commands.Denoising.running
+        running = (Comparison if lazily else Denoising).running
         qtbot.waitUntil(lambda: not running, timeout=30_000)
         told = [str(record.message) for record in notification_manager.records]
     assert sum(SAID in message for message in told) == 1
@@ -75,6 +77,7 @@ def test_the_viewer_warns_once_for_each_layer(qtbot: Any, model: Denoiser, lazil
     assert "dark denoised" in viewer.layers
 
 
+@pytest.mark.usefixtures("nothing_in_the_background")
 @pytest.mark.parametrize("lazily", [False, True])
 def test_the_viewer_says_that_a_layer_of_photons_needs_float32(
     qtbot: Any, model: Denoiser, lazily: bool
@@ -86,7 +89,7 @@ def test_the_viewer_says_that_a_layer_of_photons_needs_float32(
     with notification_manager:
         notification_manager.records.clear()
         (commands.denoise_layer_lazily if lazily else commands.denoise_layer)(viewer)
-        running = commands.Comparison.running if lazily else commands.Denoising.running
+        running = (Comparison if lazily else Denoising).running
         qtbot.waitUntil(lambda: not running, timeout=30_000)
         told = [str(record.message) for record in notification_manager.records]
     assert sum("convert the layer to float32 first" in message for message in told) == 1

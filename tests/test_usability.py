@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from core.makers import random_denoiser
 from napari.components import ViewerModel
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import (
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import (
     DenoiseFilesWidget,
     DenoiseWidget,
@@ -53,6 +55,7 @@ def test_every_input_of_the_other_docks_has_a_tooltip_and_is_narrow(kind: Any, q
 def widget(request: pytest.FixtureRequest, qtbot: Any) -> Any:
     viewer = ViewerModel()
     viewer.add_image(np.random.default_rng(0).random((3, 64, 80)), name="cells")
+    session.add("teacher", random_denoiser("blind-spot"))
     widget = request.param(viewer)
     qtbot.addWidget(widget)
     widget.resize(300, LAPTOP)

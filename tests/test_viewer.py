@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from core.makers import THREE_STEPS, random_denoiser
+from napari.settings import get_settings
 
 from napari_aprrd._napari import commands
 from napari_aprrd._napari.session import session
@@ -53,8 +54,10 @@ def test_from_the_sample_to_the_denoised_layer(make_napari_viewer: Any, qtbot: A
     assert np.isfinite(out.data).all()
     for name in ("scale", "translate", "units", "axis_labels", "contrast_limits"):
         np.testing.assert_array_equal(getattr(out, name), getattr(source, name))
-    for name in ("gamma", "blending", "visible", "rgb", "projection_mode"):
+    for name in ("gamma", "blending", "rgb", "projection_mode"):
         assert getattr(out, name) == getattr(source, name)
+    assert out.visible
+    assert not source.visible  # else both would be summed
     assert out.colormap.name == "green"
     assert "distill" in out.metadata["napari-aprrd"]
 
@@ -163,6 +166,7 @@ def test_the_window_answers_while_a_lazy_plane_is_computed(
     layer = viewer.add_image(np.random.default_rng(0).random((3, 64, 64)), name="a")
     session.add("student", random_denoiser("student-1.00M"))
     viewer.layers.selection = {layer}
+    get_settings().experimental.async_ = True  # nothing is asked
     commands.denoise_layer_lazily(viewer)
     qtbot.waitUntil(asked.is_set, timeout=10_000)
     assert "a denoised" in viewer.layers

@@ -204,6 +204,31 @@ def test_closing_ends_what_is_computed_lazily(
     assert not get_settings().experimental.async_  # as it was before
 
 
+def test_of_a_lazy_pyramid_only_what_is_on_screen_is_computed(
+    viewer: Any, monkeypatch: pytest.MonkeyPatch, nothing_in_the_background: None
+) -> None:
+    seen: list[Any] = []
+
+    def predict_tile(self: Denoiser, read: Any, size: Any, tile: Any, config: Any) -> Any:
+        seen.append((size, tile[0].kept.start, tile[1].kept.start))
+        return read(tile[0].kept, tile[1].kept)
+
+    monkeypatch.setattr(Denoiser, "predict_tile", predict_tile)
+    monkeypatch.setattr(Denoiser, "fitted", lambda self, c: DenoiseConfig.of(c, tile=256))
+    pyramid = [noise(4096 // n, 4096 // n) for n in (1, 2, 4, 8)]
+    layer = viewer.add_image(pyramid, multiscale=True, name="pyramid", contrast_limits=(0, 999))
+    session.add("student", random_denoiser("student-1.00M"))
+    viewer.layers.selection = {layer}
+    commands.denoise_layer_lazily(viewer)
+    assert seen
+    assert max(size for size, *_ in seen) < (4096, 4096)  # the whole fits on screen
+    seen.clear()
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (1000, 1000), 2
+    viewer.screenshot(flash=False)
+    full = {tuple(place) for size, *place in seen if size == (4096, 4096)}
+    assert 0 < len(full) < 64  # of 256 tiles
+
+
 def test_a_lazy_layer_that_is_removed_computes_no_more(
     qtbot: Any, viewer: Any, slow_model: Denoiser, begun: threading.Event, asked: Any
 ) -> None:

@@ -96,8 +96,10 @@ def test_the_whole_path_keeps_every_attribute(
     assert tuple(out.scale) == (1, 2, 2)
     assert out.metadata["napari-aprrd"]["distill"]["steps"] == 3
     assert viewer.layers.selection == {out}
+    assert _messages()[-1].startswith("Denoised cells in ")
 
 
+@pytest.mark.usefixtures("nothing_in_the_background")
 def test_denoising_lazily_computes_when_looked_at(
     qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -462,6 +464,7 @@ def test_a_sentence_says_how_the_layer_is_read_and_letters_correct_it(
     assert picker.reading.text().startswith("Read as TYXS, 2 time points x 3 colours")
 
 
+@pytest.mark.usefixtures("nothing_in_the_background")
 def test_what_would_not_fit_into_memory_is_denoised_lazily(
     qtbot: Any, viewer: ViewerModel, trained: TrainWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:

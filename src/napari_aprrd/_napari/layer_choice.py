@@ -83,6 +83,18 @@ def channel_group(viewer: ViewerModel, layer: Any) -> list[Image]:
     return alike if len(alike) > 1 and additive else [layer]
 
 
+def meant_together(viewer: ViewerModel, layer: Image) -> list[Image]:
+    """The layers that may be meant beside this one, itself among them.
+
+    The channels of the same image; else what is selected in the layer list, but nothing odd.
+    """
+    group = channel_group(viewer, layer)
+    selected = viewer.layers.selection
+    if len(group) > 1 or layer not in selected:
+        return group
+    return [other for other in usable(viewer) if other in selected and not doubt(other)] or [layer]
+
+
 def about_group(group: list[Image], *, shared: bool = False) -> str:
     """One sentence on what is done with the channels of an image; empty where there are none.
 

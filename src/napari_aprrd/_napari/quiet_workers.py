@@ -34,9 +34,14 @@ def end_all() -> None:
 class _Quiet:
     """Runs a worker; if Qt has deleted its signals meanwhile, nobody is left to be told."""
 
-    def run(self) -> None:
-        _here.worker = self
+    def start(self) -> None:
+        """Wait for a free thread; it may have to end before there is one."""
         _all.add(self)
+        super().start()  # type: ignore[misc]
+
+    def run(self) -> None:
+        """Called in the thread."""
+        _here.worker = self
         try:
             super().run()  # type: ignore[misc]
         except RuntimeError as error:

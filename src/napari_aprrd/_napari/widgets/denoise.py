@@ -13,7 +13,7 @@ from ...layers import layer_planes
 from .. import commands
 from ..denoise_turns import Outcome, Turn, Turns
 from ..docks import settle
-from ..layer_choice import channel_group
+from ..layer_choice import meant_together
 from ..model_choice import why_unfit
 from ..parts import Scope
 from ..saving import save_layers
@@ -99,10 +99,13 @@ class DenoiseWidget(Scrolled):
         self.model.currentTextChanged.connect(self._on_changed)
         self.effort.changed.connect(self._on_changed)
         self.together.toggled.connect(self._on_changed)
+        selected = self.viewer.layers.selection.events.changed
+        selected.connect(self._follow)
+        self.destroyed.connect(lambda: selected.disconnect(self._follow))
         self.start.clicked.connect(self._on_start)
         self.panel.idle.connect(self._on_idle)
-        session.changed.connect(self._on_models)
-        self.destroyed.connect(lambda: session.changed.disconnect(self._on_models, missing_ok=True))
+        session.changed.connect(self._follow)
+        self.destroyed.connect(lambda: session.changed.disconnect(self._follow, missing_ok=True))
         slots: dict[str, Callable[[], None]] = {
             "whole": self._on_whole, "keep": self._on_keep, "longer": self._on_longer,
             "undo": self._on_undo, "save": self._on_save, "save_model": self._on_save_model,
@@ -114,7 +117,7 @@ class DenoiseWidget(Scrolled):
     # --- What is chosen -------------------------------------------------------------------------
 
     def layers(self) -> list[Any]:
-        """The chosen layer, and the image's other channels where they are wanted too.
+        """The chosen layer, and those beside it where they are wanted too.
 
         Raises
         ------
@@ -123,7 +126,7 @@ class DenoiseWidget(Scrolled):
         """
         (layer,) = self.picker.chosen()
         if self.together.isVisibleTo(self) and self.together.isChecked():
-            return channel_group(self.viewer, layer)
+            return meant_together(self.viewer, layer)
         return [layer]
 
     def _on_changed(self, *_: object) -> None:
@@ -137,24 +140,25 @@ class DenoiseWidget(Scrolled):
             self.outlook.say("")
             self.start.allow(str(error))
             return
-        self._show_group(layer)
+        self._show_others(layer)
         self._show_models(layer)
         learns = self.model.currentText() == LEARN
         self.picker.show_row(self.effort, learns)
         self.first_look.of(layer)
         self.start.allow()
         model = None if learns else session[self.model.currentText()]
-        minutes = self.effort.minutes * len(self.layers()) if learns else 0.0
+        minutes = self.effort.minutes if learns else 0.0
         whole = SCOPES[self.scope.currentText()] == "everything"
-        self.outlook.of(planes, minutes, model, whole=whole)
+        self.outlook.of(planes, minutes, model, whole=whole, count=len(self.layers()))
 
-    def _show_group(self, layer: Any) -> None:
-        others = [other.name for other in channel_group(self.viewer, layer) if other is not layer]
+    def _show_others(self, layer: Any) -> None:
+        others = [la.name for la in meant_together(self.viewer, layer) if la is not layer]
         self.together.setVisible(bool(others))
         names = ", ".join(others)
         self.together.setText(f"With {names}" if len(names) < 30 else f"With {len(others)} others")
         self.together.setToolTip(
-            f"The other channels of the image: {names}. Each learns a model of its own."
+            f"One after the other: {names}. Each learns a model of its own; Train APR can learn "
+            "one model from several layers."
         )
 
     def _show_models(self, layer: Any) -> None:
@@ -166,7 +170,7 @@ class DenoiseWidget(Scrolled):
         self.model.setCurrentText(chosen if chosen in names else LEARN)
         self.model.blockSignals(False)
 
-    def _on_models(self) -> None:
+    def _follow(self, *_: object) -> None:
         if self.panel.run is None:
             self._on_changed()
 

@@ -29,11 +29,17 @@ class Outlook(QLabel):
         super().__init__(parent)
         self.setWordWrap(True)
         self.seconds = 0.0
-        self._minutes = 0.0
+        self._minutes, self._count = 0.0, 1
         self._latest = Latest(self._on_done, self)
 
     def of(
-        self, planes: ArrayPlanes, minutes: float, model: Denoiser | None, *, whole: bool
+        self,
+        planes: ArrayPlanes,
+        minutes: float,
+        model: Denoiser | None,
+        *,
+        whole: bool = True,
+        count: int = 1,
     ) -> None:
         """Say how long it takes.
 
@@ -46,8 +52,10 @@ class Outlook(QLabel):
             That is there already.
         whole : bool
             Whether all planes are denoised, or (a part of) one.
+        count : int
+            How many such layers are denoised one after the other.
         """
-        self._minutes = minutes
+        self._minutes, self._count = minutes, count
         sizes = planes.sizes if whole else planes.sizes[:1]
         # Channels have a network each, and the default model of an estimate has one channel.
         each = planes.channels if model is None else 1
@@ -66,11 +74,13 @@ class Outlook(QLabel):
             self._say(f" on this computer ({device})")
 
     def _say(self, where: str) -> None:
-        total = duration(60 * self._minutes + self.seconds)
+        total = duration(self._count * (60 * self._minutes + self.seconds))
+        last = "result" if self._count == 1 else f"{self._count} results"
         if self._minutes:
-            self.setText(f"First look in about 1 s, result in about {total}{where}.")
+            models = "" if self._count == 1 else " Each layer gets a model of its own."
+            self.setText(f"First look in about 1 s, {last} in about {total}{where}.{models}")
         elif where:
-            self.setText(f"Result in about {total}{where}.")
+            self.setText(f"{last.capitalize()} in about {total}{where}.")
         else:
             self.setText("Estimating the time…")
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
 from magicgui.widgets import Container, FloatSpinBox, LineEdit, SpinBox, create_widget
 from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
+from qtpy.QtWidgets import QComboBox
 
 from ...core.config import DistillConfig, TrainConfig
 from ..preferences import default_device
@@ -155,6 +156,11 @@ def _field_widget(name: str, info: FieldInfo) -> ValueWidget[Any]:
     widget: ValueWidget[Any] = create_widget(
         name=name, label=label, annotation=kind, options=options
     )
+    if isinstance(widget.native, QComboBox):  # as wide as the dock, not as its longest entry
+        widget.native.setMinimumContentsLength(8)
+        widget.native.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
     if _is_optional(info):
         _say_automatic(widget, AUTOMATIC)
         if _base_type(info) is int:
