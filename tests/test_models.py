@@ -429,7 +429,7 @@ def test_recent_models_are_offered_again(models: ModelList, qtbot: Any, tmp_path
     model_store.note_recent(tmp_path / "gone.aprrd")
     (tmp_path / "gone.aprrd").unlink()
     menu.aboutToShow.emit()
-    texts = {a.text().split(",")[0] for a in menu.actions()[2:]}
+    texts = {a.text().split(",")[0] for a in menu.actions()[3:]}
     assert texts == {"copied (autosaved", f"on disk (in {tmp_path.name}"}
     next(a for a in menu.actions() if a.text().startswith("copied")).trigger()
     assert session.chosen == "copied"

@@ -335,17 +335,13 @@ def test_a_model_file_that_is_opened_joins_the_models_of_the_session(
     viewer: ViewerModel, tmp_path: Path
 ) -> None:
     model = random_denoiser("student-1.00M")
-    model.record["distill"] = {"planes": 12}
     model.save(tmp_path / "my cells.aprrd")
     session.add("my cells", random_denoiser("student-1.00M"))
     for _ in range(2):  # the second time it is there already
         assert viewer.open(tmp_path / "my cells.aprrd", plugin=None) == []
         assert list(session) == ["my cells", "my cells 2"]
         assert session.chosen == "my cells 2"
-        assert messages()[-1] == (
-            "Loaded model my cells.aprrd as 'my cells 2' "
-            "(student, trained on 12 planes, for 1 channel)."
-        )
+        assert messages()[-1] == "Loaded student my cells.aprrd as 'my cells 2'."
         session.choose("my cells")
 
 
@@ -391,5 +387,5 @@ def test_a_model_file_is_opened_as_napari_opens_what_is_dropped(
     random_denoiser().save(tmp_path / "cells.aprrd")
     viewer.window._qt_viewer._qt_open([str(tmp_path / "cells.aprrd")], stack=False)
     assert list(session) == ["cells"]
-    assert messages() == ["Loaded model cells.aprrd (teacher, for 1 channel)."]
+    assert messages() == ["Loaded teacher cells.aprrd."]
     assert len(viewer.layers) == 0

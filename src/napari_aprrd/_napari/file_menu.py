@@ -10,7 +10,7 @@ import numpy as np
 from napari.utils.notifications import show_error, show_info, show_warning
 
 from ..core.errors import UserError, cause
-from .model_words import summary
+from .model_words import kind
 from .session import session
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def open_models(path: str | list[str]) -> list[tuple[None]]:
             show_error(str(error))
         else:
             also = "" if model == file.stem else f" as {model!r}"
-            show_info(f"Loaded model {file.name}{also} ({summary(session[model])}).")
+            show_info(f"Loaded {kind(session[model])} {file.name}{also}.")  # short: napari cuts it
     return NO_LAYER
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """A model of the session.
 

@@ -161,7 +161,8 @@ class ModelList(QWidget):
         here = {path for e in entries for path in (e.path, e.kept)}
         paths = [path for path in model_store.recent() if path not in here]
         if paths:
-            menu.addSection("Recent")
+            menu.addSeparator()
+            menu.addAction("Recent").setEnabled(False)
         for path in paths:
             action = menu.addAction(model_words.of_file(path))
             action.setToolTip(str(path))
