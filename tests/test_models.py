@@ -400,7 +400,7 @@ def test_models_are_saved_renamed_loaded_exported_and_deleted(
     assert (list(session), questions) == ([], [])
     (tmp_path / "kept").write_text("no model")
     models.actions["From a file…"].trigger()
-    assert any("not a napari-aprrd model" in message for message in _messages())
+    qtbot.waitUntil(lambda: "not a napari-aprrd model" in _messages()[-1], timeout=10_000)
 
 
 def test_deleting_a_model_that_is_not_saved_asks(models: ModelList, qtbot: Any, asked: Any) -> None:
@@ -424,7 +424,7 @@ def test_recent_models_are_offered_again(models: ModelList, qtbot: Any, tmp_path
     menu.aboutToShow.emit()
     assert [a.text() for a in menu.actions()] == ["From a file…"]  # both are here already
     Errand.wait_for_all()
-    session._entries.clear()  # as after a restart of napari
+    session._entries, session._chosen = {}, ""  # as after a restart of napari
     (tmp_path / "gone.aprrd").touch()
     model_store.note_recent(tmp_path / "gone.aprrd")
     (tmp_path / "gone.aprrd").unlink()
@@ -432,7 +432,7 @@ def test_recent_models_are_offered_again(models: ModelList, qtbot: Any, tmp_path
     texts = {a.text().split(",")[0] for a in menu.actions()[3:]}
     assert texts == {"copied (autosaved", f"on disk (in {tmp_path.name}"}
     next(a for a in menu.actions() if a.text().startswith("copied")).trigger()
-    assert session.chosen == "copied"
+    qtbot.waitUntil(lambda: session.chosen == "copied", timeout=10_000)
     assert session.entry("copied").kept == copy
 
 

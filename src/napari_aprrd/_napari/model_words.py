@@ -70,7 +70,7 @@ def when(moment: datetime) -> str:
 def of_file(path: Path) -> str:
     """A file in a menu: its name, where it lies and when it was written."""
     place = "autosaved" if model_store.is_copy(path) else f"in {path.parent.name or '/'}"
-    return f"{path.stem} ({place}, {when(datetime.fromtimestamp(path.stat().st_mtime))})"
+    return f"{path.stem} ({place}, {when(datetime.fromtimestamp(model_store.modified(path)))})"
 
 
 def kind(model: Denoiser) -> str:

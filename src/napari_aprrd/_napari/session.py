@@ -125,9 +125,7 @@ class Models:
         return entry.name
 
     def load(self, path: Path) -> str:
-        """Add the model of a file under the file's name, and choose it; return the name.
-
-        A model that is here already, of the same file, is chosen and not added again.
+        """Read a model file and add it as `add_file` does.
 
         Raises
         ------
@@ -136,13 +134,19 @@ class Models:
         """
         from ..core.model.denoiser import load
 
+        return self.add_file(path, load(path))
+
+    def add_file(self, path: Path, model: Denoiser) -> str:
+        """Add the model of a file under the file's name, and choose it; return the name.
+
+        A model that is here already, of the same file, is chosen and not added again.
+        """
         path = path.absolute()
-        model = load(path)
         there = self._of_file(path)
         if there is not None and there.model.fingerprint() == model.fingerprint():
             self.choose(there.name)
             return there.name
-        made = datetime.fromtimestamp(path.stat().st_mtime)
+        made = datetime.fromtimestamp(model_store.modified(path))
         is_copy = model_store.is_copy(path)
         places = {"kept": path} if is_copy else {"path": path}
         entry = Entry(self._free(path.stem), model, made, **places)

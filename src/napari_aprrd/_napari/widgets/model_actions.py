@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QWidget
 from ...core.errors import UserError, cause
 from .. import dialogs, model_store, preferences
 from ..errand import Errand
+from ..loading import load_in_background
 from ..session import session
 from ..tell import tell
 
@@ -38,7 +39,7 @@ def load(parent: QWidget) -> None:
     """Read a model from a file."""
     path = dialogs.open_file(parent, "Load model")
     if path is not None:
-        session.load(path)
+        load_in_background(path)
 
 
 def rename(parent: QWidget) -> None:
