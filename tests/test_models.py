@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from napari.layers import Image
 from napari.utils._proxies import PublicOnlyProxy
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QMessageBox
+from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QMessageBox, QWidget
 
 from napari_aprrd._napari import (
     commands,
@@ -32,6 +33,7 @@ from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.model_list import MOST_ROWS, ModelList
 from napari_aprrd._napari.widgets.two_lines import DETAIL
+from napari_aprrd._napari.workers import Task
 from napari_aprrd.core.model.denoiser import Denoiser, load
 
 STUDENT = "student-1.00M"
@@ -209,6 +211,20 @@ def test_after_distilling_the_student_can_be_saved_and_its_teacher_distilled_aga
     assert widget.teacher() is other
 
 
+def test_a_widget_that_a_thread_collects_while_models_change_does_no_harm() -> None:
+    heard: list[str] = []
+
+    def hear() -> None:
+        heard.append(session.chosen)
+        if len(heard) == 1:
+            raise ReferenceError("weakly-referenced object no longer exists")  # as psygnal does
+
+    session.changed.connect(hear)
+    session.add("cells", _student())
+    session.changed.disconnect(hear)
+    assert heard == ["cells", "cells"]
+
+
 # What is kept -------------------------------------------------------------------------------------
 
 
@@ -384,7 +400,7 @@ def test_models_are_saved_renamed_loaded_exported_and_deleted(
     assert (list(session), questions) == ([], [])
     (tmp_path / "kept").write_text("no model")
     models.actions["From a file…"].trigger()
-    assert any("not a napari-aprrd model" in message for message in _messages())
+    qtbot.waitUntil(lambda: "not a napari-aprrd model" in _messages()[-1], timeout=10_000)
 
 
 def test_deleting_a_model_that_is_not_saved_asks(models: ModelList, qtbot: Any, asked: Any) -> None:
@@ -408,15 +424,15 @@ def test_recent_models_are_offered_again(models: ModelList, qtbot: Any, tmp_path
     menu.aboutToShow.emit()
     assert [a.text() for a in menu.actions()] == ["From a file…"]  # both are here already
     Errand.wait_for_all()
-    session._entries.clear()  # as after a restart of napari
+    session._entries, session._chosen = {}, ""  # as after a restart of napari
     (tmp_path / "gone.aprrd").touch()
     model_store.note_recent(tmp_path / "gone.aprrd")
     (tmp_path / "gone.aprrd").unlink()
     menu.aboutToShow.emit()
-    texts = {a.text().split(",")[0] for a in menu.actions()[2:]}
+    texts = {a.text().split(",")[0] for a in menu.actions()[3:]}
     assert texts == {"copied (autosaved", f"on disk (in {tmp_path.name}"}
     next(a for a in menu.actions() if a.text().startswith("copied")).trigger()
-    assert session.chosen == "copied"
+    qtbot.waitUntil(lambda: session.chosen == "copied", timeout=10_000)
     assert session.entry("copied").kept == copy
 
 
@@ -428,6 +444,14 @@ def test_all_copies_can_be_forgotten(models: ModelList, qtbot: Any, asked: Any) 
     assert questions[0][0].startswith("Delete 1 autosaved model (0 MB)? Files that you saved stay.")
     assert model_store.copies() == []
     assert "not saved" in models.chooser.item(0).data(DETAIL)
+
+
+def test_what_background_work_ends_with_is_told_whoever_started_it(qtbot: Any) -> None:
+    owner, told = QWidget(), []
+    qtbot.addWidget(owner)
+    Task(lambda: "done", told.append, owner=owner)
+    gc.collect()
+    qtbot.waitUntil(lambda: told == ["done"], timeout=5_000)
 
 
 # Dialogs ------------------------------------------------------------------------------------------

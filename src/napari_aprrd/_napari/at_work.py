@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from psygnal import Signal
 
+from .tell import tell
+
 
 class AtWork:
     """The title of the training that runs in this napari session.
@@ -27,7 +29,7 @@ class AtWork:
     def begin(self, title: str) -> None:
         """Say that a training runs."""
         self.title = title
-        self.changed.emit()
+        tell(self.changed)
 
     def end(self, title: str) -> None:
         """Say that this one has ended; nothing happens where another one runs."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.notifications import show_info, show_warning
 
 from ..core.errors import UserError, cause
-from .model_words import summary
+from .loading import load_in_background
+from .model_words import kind
 from .session import session
 
 if TYPE_CHECKING:
@@ -33,16 +35,14 @@ def get_model_reader(path: str | list[str]) -> Callable[[str | list[str]], list[
 
 def open_models(path: str | list[str]) -> list[tuple[None]]:
     """Add the models of files to those of the session."""
-    for name in [path] if isinstance(path, str) else path:
-        file = Path(name)
-        try:
-            model = session.load(file)
-        except UserError as error:
-            show_error(str(error))
-        else:
-            also = "" if model == file.stem else f" as {model!r}"
-            show_info(f"Loaded model {file.name}{also} ({summary(session[model])}).")
+    for file in map(Path, [path] if isinstance(path, str) else path):
+        load_in_background(file, partial(_tell_loaded, file))
     return NO_LAYER
+
+
+def _tell_loaded(file: Path, name: str) -> None:
+    also = "" if name == file.stem else f" as {name!r}"
+    show_info(f"Loaded {kind(session[name])} {file.name}{also}.")  # short: napari cuts it
 
 
 def save_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

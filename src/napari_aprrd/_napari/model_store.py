@@ -100,10 +100,15 @@ def note_recent(path: Path) -> None:
     remember("recent models", paths[:MOST_RECENT])
 
 
+def modified(path: Path) -> float:
+    """When a file was written, in seconds since 1970; 0 if it is not there any more."""
+    return float(_stat(path, "st_mtime"))
+
+
 def recent() -> list[Path]:
     """The newest copies and files that were saved or loaded, newest first; all of them exist."""
     paths = {Path(noted) for noted in _noted()} | set(copies())
-    return sorted(filter(_is_file, paths), key=_modified, reverse=True)[:MOST_RECENT]
+    return sorted(filter(_is_file, paths), key=modified, reverse=True)[:MOST_RECENT]
 
 
 def clean_up(place: Path) -> None:
@@ -152,11 +157,7 @@ def _noted() -> list[str]:
 
 def _newest_first(place: Path) -> list[Path]:
     """Copies; files that are just being written are left out, as their names start with a dot."""
-    return sorted(place.glob(f"[!.]*{ENDING}"), key=_modified, reverse=True)
-
-
-def _modified(path: Path) -> float:
-    return _stat(path, "st_mtime")
+    return sorted(place.glob(f"[!.]*{ENDING}"), key=modified, reverse=True)
 
 
 def _size(path: Path) -> int:

@@ -20,7 +20,7 @@ def short(entry: Entry) -> str:
     noise = model.record.get("noise")
     stopped = " (stopped)" if was_stopped(model.record) else ""
     parts = [
-        _kind(model),
+        kind(model),
         _where(entry),
         when(entry.made),
         _images(model, known=entry.name),
@@ -43,7 +43,7 @@ def long(entry: Entry) -> str:
         _versions(stage.get("versions", {})),
         f"Made {when(entry.made)}.",
         f"Saved as {entry.path}." if entry.path and entry.is_saved else "",
-        f"Autosaved as {entry.kept}; such copies are deleted in time." if entry.is_kept else "",
+        f"Autosaved as {entry.kept}; save it to keep it for good." if entry.is_kept else "",
         "" if entry.is_saved or entry.is_kept else "It is not saved and ends with napari.",
     ]
     return "\n".join(filter(None, lines))
@@ -53,7 +53,7 @@ def summary(model: Denoiser) -> str:
     """The kind of a model and what it was trained on."""
     images = _images(model)
     trained = f", trained on {images}" if images else ""
-    return f"{_kind(model)}{trained}, for {_counted(model.channels, 'channel')}"
+    return f"{kind(model)}{trained}, for {_counted(model.channels, 'channel')}"
 
 
 def when(moment: datetime) -> str:
@@ -70,10 +70,11 @@ def when(moment: datetime) -> str:
 def of_file(path: Path) -> str:
     """A file in a menu: its name, where it lies and when it was written."""
     place = "autosaved" if model_store.is_copy(path) else f"in {path.parent.name or '/'}"
-    return f"{path.stem} ({place}, {when(datetime.fromtimestamp(path.stat().st_mtime))})"
+    return f"{path.stem} ({place}, {when(datetime.fromtimestamp(model_store.modified(path)))})"
 
 
-def _kind(model: Denoiser) -> str:
+def kind(model: Denoiser) -> str:
+    """What it is, in the method's word."""
     return "teacher" if model.is_teacher else "student"
 
 

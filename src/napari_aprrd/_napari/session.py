@@ -12,12 +12,13 @@ from psygnal import Signal
 
 from ..core.errors import UserError
 from . import model_store
+from .tell import tell
 
 if TYPE_CHECKING:
     from ..core.model.denoiser import Denoiser
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Entry:
     """A model of the session.
 
@@ -83,7 +84,7 @@ class Models:
         """Choose the model that is used."""
         if name != self._chosen:
             self._chosen = self._entries[name].name
-            self.changed.emit()
+            tell(self.changed)
 
     def entry(self, name: str) -> Entry:
         """All that is known of a model."""
@@ -124,9 +125,7 @@ class Models:
         return entry.name
 
     def load(self, path: Path) -> str:
-        """Add the model of a file under the file's name, and choose it; return the name.
-
-        A model that is here already, of the same file, is chosen and not added again.
+        """Read a model file and add it as `add_file` does.
 
         Raises
         ------
@@ -135,13 +134,19 @@ class Models:
         """
         from ..core.model.denoiser import load
 
+        return self.add_file(path, load(path))
+
+    def add_file(self, path: Path, model: Denoiser) -> str:
+        """Add the model of a file under the file's name, and choose it; return the name.
+
+        A model that is here already, of the same file, is chosen and not added again.
+        """
         path = path.absolute()
-        model = load(path)
         there = self._of_file(path)
         if there is not None and there.model.fingerprint() == model.fingerprint():
             self.choose(there.name)
             return there.name
-        made = datetime.fromtimestamp(path.stat().st_mtime)
+        made = datetime.fromtimestamp(model_store.modified(path))
         is_copy = model_store.is_copy(path)
         places = {"kept": path} if is_copy else {"path": path}
         entry = Entry(self._free(path.stem), model, made, **places)
@@ -166,7 +171,7 @@ class Models:
         if entry.kept is not None:
             model_store.forget(entry.kept)
         self._note(path, name)
-        self.changed.emit()
+        tell(self.changed)
 
     def rename(self, old: str, new: str) -> str:
         """Rename a model; return its name, with a number where it was taken.
@@ -182,7 +187,7 @@ class Models:
         entries = [named if name == old else e for name, e in self._entries.items()]
         self._entries = {e.name: e for e in entries}
         self._chosen = new if self._chosen == old else self._chosen
-        self.changed.emit()
+        tell(self.changed)
         return new
 
     def remove(self, name: str) -> None:
@@ -195,7 +200,7 @@ class Models:
             model_store.forget(entry.kept)
         if self._chosen == name:
             self._chosen = next(reversed(self._entries), "")
-        self.changed.emit()
+        tell(self.changed)
 
     def teachers(self) -> list[str]:
         """Names of the models that can be distilled."""
@@ -220,7 +225,7 @@ class Models:
     def _add(self, entry: Entry) -> None:
         self._entries[entry.name] = entry
         self._chosen = entry.name
-        self.changed.emit()
+        tell(self.changed)
 
     def _keep(self, entry: Entry, on_kept: Callable[[], object] = lambda: None) -> None:
         """Keep a copy in the background; the entry, as it then is, learns where it lies."""
@@ -237,7 +242,7 @@ class Models:
             model_store.forget(path)
             return
         self._entries[entry.name] = replace(entry, kept=model_store.rename(path, entry.name))
-        self.changed.emit()
+        tell(self.changed)
 
     def _note(self, path: Path, name: str) -> None:
         """A file now holds this model; one that it held before has no file, and is kept instead."""

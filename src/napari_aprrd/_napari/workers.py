@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
 from napari.utils.notifications import show_error
@@ -204,6 +204,8 @@ class Task:
         After it is destroyed, the callback is no longer called.
     """
 
+    running: ClassVar[set[Task]] = set()  # keeps them alive until they have told their end
+
     def __init__(
         self, function: Callable[[], Any], on_done: Callable[[Any], None], owner: Any
     ) -> None:
@@ -212,13 +214,18 @@ class Task:
             _caught, function, _start_thread=False, _worker_class=QuietFunction
         )
         worker.returned.connect(self._on_returned)
+        worker.finished.connect(self._on_finished)
         owner.destroyed.connect(self._forget)
         self._worker = worker
+        self.running.add(self)
         worker.start()
 
     def _on_returned(self, result: Any) -> None:
         if self._on_done is not None:
             self._on_done(result)
+
+    def _on_finished(self) -> None:
+        self.running.discard(self)
 
     def _forget(self, *_: object) -> None:
         self._on_done = None

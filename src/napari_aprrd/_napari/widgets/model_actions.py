@@ -14,7 +14,9 @@ from qtpy.QtWidgets import QWidget
 from ...core.errors import UserError, cause
 from .. import dialogs, model_store, preferences
 from ..errand import Errand
+from ..loading import load_in_background
 from ..session import session
+from ..tell import tell
 
 if TYPE_CHECKING:
     from ...core.model.denoiser import Denoiser
@@ -37,7 +39,7 @@ def load(parent: QWidget) -> None:
     """Read a model from a file."""
     path = dialogs.open_file(parent, "Load model")
     if path is not None:
-        session.load(path)
+        load_in_background(path)
 
 
 def rename(parent: QWidget) -> None:
@@ -101,7 +103,7 @@ def delete_copies(parent: QWidget) -> None:
     if dialogs.ask(parent, "Delete autosaved models", text, [DELETE]) == DELETE:
         for path in paths:
             model_store.forget(path)
-        session.changed.emit()
+        tell(session.changed)
 
 
 def _exported(model: Denoiser, target: Path, name: str) -> Callable[[], object]:

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 
 from ...core.errors import UserError
 from .. import model_store, model_words
+from ..loading import load_in_background
 from ..session import session
 from . import model_actions
 from .two_lines import DETAIL, TwoLines, row_height
@@ -161,11 +162,12 @@ class ModelList(QWidget):
         here = {path for e in entries for path in (e.path, e.kept)}
         paths = [path for path in model_store.recent() if path not in here]
         if paths:
-            menu.addSection("Recent")
+            menu.addSeparator()
+            menu.addAction("Recent").setEnabled(False)
         for path in paths:
             action = menu.addAction(model_words.of_file(path))
             action.setToolTip(str(path))
-            action.triggered.connect(lambda _=False, path=path: _told(lambda: session.load(path)))
+            action.triggered.connect(lambda _=False, path=path: load_in_background(path))
 
 
 def _told(action: Callable[[], object]) -> None:
