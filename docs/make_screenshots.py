@@ -13,7 +13,6 @@ from typing import Any
 
 import napari
 from qtpy.QtWidgets import QApplication
-from superqt import QCollapsible
 
 from napari_aprrd._napari import commands, dialogs, preferences
 
@@ -69,7 +68,7 @@ def step_by_step(viewer: Any) -> None:
     train.quality.choose("fast")
     train.start.click()
     wait(lambda: train.panel.bar.value() > 0.6 * train.panel.bar.maximum() > 0, 300)
-    unfold_details(train)
+    train.panel.details.unfold()
     shoot(viewer, "train_preview")
     wait(lambda: train.panel.run is None, 600)
     train.next.click()
@@ -78,15 +77,11 @@ def step_by_step(viewer: Any) -> None:
     distill.quality.choose("fast")
     distill.start.click()
     wait(lambda: distill.panel.bar.value() > 0.6 * distill.panel.bar.maximum() > 0, 300)
-    unfold_details(distill)
+    distill.panel.details.unfold()
     shoot(viewer, "distill")
     wait(lambda: distill.panel.run is None, 600)
     distill.denoise.click()
     wait(lambda: f"{SAMPLE} denoised" in viewer.layers, 60)
-
-
-def unfold_details(dock: Any) -> None:
-    dock.panel.findChild(QCollapsible).expand(animate=False)
 
 
 def checked(viewer: Any) -> None:

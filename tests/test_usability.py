@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import (
@@ -81,10 +80,9 @@ def _tab_stops(widget: QWidget) -> list[QWidget]:
     return stops
 
 
-def _unfold(widget: Any) -> QCollapsible:
-    advanced = widget.findChild(QCollapsible)
-    advanced.expand(animate=False)
-    return advanced
+def _unfold(widget: Any) -> Any:
+    widget.advanced.unfold()
+    return widget.advanced
 
 
 def test_every_input_has_a_tooltip(widget: Any) -> None:
@@ -100,7 +98,7 @@ def test_the_tab_key_reaches_what_is_shown_from_top_to_bottom(widget: Any) -> No
     advanced = _unfold(widget)
     stops = _tab_stops(widget)
     assert {w for w in _inputs(widget) if w.isEnabled()} <= set(stops)
-    start, fold = stops.index(widget.start.button), stops.index(advanced.toggleButton())
+    start, fold = stops.index(widget.start.button), stops.index(advanced.line)
     settings = [stops.index(stop) for stop in stops if form.isAncestorOf(stop)]
     assert stops.index(widget.picker.layers) < start < fold < min(settings)
     assert max(settings) < stops.index(widget.models.chooser)

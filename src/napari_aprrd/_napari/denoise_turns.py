@@ -69,6 +69,8 @@ class Outcome:
     def undo(self, viewer: ViewerModel) -> None:
         """Remove the result and forget its models; the source is shown as before."""
         viewer.layers.remove(self.result)
+        if self.turn.layer in viewer.layers:
+            viewer.layers.selection.active = self.turn.layer
         for name in self.made:
             if name in session:
                 session.remove(name)

@@ -19,7 +19,7 @@ from ..parts import Scope
 from ..saving import save_layers
 from ..session import session
 from .first_look import FirstLook
-from .folded import folded
+from .folded import Folded
 from .heading import Heading
 from .layer_picker import LayerPicker
 from .model_list import ModelList
@@ -83,7 +83,7 @@ class DenoiseWidget(Scrolled):
             ("Part", self.scope), ("Model", self.model), ("Effort", self.effort),
         ):  # fmt: skip
             self.picker.add_row(label, widget)
-        models = folded("Models", self.models, "All models of this session, and saved ones.")
+        models = Folded("Models", self.models, "All models of this session, and saved ones.")
         self.content.addWidget(Heading("Denoise", "tutorials/denoise/"))
         self.content.addWidget(self.picker)
         self.content.addWidget(self.together)

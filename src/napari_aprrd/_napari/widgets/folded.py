@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-from qtpy.QtGui import QColor, QPalette
-from qtpy.QtWidgets import QWidget
-from superqt import QCollapsible
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 
-def folded(title: str, content: QWidget, tip: str) -> QCollapsible:
-    """Fold a widget away under a line with a title."""
-    fold = QCollapsible(title)
-    button = fold.toggleButton()
-    button.setToolTip(tip)
-    palette = button.palette()
-    palette.setColor(QPalette.ColorRole.WindowText, QColor("gray"))  # visible in both themes
-    button.setPalette(palette)
-    fold.setCollapsedIcon("▶")
-    fold.setExpandedIcon("▼")
-    fold.layout().setContentsMargins(0, 0, 0, 0)
-    fold.addWidget(content)
-    content.setEnabled(False)  # while it is folded, the tab key skips it
-    fold.toggled.connect(content.setEnabled)
-    return fold
+class Folded(QWidget):
+    """A widget that is hidden under a line with a title.
+
+    Its height follows its content, also where that grows while it is shown.
+
+    Parameters
+    ----------
+    title : str
+    content : QWidget
+    tip : str
+        Of the line.
+    """
+
+    def __init__(self, title: str, content: QWidget, tip: str) -> None:
+        super().__init__()
+        self.content, self.line = content, QToolButton()
+        self.line.setText(title)
+        self.line.setToolTip(tip)
+        self.line.setCheckable(True)
+        self.line.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.line.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.line.toggled.connect(self.unfold)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.line)
+        layout.addWidget(content)
+        self.unfold(False)
+
+    def unfold(self, shown: bool = True) -> None:
+        """Show or hide the content."""
+        self.line.setChecked(shown)
+        arrow = Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow
+        self.line.setArrowType(arrow)
+        self.content.setVisible(shown)

@@ -16,7 +16,7 @@ from ..docks import settle
 from ..preview import LivePreview
 from ..session import session
 from .estimate import Estimate
-from .folded import folded
+from .folded import Folded
 from .heading import Heading
 from .layer_picker import LayerPicker
 from .model_list import ModelList
@@ -96,10 +96,10 @@ class JobWidget(Scrolled, Generic[C]):
         bottom: list[QWidget]
         top, bottom = self.extra_widgets()
         self.picker.add_row("Quality", self.quality)
-        advanced = folded("Advanced", self.form.container.native, "Show or hide all settings.")
+        self.advanced = Folded("Advanced", self.form.container.native, "Show or hide all settings.")
         for widget in (
             Heading(self.start_text, self.page), self.picker, *top, self.estimate, self.start,
-            self.offer, self.panel, advanced, Heading("Models", "tutorials/denoise/#models"),
+            self.offer, self.panel, self.advanced, Heading("Models", "tutorials/denoise/#models"),
             self.models, *bottom,
         ):  # fmt: skip
             self.content.addWidget(widget)
@@ -177,7 +177,8 @@ class JobWidget(Scrolled, Generic[C]):
         show_info(f"Model {name!r} is ready.")
 
     def _on_idle(self, idle: bool) -> None:
-        self.start.setVisible(idle)
+        for part in (self.start, self.estimate):
+            part.setVisible(idle)
         if not idle:
             self.estimate.say("")
             self.offer.withdraw()

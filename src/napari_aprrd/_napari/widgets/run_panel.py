@@ -12,7 +12,7 @@ from ...core.jobs import BAR, Progress
 from ..at_work import at_work
 from ..preview import LivePreview
 from ..workers import Preview, Run, with_preview
-from .folded import folded
+from .folded import Folded
 from .loss_plot import LossPlot
 from .words import describe, numbers
 
@@ -47,15 +47,15 @@ class RunPanel(QWidget):
         inside.setContentsMargins(0, 0, 0, 0)
         for widget in (self.numbers, self.plot, self.notes):
             inside.addWidget(widget)
+        tip = "Steps, loss and the settings that were chosen."
+        self.details = Folded("Details", details, tip)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.bar)
         for label in (self.text, self.away, self.warning):
             layout.addWidget(label)
         layout.addLayout(buttons)
-        layout.addWidget(
-            folded("Details", details, "Steps, loss and the settings that were chosen.")
-        )
+        layout.addWidget(self.details)
 
     def start(
         self,
