@@ -139,8 +139,13 @@ def test_a_model_that_is_there_is_used_as_shown(qtbot: Any, viewer: ViewerModel)
     session.add("mine", random_denoiser("student-1.00M"))
     session.add("colours", random_denoiser("student-1.00M", channels=3))
     dock = _dock(qtbot, viewer)
+    assert dock.model.count() == 1  # the chosen model is for three channels
+    assert "3 channels" in dock.model.toolTip()
+    session.choose("mine")
     assert [dock.model.itemText(i) for i in range(dock.model.count())] == [LEARN, "mine"]
-    dock.model.setCurrentText("mine")
+    assert dock.model.currentText() == LEARN
+    dock.models.chooser.itemClicked.emit(dock.models.chooser.item(0))
+    assert dock.model.currentText() == "mine"
     assert not dock.effort.isVisibleTo(dock)
     _press(qtbot, dock)
     assert "cells denoised" in viewer.layers

@@ -40,6 +40,7 @@ SCOPES: dict[str, Scope] = {
     "Region on screen": "region",
 }
 LEARN = "Learn from this image"
+_MODEL = "Learn anew, or use the model that is selected under Models."
 LONGER = 4  # times as long as before, for "Try longer"; chosen, not measured
 
 
@@ -76,7 +77,6 @@ class DenoiseWidget(Scrolled):
             choice.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-        self.model.setToolTip("Learn anew, or use a model that has learnt from such images.")
 
     def _arrange(self) -> None:
         for label, widget in (
@@ -102,6 +102,7 @@ class DenoiseWidget(Scrolled):
         selected = self.viewer.layers.selection.events.changed
         selected.connect(self._follow)
         self.destroyed.connect(lambda: selected.disconnect(self._follow))
+        self.models.chooser.itemClicked.connect(self._on_model_clicked)
         self.start.clicked.connect(self._on_start)
         self.panel.idle.connect(self._on_idle)
         session.changed.connect(self._follow)
@@ -162,13 +163,20 @@ class DenoiseWidget(Scrolled):
         )
 
     def _show_models(self, layer: Any) -> None:
-        names = [LEARN, *(name for name in session if not why_unfit(session[name], layer))]
-        chosen = self.model.currentText()
+        """Offer the model that is chosen in the list below, where it fits."""
+        name, learns = session.chosen, self.model.currentIndex() <= 0
+        unfit = why_unfit(session[name], layer) if name else ""
+        names = [LEARN, name] if name and not unfit else [LEARN]
         self.model.blockSignals(True)
         self.model.clear()
         self.model.addItems(names)
-        self.model.setCurrentText(chosen if chosen in names else LEARN)
+        self.model.setCurrentIndex(0 if learns else len(names) - 1)
+        self.model.setToolTip(unfit or _MODEL)
         self.model.blockSignals(False)
+
+    def _on_model_clicked(self, *_: object) -> None:
+        """Use the model that the user has pointed at."""
+        self.model.setCurrentIndex(self.model.count() - 1)
 
     def _follow(self, *_: object) -> None:
         if self.panel.run is None:
