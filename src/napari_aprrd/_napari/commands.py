@@ -14,8 +14,7 @@ from . import dialogs, docks
 from .denoising import Denoising
 from .layer_choice import doubt
 from .layer_source import learn_axes
-from .lazy import add_lazily
-from .lazy import render_in_the_background as render_in_the_background
+from .lazy_denoising import add_lazily
 from .model_choice import models_for
 from .views import image_layers
 

@@ -8,22 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from napari.settings import get_settings
 from napari.utils import progress
-from napari.utils.notifications import notification_manager, show_info, show_warning
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer
 from qtpy.QtWidgets import QApplication
 
-from ..axes import ArrayPlanes
-from ..core.config import DenoiseConfig
-from ..layers import denoised_layer, layer_axes, layer_planes
+from ..core.background import CancelledError
 from . import dialogs
-from .denoising import Comparison
-from .preferences import default_device
-from .views import show_result
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-
-    from ..core.model.denoiser import Denoiser
 
 SWITCH_ON, LEAVE_OFF = "Compute in the background", "Leave napari as it is"
 _QUESTION = (
@@ -31,31 +24,6 @@ _QUESTION = (
     "meanwhile, napari can compute all layers in the background (Preferences > Experimental > "
     "Render Images Asynchronously). It is switched off again when the last such layer is removed."
 )
-
-
-def add_lazily(viewer: ViewerModel, layer: Any, model: Denoiser) -> None:
-    """Add a denoised layer that computes the tiles and the resolution that are on screen.
-
-    The result of a layer in several resolutions has as many, each denoised by itself.
-    """
-    from ..denoise_arrays import denoise_lazily
-
-    if not render_in_the_background(viewer):
-        return
-    watch = LazyLayer(viewer)
-    config = DenoiseConfig(device=default_device())
-    resolutions = list(layer.data) if layer.multiscale else [layer.data]
-    axes = layer_axes(layer)
-    made = [
-        denoise_lazily(ArrayPlanes(data, axes), model, config, is_cancelled=watch.is_cancelled)
-        for data in resolutions
-    ]
-    data = [part.data for part in made] if layer.multiscale else made[0].data
-    result = denoised_layer(layer, data, made[0].record())
-    show_info("Computing what is on screen…")
-    show_result(viewer, result, layer)
-    watch.begin(result)
-    Comparison(layer.name, model, layer_planes(layer))
 
 
 def render_in_the_background(viewer: Any = None) -> bool:
@@ -70,6 +38,20 @@ def render_in_the_background(viewer: Any = None) -> bool:
         LazyLayer.refused = True
         show_warning("napari's window will stand still while a plane is computed.")
     return bool(answer)
+
+
+class NobodyLooks(CancelledError):  # noqa: N818  nothing went wrong
+    """The layer whose pixels are computed is not in a viewer any more.
+
+    It is false, so that napari, which asks "if exception", shows no error; raised in a script it is
+    as good as any.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("This layer was removed; add it to a viewer to compute its pixels.")
+
+    def __bool__(self) -> bool:
+        return False
 
 
 class LazyLayer(QObject):
@@ -110,14 +92,21 @@ class LazyLayer(QObject):
         self._viewer.layers.events.removed.connect(self._on_change)
         self._viewer.layers.events.inserted.connect(self._on_change)
         QApplication.instance().aboutToQuit.connect(self.end)
-        _hear_no_interruptions()
         self.alive.add(self)
         self._update_bar()
         self._timer.start(200)  # ms
 
     def is_cancelled(self) -> bool:
-        """Whether nobody will see what is computed; asked by the threads that compute."""
-        return self._removed or _is_closing(self._viewer)
+        """End what is computed if nobody will see it; asked by the threads that compute.
+
+        Raises
+        ------
+        NobodyLooks
+            Instead of the answer "yes".
+        """
+        if self._removed or _is_closing(self._viewer):
+            raise NobodyLooks
+        return False
 
     def end(self) -> None:
         """Compute nothing more."""
@@ -159,16 +148,3 @@ def _is_closing(viewer: Any) -> bool:
             return True
         frame = frame.f_back
     return False
-
-
-def _hear_no_interruptions() -> None:
-    """Keep napari from showing as errors what was interrupted because nobody wants it."""
-    notification_manager.notification_ready.disconnect(_swallow)
-    notification_manager.notification_ready.connect(_swallow, position="first")
-
-
-def _swallow(notification: Any) -> None:
-    from ..core.model.interrupt import Interrupted
-
-    if isinstance(getattr(notification, "exception", None), Interrupted):
-        notification.blocked = True
