@@ -168,6 +168,36 @@ def test_cancel_acts_at_once_and_leaves_everything_as_it_was(
     assert dock.start.button.isEnabled()
 
 
+def test_the_minutes_of_learning_are_kept(
+    qtbot: Any, viewer: ViewerModel, tiny_presets: Callable[[int], None]
+) -> None:
+    tiny_presets(10**6)  # steps so short that only the rest of a run could be late
+    dock = _dock(qtbot, viewer)
+    qtbot.waitUntil(lambda: not dock.first_look.picture.isHidden(), timeout=60_000)
+    dock.effort.choose_minutes(0.1)
+    begun = time.perf_counter()
+    _press(qtbot, dock)
+    took = time.perf_counter() - begun
+    assert 0.7 * 6 < took < 1.1 * 6 + 3
+    assert dock.result.isVisibleTo(dock)
+
+
+@pytest.mark.parametrize("stage", ["Learning what is noise", "Training the fast model"])
+def test_finish_now_gives_what_is_learnt_within_seconds(
+    qtbot: Any, viewer: ViewerModel, tiny_presets: Callable[[int], None], stage: str
+) -> None:
+    tiny_presets(10**6)
+    dock = _dock(qtbot, viewer)
+    dock.effort.choose_minutes(100 if stage == "Learning what is noise" else 0.3)
+    dock.start.click()
+    qtbot.waitUntil(lambda: dock.panel.text.text().startswith(stage), timeout=60_000)
+    begun = time.perf_counter()
+    dock.panel.stop.click()
+    qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
+    assert time.perf_counter() - begun < 5
+    assert "cells denoised" in viewer.layers
+
+
 def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel) -> None:
     dock = _dock(qtbot, viewer)
     _press(qtbot, dock)
