@@ -171,10 +171,10 @@ class JobWidget(Scrolled, Generic[C]):
         from .. import unfinished
 
         unfinished.ended(self.job, path)  # also after "Finish now": the user has what there is
-        name = session.add(
+        session.add(
             f"{images} {self.suffix}", model, images=images, on_kept=lambda: unfinished.forget(path)
         )
-        show_info(f"Model {name!r} is ready.")
+        show_info("The new model is ready, and selected.")
 
     def _on_idle(self, idle: bool) -> None:
         for part in (self.start, self.estimate):
