@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -113,3 +115,32 @@ def test_the_start_button_is_on_a_laptops_screen_whatever_is_open(widget: Any, q
     assert 0 < bottom <= LAPTOP
     assert widget.height() == LAPTOP  # nothing had to grow
     assert widget.minimumSizeHint().width() <= 300
+
+
+OPEN_ALL = """
+import os, sys, threading
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QApplication
+
+class Watch:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            print(threading.current_thread() is threading.main_thread(), flush=True)
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Watch())
+from napari_aprrd._napari import widgets
+
+app, viewer = QApplication([]), ViewerModel()
+viewer.add_image(np.random.default_rng(0).random((3, 64, 80)), name="cells")
+docks = [getattr(widgets, name)(viewer) for name in widgets.__all__]
+os._exit(0)
+"""
+
+
+def test_no_dock_makes_the_window_wait_for_torch() -> None:
+    """Importing it takes seconds, for which the window would stand still: it is for threads."""
+    done = subprocess.run([sys.executable, "-c", OPEN_ALL], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "True" not in done.stdout, done.stderr

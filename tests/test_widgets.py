@@ -23,6 +23,7 @@ from napari_aprrd._napari.session import session
 from napari_aprrd._napari.views import image_layers
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.loss_plot import LossPlot
+from napari_aprrd._napari.widgets.time_picker import OWN
 from napari_aprrd.core.config import TrainConfig
 from napari_aprrd.core.noise.report import inspect
 from napari_aprrd.core.training import train as engine
@@ -535,7 +536,7 @@ def test_the_form_shows_what_a_preset_changes(qtbot: Any, viewer: ViewerModel) -
     widget.quality.choose("paper")
     config = widget.config()
     assert (config.preset, config.width, config.steps) == ("paper", 48, 400_000)
-    widget.quality.choose("time budget")
+    widget.quality.choose(OWN)
     minutes = widget.quality.own
     minutes.setValue(3)
     assert widget.config().minutes == 3
@@ -563,8 +564,8 @@ def test_the_form_says_which_values_are_automatic_now(qtbot: Any, viewer: Viewer
     assert shift.text() == "automatic"
     widget.noise.show_report(inspect(widget.picker.planes()))
     settled = settle_training(widget.config(), widget.noise.report, pretrained=True).config
-    assert shift.text() == f"automatic (now {settled.shift})"
-    assert widget.form._widgets["replace"].native.currentText() == "automatic (now off)"
+    assert shift.text() == f"auto: {settled.shift}"
+    assert widget.form._widgets["replace"].native.currentText() == "auto: off"
     widget.form.set("shift", 4)
     assert shift.text() == "4"
     assert widget.config().shift == 4
@@ -577,9 +578,9 @@ def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
     steps = widget.form._widgets["steps"]
-    assert steps.native.text() == f"automatic (now {TrainConfig().steps})"
+    assert steps.native.text() == f"auto: {TrainConfig().steps}"
     widget.form.set("steps", 7)
-    widget.quality.choose("time budget")
+    widget.quality.choose(OWN)
     assert not steps.enabled
     assert widget.config().steps is None
     assert widget.config().minutes > 0

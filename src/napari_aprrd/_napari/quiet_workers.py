@@ -45,7 +45,7 @@ class _Quiet:
         try:
             super().run()  # type: ignore[misc]
         except RuntimeError as error:
-            if "deleted" not in str(error):
+            if not _is_deleted(error):
                 raise
         finally:
             _here.worker = None
@@ -61,9 +61,16 @@ class QuietGenerator(_Quiet, GeneratorWorker[Any, Any, Any]):
     def work(self) -> Any:
         """Close it in this thread: a job then writes its last checkpoint, also as napari ends."""
         try:
-            return super().work()
+            result = super().work()
+            # The worker's signals are gone, of which Qt would warn.
+            return None if _is_deleted(result) else result
         finally:
             self._gen.close()
+
+
+def _is_deleted(result: object) -> bool:
+    """Whether it is the error of an object that Qt has deleted."""
+    return isinstance(result, RuntimeError) and "deleted" in str(result)
 
 
 class Activity(cancelable_progress):

@@ -84,9 +84,11 @@ class DistillWidget(JobWidget[DistillConfig]):
 
     def automatic(self, config: DistillConfig) -> dict[str, Any]:
         """Automatic values for the chosen teacher."""
+        shifts = self.teacher().shifts  # first: without a teacher, nothing has to be imported
+
         from ...core.training.auto_settings import settle_distillation
 
-        settled = settle_distillation(config, self.teacher().shifts)
+        settled = settle_distillation(config, shifts)
         return settled.config.model_dump(include={"shifts", "recharge", "loss"})
 
     def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:

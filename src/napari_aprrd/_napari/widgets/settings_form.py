@@ -41,7 +41,7 @@ class SettingsForm(Generic[C]):
         self.container: Container[Any] = Container()
         # Labels only align if the widgets are added together, after the container was made.
         self.container.extend(self._widgets.values())
-        # Room for "automatic (now 0.001)" in a dock of 300 pixels.
+        # Room for the values in a dock of 300 pixels.
         self.container.native.layout().setContentsMargins(0, 0, 4, 0)
         self.show_preset(self._preset)
         self._widgets["device"].value = default_device()
@@ -66,7 +66,7 @@ class SettingsForm(Generic[C]):
         self.show_automatic({"steps": values["steps"]})
 
     def show_automatic(self, now: Mapping[str, Any]) -> None:
-        """Say beside "automatic" which value that is at the moment.
+        """Say in place of "automatic" which value that is at the moment.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class SettingsForm(Generic[C]):
             Values by the name of their field; other fields are left alone.
         """
         for name, value in now.items():
-            _say_automatic(self._widgets[name], f"{AUTOMATIC} (now {_in_words(value)})")
+            _say_automatic(self._widgets[name], f"auto: {_in_words(value)}")
 
     def forget_automatic(self) -> None:
         """Say only "automatic" where the values depend on the noise of the images."""

@@ -14,7 +14,7 @@ from .words import duration
 
 # Chosen by docs/benchmarks.md: most is gained in the first two minutes on two cores.
 EFFORTS = {"Fast": 0.5, "Balanced": 2.0, "Best": 10.0}
-OWN = "time budget"
+OWN = "own time"
 
 
 class TimePicker(QWidget):
@@ -51,7 +51,7 @@ class TimePicker(QWidget):
         self.own.setSingleStep(0.5)
         self.own.setSuffix(" min")
         self.own.setToolTip("Minutes of learning; it ends on time.")
-        self.own.setMinimumWidth(98)  # the numbers are not cut off between its buttons
+        self.own.setMinimumWidth(112)  # the numbers are not cut off between its buttons
         self.own.setValue(float(remembered(f"{key} minutes", 2.0)))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
