@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from core.makers import random_denoiser
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
+from napari_aprrd._napari import dialogs
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
@@ -196,6 +198,40 @@ def test_finish_now_gives_what_is_learnt_within_seconds(
     qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
     assert time.perf_counter() - begun < 5
     assert "cells denoised" in viewer.layers
+
+
+def test_what_went_wrong_stays_beside_the_button(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.full((64, 64), 7.0), contrast_limits=(0, 9))
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    assert "constant" in dock.start.error.text()
+    assert dock.start.error.isVisibleTo(dock)
+    assert dock.start.button.isEnabled()
+
+
+def test_what_the_user_must_know_of_a_result_stays_beside_it(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    viewer.add_image(50 * viewer.layers["cells"].data, name="brighter")
+    dock.model.setCurrentIndex(1)
+    _press(qtbot, dock)
+    assert "brighter denoised" in dock.result.text.text()
+    assert "times brighter than those this model learnt from" in dock.result.text.text()
+
+
+def test_a_result_that_would_not_fit_into_memory_is_lazy(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
+    monkeypatch.setattr("napari_aprrd._napari.denoise_turns.is_too_large", lambda data: True)
+    viewer.layers["cells"].data = da.from_array(viewer.layers["cells"].data)
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    assert hasattr(viewer.layers["cells denoised"].data, "dask")
+    assert session.chosen == "cells student"
 
 
 def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..layers import denoised_layer, layer_planes
+from ..core.errors import UserError
+from ..layers import denoised_layer, layer_array, layer_planes
 from .compare import Comparison
+from .lazy_denoising import add_lazily, is_too_large
 from .one_button import Made, Wish, fulfil
 from .parts import Scope, part_layer
 from .preferences import default_device
@@ -115,12 +117,14 @@ class Turns:
         Raises
         ------
         UserError
-            If its pixels cannot be learnt from.
+            If its pixels cannot be learnt from, or the model is gone.
         """
+        self._made_last = False
         turn = self._waiting.pop(0)
+        if turn.model is not None and turn.model not in session:
+            raise UserError(f"The model {turn.model!r} is gone: learn from the image again.")
         part = part_layer(self._viewer, turn.layer, turn.scope)
         preview = LivePreview(self._viewer, part)
-        self._made_last = False
         job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.view)
         number = self._total - len(self._waiting)
         title = f"Denoise {turn.layer.name}" + (f" ({number} of {self._total})" * (self._total > 1))
@@ -136,6 +140,7 @@ class Turns:
             first=current_plane(part, dims.point, dims.units),
             model=session[turn.model] if turn.model else None,
             shapes=[level.shape for level in part.data] if part.multiscale else [],
+            lazily=is_too_large(layer_array(part)),
             denoising=min(max(self._seconds / time, 0.02), 0.9),
         )
 
@@ -148,11 +153,14 @@ class Turns:
             names.append(_added(turn.layer.name, "teacher", made.learnt.teacher))
             if made.learnt.student is not None:
                 names.append(_added(turn.layer.name, "student", made.learnt.student))
+        model = names[-1] if names else turn.model or ""
+        if made.data is None:
+            add_lazily(self._viewer, turn.layer, session[model])
+            return
         result = denoised_layer(part, made.data, made.record)
         if part is not turn.layer:
             result.name = f"{turn.layer.name} denoised ({turn.scope})"
         show_result(self._viewer, result, turn.layer)
-        model = names[-1] if names else turn.model or ""
         self.outcomes.append(Outcome(turn, part, result, model, tuple(names)))
 
 

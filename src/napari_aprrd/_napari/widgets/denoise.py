@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QSizePolicy
+from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy
 
 from ...core.errors import UserError
 from ...layers import layer_planes
 from .. import commands
-from ..denoise_turns import Outcome, Turn, Turns
+from ..denoise_turns import Turn, Turns
 from ..docks import settle
 from ..layer_choice import meant_together
 from ..model_choice import why_unfit
 from ..parts import Scope
-from ..saving import save_layers
 from ..session import session
 from .first_look import FirstLook
 from .folded import Folded
@@ -55,7 +53,7 @@ class DenoiseWidget(Scrolled):
         self.effort, self.outlook = EffortPicker(), Outlook()
         self.start = StartButton("Denoise", "Learn what is noise in this image, and remove it.")
         self.first_look, self.panel = FirstLook(napari_viewer), RunPanel()
-        self.result, self.models = ResultPanel(), ModelList()
+        self.result, self.models = ResultPanel(napari_viewer), ModelList()
         self.turns: Turns | None = None
         self._fill()
         self._arrange()
@@ -104,16 +102,13 @@ class DenoiseWidget(Scrolled):
         self.destroyed.connect(lambda: selected.disconnect(self._follow))
         self.models.chooser.itemClicked.connect(self._on_model_clicked)
         self.start.clicked.connect(self._on_start)
+        self.panel.failed.connect(self.start.fail)
         self.panel.idle.connect(self._on_idle)
         session.changed.connect(self._follow)
         self.destroyed.connect(lambda: session.changed.disconnect(self._follow, missing_ok=True))
-        slots: dict[str, Callable[[], None]] = {
-            "whole": self._on_whole, "keep": self._on_keep, "longer": self._on_longer,
-            "undo": self._on_undo, "save": self._on_save, "save_model": self._on_save_model,
-            "check": self._on_check, "methods": self._on_methods,
-        }  # fmt: skip
-        for name, slot in slots.items():
-            self.result.buttons[name].clicked.connect(lambda _=False, slot=slot: slot())
+        self.result.buttons["whole"].clicked.connect(self._on_whole)
+        self.result.buttons["longer"].clicked.connect(self._on_longer)
+        self.result.closed.connect(self.first_look.show)
 
     # --- What is chosen -------------------------------------------------------------------------
 
@@ -194,13 +189,19 @@ class DenoiseWidget(Scrolled):
             self._run([Turn(layer, scope, None if learns else self.model.currentText())
                        for layer in layers])  # fmt: skip
         except UserError as error:
-            self.start.allow(str(error))
+            self.start.fail(str(error))
 
     def _run(self, turns: list[Turn]) -> None:
         self.result.clear()
-        self._started = time.monotonic()
+        self._started, self._said = time.monotonic(), ""
         self.turns = Turns(self.viewer, turns, self.effort.minutes, self.outlook.seconds)
-        self.turns.begin(self.panel)
+        self._begin_next(self.turns)
+
+    def _begin_next(self, turns: Turns) -> None:
+        try:
+            turns.begin(self.panel)
+        except UserError as error:
+            self.start.fail(str(error))
 
     def _on_idle(self, idle: bool) -> None:
         for widget in (self.picker, self.together):
@@ -210,66 +211,24 @@ class DenoiseWidget(Scrolled):
         self.first_look.hide()  # the run shows better ones
         if not idle or self.turns is None:
             return
+        self._said = "\n".join(filter(None, (self._said, self.panel.warning.text())))
         if self.turns.is_going_on:
-            self.turns.begin(self.panel)
+            self._begin_next(self.turns)
         elif self.turns.outcomes:
-            self._show_result(self.turns.outcomes)
+            took = duration(time.monotonic() - self._started)
+            self.result.show_outcomes(self.turns.outcomes, took, self._said)
         else:
             self.first_look.show()
         self._on_changed()
 
-    def _show_result(self, outcomes: list[Outcome]) -> None:
-        names = ", ".join(outcome.result.name for outcome in outcomes)
-        took = duration(time.monotonic() - self._started)
-        comparisons = [outcome.comparison(self.viewer) for outcome in outcomes]
-        part = outcomes[0].turn.scope != "everything"
-        self.result.show_result(f"Done in {took}: {names}.", comparisons, part=part)
-
-    # --- What can be done with a result ----------------------------------------------------------
-
-    def _outcomes(self) -> list[Outcome]:
-        """Outcomes whose layers are still there."""
-        outcomes = self.turns.outcomes if self.turns is not None else []
-        return [outcome for outcome in outcomes if outcome.result in self.viewer.layers]
-
     def _on_whole(self) -> None:
-        outcomes = self._outcomes()
+        outcomes = self.result.outcomes
         self.result.clear()
         for outcome in outcomes:
             self.viewer.layers.remove(outcome.result)
         self._run([Turn(o.turn.layer, "everything", o.model) for o in outcomes])
 
-    def _on_keep(self) -> None:
-        self.result.clear()
-        self.first_look.show()
-
     def _on_longer(self) -> None:
         self.model.setCurrentText(LEARN)
         self.effort.choose_minutes(LONGER * self.effort.minutes)
         self._on_start()
-
-    def _on_undo(self) -> None:
-        self.result.clear()
-        for outcome in self._outcomes():
-            outcome.undo(self.viewer)
-        self.turns = None
-        self.first_look.show()
-
-    def _on_save(self) -> None:
-        save_layers(self, [outcome.result for outcome in self._outcomes()])
-
-    def _on_save_model(self) -> None:
-        for outcome in self._outcomes():
-            self.models.choose(outcome.model)
-            self.models.save()
-
-    def _on_check(self) -> None:
-        for outcome in self._outcomes()[:1]:
-            commands.open_widget(self.viewer, "Trust report").check_layer(outcome.result)
-
-    def _on_methods(self) -> None:
-        from ...api import methods
-
-        texts = dict.fromkeys(methods(outcome.result) for outcome in self._outcomes())
-        QApplication.clipboard().setText("\n\n".join(texts))
-        self.result.buttons["methods"].setText("Copied")

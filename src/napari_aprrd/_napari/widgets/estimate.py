@@ -12,6 +12,8 @@ from ..workers import Failure
 from .latest import Latest
 from .words import duration
 
+LONG = 6 * 3600.0  # seconds, above which hardly anyone wants to wait; chosen, not measured
+_TOO_LONG = " That is long: choose a quicker quality, or a computer with a GPU."
 Trial = Callable[[], tuple[str, float]]
 
 
@@ -43,4 +45,5 @@ class Estimate(QLabel):
             self.setText(str(result.error))
         else:
             device, seconds = result
-            self.setText(f"{device}. About {duration(seconds)}.")
+            advice = _TOO_LONG if seconds > LONG else ""
+            self.setText(f"{device}. About {duration(seconds)}.{advice}")

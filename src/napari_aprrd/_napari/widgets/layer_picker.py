@@ -40,7 +40,7 @@ class LayerPicker(QWidget):
     viewer : ViewerModel
     parent : QWidget, optional
     compact : bool
-        One line for one layer; axes and part are in `more`, which is hidden.
+        One line for one layer, all of it.
     """
 
     changed = Signal()  # another layer, other axes, or another part
@@ -55,7 +55,6 @@ class LayerPicker(QWidget):
         self.layers.setToolTip("The noisy image." if compact else _SEVERAL)
         self.axes, self.part, self.shapes = _axes_input(), _part_input(), _shapes_input(viewer)
         self.reading, self.doubt, self.wrong = QLabel(), QLabel(), QLabel()
-        self.more = QWidget()
         self._arrange(compact)
         self._connect()
         self.reset_choices()
@@ -67,19 +66,15 @@ class LayerPicker(QWidget):
         self.wrong.hide()
         form = _form(self)
         form.addRow("Layer" if compact else "Layers", self.layers)
-        more = _form(self.more) if compact else form
-        more.addRow("Axes (T Z C Y X)", self.axes.native)
-        more.addRow(self.wrong)
-        more.addRow("Part", self.part.native)
-        more.addRow("Shapes", self.shapes.native)
-        self._more = more
-        more.setRowVisible(self.shapes.native, False)
+        form.addRow("Axes", self.axes.native)
+        form.addRow(self.wrong)
+        form.addRow("Part", self.part.native)
+        form.addRow("Shapes", self.shapes.native)
+        form.setRowVisible(self.shapes.native, False)
+        form.setRowVisible(self.part.native, not compact)
         for widget in (self.doubt, self.reading):
             form.addRow(widget)
         self._form = form
-        if compact:
-            form.addRow(self.more)
-            self.more.hide()
 
     def _connect(self) -> None:
         self.layers.changed.connect(self._on_layers)
@@ -201,7 +196,7 @@ class LayerPicker(QWidget):
         self.wrong.setVisible(bool(text))
 
     def _on_part(self, part: str) -> None:
-        self._more.setRowVisible(self.shapes.native, PARTS[part] == "rectangle")
+        self._form.setRowVisible(self.shapes.native, PARTS[part] == "rectangle")
         self._choose_shapes()
         self.changed.emit()
 
@@ -228,7 +223,7 @@ def _form(parent: QWidget) -> QFormLayout:
 def _axes_input() -> LineEdit:
     return LineEdit(
         name="axes",
-        tooltip="How the layers are read: T time, Z slices, C channels, I independent images, "
+        tooltip="How the image is read: T time, Z slices, C channels, I independent images, "
         "Y rows, X columns. Write other letters to correct it; they become the layer's axis "
         "labels. Empty where neither the layer nor its file names them.",
     )

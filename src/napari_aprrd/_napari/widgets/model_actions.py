@@ -129,3 +129,11 @@ def _with_ending(target: Path, ending: str) -> Path:
     if named.exists():  # the dialog asked about another name
         raise UserError(f"{named.name} is there already; choose it to replace it.")
     return named
+
+
+def told(action: Callable[[], object]) -> None:
+    """Do something that the user asked for; what is wrong is told in a sentence."""
+    try:
+        action()
+    except UserError as error:
+        show_error(str(error))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import (
@@ -16,11 +15,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ...core.errors import UserError
 from .. import model_store, model_words
 from ..loading import load_in_background
 from ..session import session
 from . import model_actions
+from .model_actions import told
 from .two_lines import DETAIL, TwoLines, row_height
 
 MOST_ROWS = 4  # that are seen at once
@@ -71,7 +70,7 @@ class ModelList(QWidget):
 
     def save(self) -> None:
         """Ask for a file, and write the chosen model to it."""
-        _told(lambda: model_actions.save(self))
+        told(lambda: model_actions.save(self))
 
     def refresh(self) -> None:
         """Follow the session's models."""
@@ -131,7 +130,7 @@ class ModelList(QWidget):
         if key:
             action.setShortcut(key)
             action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)  # while the list has focus
-        action.triggered.connect(lambda: _told(lambda: act(self)))
+        action.triggered.connect(lambda: told(lambda: act(self)))
 
     def _fit(self) -> None:
         """As high as its rows, of which at most a few are seen at once."""
@@ -168,11 +167,3 @@ class ModelList(QWidget):
             action = menu.addAction(model_words.of_file(path))
             action.setToolTip(str(path))
             action.triggered.connect(lambda _=False, path=path: load_in_background(path))
-
-
-def _told(action: Callable[[], object]) -> None:
-    """Do something that the user asked for; what is wrong is told in a sentence."""
-    try:
-        action()
-    except UserError as error:
-        show_error(str(error))

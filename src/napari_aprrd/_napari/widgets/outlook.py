@@ -28,6 +28,7 @@ class Outlook(QLabel):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWordWrap(True)
+        self.setToolTip("The device is chosen in napari's Preferences, below Plugin Preferences.")
         self.seconds = 0.0
         self._minutes, self._count = 0.0, 1
         self._latest = Latest(self._on_done, self)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QGridLayout,
+    QApplication,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -13,88 +16,125 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..compare import Comparison
+from .. import commands
+from ..saving import save_layers
+from ..session import session
+from . import model_actions
+from .model_actions import told
 
-_BUTTONS = {
-    "whole": (
-        "Apply to everything",
-        "Denoise the whole image with what was learnt from this part.",
-    ),
-    "keep": ("Keep", "Done: leave the result in the layer list."),
-    "longer": ("Try longer", "Learn anew for four times as long."),
-    "undo": ("Undo", "Remove the result and forget what was learnt for it."),
-    "save": ("Save result…", "Write the result to a file with its pixel size and how it was made."),
-    "save_model": ("Save model…", "Write the model to a file, to use it on other images."),
-    "check": ("Check result", "Was anything but noise removed? Opens the trust report."),
-    "methods": ("Copy methods text", "Copy a paragraph on how it was made, for your paper."),
-}
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from ..compare import Comparison
+    from ..denoise_turns import Outcome
+
+COPY = "Copy methods text"
+_ROWS = (
+    {"whole": ("Apply to everything", "Denoise the whole image with what was learnt from this.")},
+    {
+        "keep": ("Keep", "Done: leave the result in the layer list."),
+        "longer": ("Try longer", "Learn anew for four times as long."),
+        "undo": ("Undo", "Remove the result and forget what was learnt for it."),
+    },
+    {
+        "save": ("Save result…", "Write a file with the pixel size and how it was made."),
+        "save_model": ("Save model…", "Write the model to a file, to use it on other images."),
+    },
+    {
+        "check": ("Check result", "Was anything but noise removed? Opens the trust report."),
+        "methods": (COPY, "Copy a paragraph on how it was made, for your paper."),
+    },
+)
 
 
 class ResultPanel(QWidget):
-    """Shown when there is a result.
+    """Shown when there are results, one for each layer that was denoised.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
 
     Attributes
     ----------
+    closed : Signal
+        The user keeps the result, or has undone it.
     buttons : dict of QPushButton
-        The owner connects them; "whole" is for a result of a part.
+        "whole" and "longer" are the owner's to connect.
     """
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    closed = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._viewer = viewer
+        self._outcomes: Sequence[Outcome] = ()
         self._comparisons: list[Comparison] = []
-        self.text = QLabel()
+        self.text, self.split = QLabel(), QLabel("Split")
         self.text.setWordWrap(True)
         self.hold = QPushButton("Hold to see before")
         self.hold.setToolTip("As long as you press it, your image is shown instead of the result.")
-        self.split = QLabel("Split")
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setToolTip("Pull it to the right to see your image beside the result.")
         self.slider.setAccessibleName("Split between before and after")
-        self.buttons = {}
-        for name, (title, tip) in _BUTTONS.items():
-            self.buttons[name] = button = QPushButton(title)
-            button.setToolTip(tip)
-        self.hold.pressed.connect(lambda: self._on_hold(True))
-        self.hold.released.connect(lambda: self._on_hold(False))
-        self.slider.valueChanged.connect(self._on_split)
+        self.buttons: dict[str, QPushButton] = {}
         self._arrange()
+        self._connect()
         self.hide()
 
     def _arrange(self) -> None:
-        rows = [["whole"], ["keep", "longer", "undo"], ["save", "save_model"], ["check", "methods"]]
-        layout = QVBoxLayout(self)
+        layout, split = QVBoxLayout(self), QHBoxLayout()
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.text, self.hold):
-            layout.addWidget(widget)
-        split = QHBoxLayout()
+        layout.addWidget(self.text)
+        layout.addWidget(self.hold)
         split.addWidget(self.split)
         split.addWidget(self.slider, 1)
         layout.addLayout(split)
-        for names in rows:
-            grid = QGridLayout()
-            for column, name in enumerate(names):
-                grid.addWidget(self.buttons[name], 0, column)
-            layout.addLayout(grid)
+        for row in _ROWS:
+            line = QHBoxLayout()
+            for name, (title, tip) in row.items():
+                self.buttons[name] = button = QPushButton(title)
+                button.setToolTip(tip)
+                line.addWidget(button)
+            layout.addLayout(line)
 
-    def show_result(self, text: str, comparisons: list[Comparison], *, part: bool) -> None:
+    def _connect(self) -> None:
+        self.hold.pressed.connect(lambda: self._on_hold(True))
+        self.hold.released.connect(lambda: self._on_hold(False))
+        self.slider.valueChanged.connect(self._on_split)
+        self.buttons["keep"].clicked.connect(self._on_keep)
+        self.buttons["undo"].clicked.connect(self._on_undo)
+        self.buttons["save"].clicked.connect(self._on_save)
+        self.buttons["save_model"].clicked.connect(self._on_save_model)
+        self.buttons["check"].clicked.connect(self._on_check)
+        self.buttons["methods"].clicked.connect(self._on_methods)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What is shown, as far as the layers are still there."""
+        return [outcome for outcome in self._outcomes if outcome.result in self._viewer.layers]
+
+    def show_outcomes(self, outcomes: Sequence[Outcome], took: str, said: str) -> None:
         """Show what can be done with results.
 
         Parameters
         ----------
-        text : str
-            What was made.
-        comparisons : list of Comparison
-            One for each result.
-        part : bool
-            Whether it is the result of a part of the image.
+        outcomes : sequence of Outcome
+        took : str
+            How long it took.
+        said : str
+            What the user must know of it; empty if nothing.
         """
         self.clear()
-        self._comparisons = comparisons
-        self.text.setText(text)
-        self.buttons["whole"].setVisible(part)
-        self.buttons["check"].setVisible(not part)
+        self._outcomes = outcomes
+        self._comparisons = [outcome.comparison(self._viewer) for outcome in outcomes]
+        done = f"Done in {took}: {', '.join(outcome.result.name for outcome in outcomes)}."
+        self.text.setText("\n".join(filter(None, (done, said))))
+        is_part = outcomes[0].turn.scope != "everything"
+        self.buttons["whole"].setVisible(is_part)
+        self.buttons["check"].setVisible(not is_part)
+        self.buttons["methods"].setText(COPY)
         for widget in (self.split, self.slider):
-            widget.setVisible(len(comparisons) == 1)
+            widget.setVisible(len(outcomes) == 1)
         self.show()
 
     def clear(self) -> None:
@@ -102,7 +142,7 @@ class ResultPanel(QWidget):
         self.slider.setValue(0)
         for comparison in self._comparisons:
             comparison.close()
-        self._comparisons = []
+        self._comparisons, self._outcomes = [], ()
         self.hide()
 
     def _on_hold(self, before: bool) -> None:
@@ -112,3 +152,38 @@ class ResultPanel(QWidget):
     def _on_split(self, value: int) -> None:
         for comparison in self._comparisons:
             comparison.split(value / max(self.slider.maximum(), 1))
+
+    def _on_keep(self) -> None:
+        self.clear()
+        self.closed.emit()
+
+    def _on_undo(self) -> None:
+        outcomes = self.outcomes
+        self.clear()
+        for outcome in outcomes:
+            outcome.undo(self._viewer)
+        self.closed.emit()
+
+    def _on_save(self) -> None:
+        save_layers(self, [outcome.result for outcome in self.outcomes])
+
+    def _on_save_model(self) -> None:
+        for outcome in self.outcomes:
+            if outcome.model in session:
+                session.choose(outcome.model)
+                told(lambda: model_actions.save(self))
+
+    def _on_check(self) -> None:
+        for outcome in self.outcomes[:1]:
+            report: Any = commands.open_widget(self._viewer, "Trust report")
+            report.check_layer(outcome.result)
+
+    def _on_methods(self) -> None:
+        told(self._copy_methods)
+
+    def _copy_methods(self) -> None:
+        from ...api import methods
+
+        texts = dict.fromkeys(methods(outcome.result) for outcome in self.outcomes)
+        QApplication.clipboard().setText("\n\n".join(texts))
+        self.buttons["methods"].setText("Copied")

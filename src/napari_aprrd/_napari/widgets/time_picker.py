@@ -18,7 +18,7 @@ OWN = "own time"
 
 
 class TimePicker(QWidget):
-    """A list of names whose last entry shows a box for minutes; what is chosen is remembered.
+    """A list of names whose last entry shows a box for minutes, which are remembered.
 
     Parameters
     ----------
@@ -52,12 +52,12 @@ class TimePicker(QWidget):
         self.own.setSuffix(" min")
         self.own.setToolTip("Minutes of learning; it ends on time.")
         self.own.setMinimumWidth(112)  # the numbers are not cut off between its buttons
-        self.own.setValue(float(remembered(f"{key}: minutes", 2.0)))
+        self.own.setValue(float(remembered(f"{key} minutes", 2.0)))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.choice, 1)
         layout.addWidget(self.own)
-        self.choose(remembered(key, default))
+        self.choose(default)
         self.choice.currentIndexChanged.connect(self._on_changed)
         self.own.valueChanged.connect(self._on_changed)
         self.own.setVisible(self.value == OWN)
@@ -78,8 +78,7 @@ class TimePicker(QWidget):
 
     def _on_changed(self, *_: object) -> None:
         self.own.setVisible(self.value == OWN)
-        remember(self._key, self.value)
-        remember(f"{self._key}: minutes", self.own.value())
+        remember(f"{self._key} minutes", self.own.value())
         self.changed.emit()
 
 
@@ -89,7 +88,8 @@ class EffortPicker(TimePicker):
     def __init__(self) -> None:
         texts = [(f"{name} ({duration(60 * m)})", name) for name, m in EFFORTS.items()]
         tip = "How long to learn from your image. Longer is better, but less and less so."
-        super().__init__("effort", texts, "Balanced", tip)
+        super().__init__("effort", texts, remembered("effort", "Balanced"), tip)
+        self.changed.connect(lambda: remember("effort", self.value))
 
     @property
     def minutes(self) -> float:
