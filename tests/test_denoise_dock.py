@@ -18,6 +18,7 @@ from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
 from napari_aprrd.core.model import pretrained
+from napari_aprrd.core.training import warm_up
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +181,7 @@ def test_the_minutes_of_learning_are_kept(
     begun = time.perf_counter()
     _press(qtbot, dock)
     took = time.perf_counter() - begun
-    assert 0.7 * 6 < took < 1.1 * 6 + 3
+    assert 0.7 * 6 < took < 2 * 6  # also on a busy machine
     assert dock.result.isVisibleTo(dock)
 
 
@@ -308,6 +309,16 @@ def test_a_first_look_comes_by_itself_and_makes_room_for_a_run(
     assert dock.first_look.isHidden()
     dock.result.buttons["undo"].click()
     assert not dock.first_look.isHidden()
+
+
+def test_what_training_waits_for_is_done_while_the_first_look_is_looked_at(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(warm_up, "warm_up", done.append)
+    dock = _dock(qtbot, viewer)
+    qtbot.waitUntil(lambda: bool(done), timeout=60_000)
+    assert not dock.first_look.picture.isHidden()
 
 
 def test_a_first_look_is_of_the_chosen_layer_in_its_colours(

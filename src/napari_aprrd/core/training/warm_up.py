@@ -6,13 +6,12 @@ import functools
 
 import torch
 
-from ..config import Device
 from ..model.hardware import pick_device, pick_precision
 
 
-@functools.cache
-def warm_up(device: Device) -> None:
-    """Import PyTorch's optimisers and try out precisions, seconds on a busy machine; only once.
+@functools.cache  # once for each device
+def warm_up(device: str) -> None:
+    """Import PyTorch's optimisers and try out precisions, which takes seconds on a busy machine.
 
     Parameters
     ----------
