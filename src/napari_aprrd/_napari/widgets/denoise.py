@@ -209,16 +209,15 @@ class DenoiseWidget(Scrolled):
         elif self.turns.outcomes:
             took = duration(time.monotonic() - self._started)
             self.result.show_outcomes(self.turns.outcomes, took)
-        else:
+        elif not self.result.show_again():
             self.first_look.show()
         self._on_changed()
 
     def _on_whole(self) -> None:
+        """The result of the part stays until that of the whole is there."""
         outcomes = self.result.outcomes
-        self.result.clear()
-        for outcome in outcomes:
-            self.viewer.layers.remove(outcome.result)
-        self._run([Turn(o.turn.layer, "everything", o.model) for o in outcomes])
+        self.scope.setCurrentText(next(iter(SCOPES)))
+        self._run([Turn(o.turn.layer, "everything", o.model, o) for o in outcomes])
 
     def _on_longer(self) -> None:
         self.model.setCurrentText(LEARN)

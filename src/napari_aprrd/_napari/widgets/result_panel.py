@@ -68,6 +68,7 @@ class ResultPanel(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._outcomes: Sequence[Outcome] = ()
+        self._last: tuple[Sequence[Outcome], str] = ((), "")
         self._comparisons: list[Comparison] = []
         self.text, self.split = QLabel(), QLabel("Split")
         self.text.setWordWrap(True)
@@ -123,7 +124,7 @@ class ResultPanel(QWidget):
             How long it took.
         """
         self.clear()
-        self._outcomes = outcomes
+        self._outcomes, self._last = outcomes, (outcomes, took)
         self._comparisons = [outcome.comparison(self._viewer) for outcome in outcomes]
         self.text.setText(f"Done in {took}: {', '.join(o.result.name for o in outcomes)}.")
         is_part = outcomes[0].turn.scope != "everything"
@@ -133,6 +134,14 @@ class ResultPanel(QWidget):
         for widget in (self.split, self.slider):
             widget.setVisible(len(outcomes) == 1)
         self.show()
+
+    def show_again(self) -> bool:
+        """Show the results that were shown last, unless they are gone or were kept; whether so."""
+        outcomes, took = self._last
+        there = [outcome for outcome in outcomes if outcome.result in self._viewer.layers]
+        if there:
+            self.show_outcomes(there, took)
+        return bool(there)
 
     def clear(self) -> None:
         """Show nothing, and end the comparison."""
@@ -151,12 +160,16 @@ class ResultPanel(QWidget):
             comparison.split(value / max(self.slider.maximum(), 1))
 
     def _on_keep(self) -> None:
-        self.clear()
+        self._forget()
         self.closed.emit()
+
+    def _forget(self) -> None:
+        self.clear()
+        self._last = ((), "")
 
     def _on_undo(self) -> None:
         outcomes = self.outcomes
-        self.clear()
+        self._forget()
         for outcome in outcomes:
             outcome.undo(self._viewer)
         self.closed.emit()
