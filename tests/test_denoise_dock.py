@@ -15,10 +15,15 @@ from napari.utils.notifications import notification_manager
 
 from napari_aprrd._napari import dialogs
 from napari_aprrd._napari.session import session
+from napari_aprrd._napari.taking_away import take_away
 from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
 from napari_aprrd.core.model import pretrained
+<<<<<<< HEAD
 from napari_aprrd.core.training import warm_up
+=======
+from napari_aprrd.layers import map_layer
+>>>>>>> w-newcomer
 
 
 @pytest.fixture(autouse=True)
@@ -129,13 +134,22 @@ def test_a_plane_is_tried_first_and_then_applied_to_everything(
     tried = viewer.layers["cells denoised (plane)"]
     assert tried.data.shape == (1, 64, 80)
     np.testing.assert_allclose(tried.data_to_world((0, 0, 0)), (2, 0, 0))
+    viewer.dims.set_current_step(0, 0)
+    dock.result.buttons["whole"].click()
+    assert tried in viewer.layers  # until there is something better
+    dock.panel.cancel.click()
+    assert dock.result.isVisibleTo(dock)
     dock.result.buttons["whole"].click()
     qtbot.waitUntil(lambda: "cells denoised" in viewer.layers, timeout=60_000)
     qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
-    assert tried not in viewer.layers
+    assert dock.scope.currentText() == "Everything"
+    qtbot.waitUntil(lambda: tried not in viewer.layers)
+    assert viewer.layers.selection.active.name == "cells denoised"
     whole = viewer.layers["cells denoised"]
     assert whole.data.shape == (3, 64, 80)
     assert sorted(session) == ["cells student", "cells teacher"]  # nothing was learnt again
+    dock.result.buttons["undo"].click()
+    assert not len(session)
 
 
 def test_a_model_that_is_there_is_used_as_shown(qtbot: Any, viewer: ViewerModel) -> None:
@@ -236,13 +250,42 @@ def test_a_result_that_would_not_fit_into_memory_is_lazy(
 
 
 def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel) -> None:
+    viewer.add_image(np.zeros((3, 64, 80)), name="other")
+    viewer.layers.selection = {viewer.layers["cells"]}
     dock = _dock(qtbot, viewer)
     _press(qtbot, dock)
+    result = viewer.layers["cells denoised"]
+    viewer.add_layer(map_layer(result, np.zeros((3, 64, 80)), "cells: residual"))
+    viewer.layers.selection = {viewer.layers["other"]}
     dock.result.buttons["undo"].click()
+    assert viewer.layers.selection.active.name == "cells"
+    viewer.layers.remove("other")
     assert [layer.name for layer in viewer.layers] == ["cells"]
     assert viewer.layers["cells"].visible
     assert not len(session)
     assert not dock.result.isVisibleTo(dock)
+
+
+def test_a_new_result_is_seen_above_an_earlier_one(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    for _ in range(2):
+        _press(qtbot, dock)
+    assert [la.name for la in viewer.layers] == ["cells", "cells denoised", "cells denoised [2]"]
+
+
+def test_a_layer_that_is_not_drawn_is_drawn_unseen_before_it_is_removed(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    viewer.dims.set_current_step(0, 2)
+    part = viewer.add_image(np.zeros((1, 64, 80)), scale=(1, 2, 2), visible=False)
+    take_away(viewer, part)
+    assert part in viewer.layers
+    assert part.visible
+    assert part.opacity == 0
+    np.testing.assert_allclose(part.data_to_world((0, 0, 0)), (2, 0, 0))
+    qtbot.waitUntil(lambda: part not in viewer.layers)
+    take_away(viewer, viewer.layers["cells"])
+    assert not viewer.layers
 
 
 def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:

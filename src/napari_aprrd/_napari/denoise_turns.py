@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import UserError
 from ..layers import denoised_layer, layer_array, layer_planes
 from .compare import Comparison
+<<<<<<< HEAD
 from .lazy_denoising import add_lazily, is_too_large
+=======
+from .map_layers import maps_of
+>>>>>>> w-newcomer
 from .one_button import Made, Wish, fulfil
 from .parts import Scope, part_layer
 from .preferences import default_device
 from .preview import LivePreview
 from .session import session
+from .taking_away import take_away
 from .views import current_plane, show_result
 
 if TYPE_CHECKING:
@@ -34,11 +39,14 @@ class Turn:
     scope : {"everything", "plane", "region"}
     model : str or None
         Name of the model in the session; None to learn one.
+    instead_of : Outcome, optional
+        An earlier result, of a part, which is removed when the new one is there.
     """
 
     layer: Any
     scope: Scope
     model: str | None
+    instead_of: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,11 @@ class Outcome:
         return Comparison(viewer, self.turn.layer, self.result, self.part, planes)
 
     def undo(self, viewer: ViewerModel) -> None:
-        """Remove the result and forget its models; the source is shown as before."""
-        viewer.layers.remove(self.result)
+        """Remove the result with its maps and forget its models; the source is shown as before."""
+        for layer in (*maps_of(viewer, self.result), self.result):
+            take_away(viewer, layer)
+        if self.turn.layer in viewer.layers:
+            viewer.layers.selection = {self.turn.layer}
         if self.turn.layer in viewer.layers:
             viewer.layers.selection.active = self.turn.layer
         for name in self.made:
@@ -161,6 +172,15 @@ class Turns:
         if part is not turn.layer:
             result.name = f"{turn.layer.name} denoised ({turn.scope})"
         show_result(self._viewer, result, turn.layer)
+<<<<<<< HEAD
+=======
+        if turn.instead_of is not None:
+            names = [*turn.instead_of.made, *names]
+            if turn.instead_of.result in self._viewer.layers.selection:
+                self._viewer.layers.selection = {result}
+            take_away(self._viewer, turn.instead_of.result)
+        model = names[-1] if names else turn.model or ""
+>>>>>>> w-newcomer
         self.outcomes.append(Outcome(turn, part, result, model, tuple(names)))
 
 

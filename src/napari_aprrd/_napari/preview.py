@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..layers import layer_planes
+from .taking_away import take_away
 from .views import current_plane, preview_layer, shown, shows_planes
 from .workers import Preview, View
 
@@ -74,8 +75,8 @@ class LivePreview:
         self._dismissed = True
         for change in self._changes():
             change.disconnect(self._update_view)
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
+        if self._layer is not None:
+            take_away(self._viewer, self._layer)
 
     def _changes(self) -> tuple[Any, ...]:
         events = self._viewer.dims.events

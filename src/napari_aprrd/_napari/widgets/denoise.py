@@ -216,17 +216,21 @@ class DenoiseWidget(Scrolled):
             self._begin_next(self.turns)
         elif self.turns.outcomes:
             took = duration(time.monotonic() - self._started)
+<<<<<<< HEAD
             self.result.show_outcomes(self.turns.outcomes, took, self._said)
         else:
+=======
+            self.result.show_outcomes(self.turns.outcomes, took)
+        elif not self.result.show_again():
+>>>>>>> w-newcomer
             self.first_look.show()
         self._on_changed()
 
     def _on_whole(self) -> None:
+        """The result of the part stays until that of the whole is there."""
         outcomes = self.result.outcomes
-        self.result.clear()
-        for outcome in outcomes:
-            self.viewer.layers.remove(outcome.result)
-        self._run([Turn(o.turn.layer, "everything", o.model) for o in outcomes])
+        self.scope.setCurrentText(next(iter(SCOPES)))
+        self._run([Turn(o.turn.layer, "everything", o.model, o) for o in outcomes])
 
     def _on_longer(self) -> None:
         self.model.setCurrentText(LEARN)

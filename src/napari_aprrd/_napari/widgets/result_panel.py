@@ -68,6 +68,7 @@ class ResultPanel(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._outcomes: Sequence[Outcome] = ()
+        self._last: tuple[Sequence[Outcome], str] = ((), "")
         self._comparisons: list[Comparison] = []
         self.text, self.split = QLabel(), QLabel("Split")
         self.text.setWordWrap(True)
@@ -125,7 +126,7 @@ class ResultPanel(QWidget):
             What the user must know of it; empty if nothing.
         """
         self.clear()
-        self._outcomes = outcomes
+        self._outcomes, self._last = outcomes, (outcomes, took)
         self._comparisons = [outcome.comparison(self._viewer) for outcome in outcomes]
         done = f"Done in {took}: {', '.join(outcome.result.name for outcome in outcomes)}."
         self.text.setText("\n".join(filter(None, (done, said))))
@@ -136,6 +137,14 @@ class ResultPanel(QWidget):
         for widget in (self.split, self.slider):
             widget.setVisible(len(outcomes) == 1)
         self.show()
+
+    def show_again(self) -> bool:
+        """Show the results that were shown last, unless they are gone or were kept; whether so."""
+        outcomes, took = self._last
+        there = [outcome for outcome in outcomes if outcome.result in self._viewer.layers]
+        if there:
+            self.show_outcomes(there, took)
+        return bool(there)
 
     def clear(self) -> None:
         """Show nothing, and end the comparison."""
@@ -154,12 +163,16 @@ class ResultPanel(QWidget):
             comparison.split(value / max(self.slider.maximum(), 1))
 
     def _on_keep(self) -> None:
-        self.clear()
+        self._forget()
         self.closed.emit()
+
+    def _forget(self) -> None:
+        self.clear()
+        self._last = ((), "")
 
     def _on_undo(self) -> None:
         outcomes = self.outcomes
-        self.clear()
+        self._forget()
         for outcome in outcomes:
             outcome.undo(self._viewer)
         self.closed.emit()
