@@ -19,11 +19,8 @@ from napari_aprrd._napari.taking_away import take_away
 from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
 from napari_aprrd.core.model import pretrained
-<<<<<<< HEAD
 from napari_aprrd.core.training import warm_up
-=======
 from napari_aprrd.layers import map_layer
->>>>>>> w-newcomer
 
 
 @pytest.fixture(autouse=True)

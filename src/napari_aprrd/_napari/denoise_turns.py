@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import UserError
 from ..layers import denoised_layer, layer_array, layer_planes
 from .compare import Comparison
-<<<<<<< HEAD
 from .lazy_denoising import add_lazily, is_too_large
-=======
 from .map_layers import maps_of
->>>>>>> w-newcomer
 from .one_button import Made, Wish, fulfil
 from .parts import Scope, part_layer
 from .preferences import default_device
@@ -82,8 +79,6 @@ class Outcome:
             take_away(viewer, layer)
         if self.turn.layer in viewer.layers:
             viewer.layers.selection = {self.turn.layer}
-        if self.turn.layer in viewer.layers:
-            viewer.layers.selection.active = self.turn.layer
         for name in self.made:
             if name in session:
                 session.remove(name)
@@ -172,15 +167,11 @@ class Turns:
         if part is not turn.layer:
             result.name = f"{turn.layer.name} denoised ({turn.scope})"
         show_result(self._viewer, result, turn.layer)
-<<<<<<< HEAD
-=======
         if turn.instead_of is not None:
             names = [*turn.instead_of.made, *names]
             if turn.instead_of.result in self._viewer.layers.selection:
                 self._viewer.layers.selection = {result}
             take_away(self._viewer, turn.instead_of.result)
-        model = names[-1] if names else turn.model or ""
->>>>>>> w-newcomer
         self.outcomes.append(Outcome(turn, part, result, model, tuple(names)))
 
 

@@ -216,13 +216,8 @@ class DenoiseWidget(Scrolled):
             self._begin_next(self.turns)
         elif self.turns.outcomes:
             took = duration(time.monotonic() - self._started)
-<<<<<<< HEAD
             self.result.show_outcomes(self.turns.outcomes, took, self._said)
-        else:
-=======
-            self.result.show_outcomes(self.turns.outcomes, took)
         elif not self.result.show_again():
->>>>>>> w-newcomer
             self.first_look.show()
         self._on_changed()
 
