@@ -89,6 +89,7 @@ def test_its_steps_lead_from_the_sample_to_the_checked_result(
         elif step.startswith("Noise "):
             qtbot.waitUntil(lambda sentence=step: shows(sentence), timeout=30_000)
         else:
+            qtbot.wait(50)  # a dock that was just opened is being laid out
             press(window, step)
         done.append(step)
         kind = DistillWidget if "Next: Distill (RD)" in done else TrainWidget
