@@ -168,7 +168,7 @@ class ResultPanel(QWidget):
 
     def _forget(self) -> None:
         self.clear()
-        self._last = ((), "")
+        self._last = ((), "", "")
 
     def _on_undo(self) -> None:
         outcomes = self.outcomes
