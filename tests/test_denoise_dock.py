@@ -348,6 +348,9 @@ def test_it_fits_a_narrow_dock(qtbot: Any, viewer: ViewerModel) -> None:
     dock = _dock(qtbot, viewer)
     assert dock.minimumSizeHint().width() <= 300
     dock.effort.choose_minutes(0.1)
+    assert dock.effort.choice.currentText() == "Own time"
+    buttons = dock.effort.own.buttonSymbols()
+    assert buttons == dock.effort.own.ButtonSymbols.NoButtons  # which cut off the minutes
     assert dock.minimumSizeHint().width() <= 300
     dock.effort.choose("Balanced")
     _press(qtbot, dock)
