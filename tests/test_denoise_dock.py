@@ -6,18 +6,21 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
 from core.makers import random_denoiser
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
+from napari_aprrd._napari import dialogs
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.taking_away import take_away
 from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
 from napari_aprrd.core.jobs import Progress
 from napari_aprrd.core.model import pretrained
+from napari_aprrd.core.training import warm_up
 from napari_aprrd.layers import map_layer
 
 
@@ -185,6 +188,70 @@ def test_cancel_acts_at_once_and_leaves_everything_as_it_was(
     assert dock.start.button.isEnabled()
 
 
+def test_the_minutes_of_learning_are_kept(
+    qtbot: Any, viewer: ViewerModel, tiny_presets: Callable[[int], None]
+) -> None:
+    tiny_presets(10**6)  # steps so short that only the rest of a run could be late
+    dock = _dock(qtbot, viewer)
+    qtbot.waitUntil(lambda: not dock.first_look.picture.isHidden(), timeout=60_000)
+    dock.effort.choose_minutes(0.1)
+    begun = time.perf_counter()
+    _press(qtbot, dock)
+    took = time.perf_counter() - begun
+    assert 0.7 * 6 < took < 2 * 6  # also on a busy machine
+    assert dock.result.isVisibleTo(dock)
+
+
+@pytest.mark.parametrize("stage", ["Learning what is noise", "Training the fast model"])
+def test_finish_now_gives_what_is_learnt_within_seconds(
+    qtbot: Any, viewer: ViewerModel, tiny_presets: Callable[[int], None], stage: str
+) -> None:
+    tiny_presets(10**6)
+    dock = _dock(qtbot, viewer)
+    dock.effort.choose_minutes(100 if stage == "Learning what is noise" else 0.3)
+    dock.start.click()
+    qtbot.waitUntil(lambda: dock.panel.text.text().startswith(stage), timeout=60_000)
+    begun = time.perf_counter()
+    dock.panel.stop.click()
+    qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
+    assert time.perf_counter() - begun < 5
+    assert "cells denoised" in viewer.layers
+
+
+def test_what_went_wrong_stays_beside_the_button(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(np.full((64, 64), 7.0), contrast_limits=(0, 9))
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    assert "constant" in dock.start.error.text()
+    assert dock.start.error.isVisibleTo(dock)
+    assert dock.start.button.isEnabled()
+
+
+def test_what_the_user_must_know_of_a_result_stays_beside_it(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    viewer.add_image(50 * viewer.layers["cells"].data, name="brighter")
+    dock.model.setCurrentIndex(1)
+    _press(qtbot, dock)
+    assert "brighter denoised" in dock.result.text.text()
+    assert "times brighter than those this model learnt from" in dock.result.text.text()
+
+
+def test_a_result_that_would_not_fit_into_memory_is_lazy(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
+    monkeypatch.setattr("napari_aprrd._napari.denoise_turns.is_too_large", lambda data: True)
+    viewer.layers["cells"].data = da.from_array(viewer.layers["cells"].data)
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    assert hasattr(viewer.layers["cells denoised"].data, "dask")
+    assert session.chosen == "cells student"
+
+
 def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel) -> None:
     viewer.add_image(np.zeros((3, 64, 80)), name="other")
     viewer.layers.selection = {viewer.layers["cells"]}
@@ -299,6 +366,16 @@ def test_a_first_look_comes_by_itself_and_makes_room_for_a_run(
     assert dock.first_look.isHidden()
     dock.result.buttons["undo"].click()
     assert not dock.first_look.isHidden()
+
+
+def test_what_training_waits_for_is_done_while_the_first_look_is_looked_at(
+    qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(warm_up, "warm_up", done.append)
+    dock = _dock(qtbot, viewer)
+    qtbot.waitUntil(lambda: bool(done), timeout=60_000)
+    assert not dock.first_look.picture.isHidden()
 
 
 def test_a_first_look_is_of_the_chosen_layer_in_its_colours(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QScrollArea
 
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget, TrustWidget
 
@@ -47,6 +47,12 @@ def press(window: Any, text: str) -> None:
 
 
 def _seen(widget: Any) -> bool:
+    """Whether the user can see it, after scrolling where it lies in a scroll area."""
+    parent = widget.parent()
+    while parent is not None:
+        if isinstance(parent, QScrollArea):
+            parent.ensureWidgetVisible(widget)
+        parent = parent.parent()
     return bool(widget.isVisible()) and not widget.visibleRegion().isEmpty()
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..layers import denoised_layer, layer_planes
+from ..core.errors import UserError
+from ..layers import denoised_layer, layer_array, layer_planes
 from .compare import Comparison
+from .lazy_denoising import add_lazily, is_too_large
 from .map_layers import maps_of
 from .one_button import Made, Wish, fulfil
 from .parts import Scope, part_layer
@@ -77,8 +79,6 @@ class Outcome:
             take_away(viewer, layer)
         if self.turn.layer in viewer.layers:
             viewer.layers.selection = {self.turn.layer}
-        if self.turn.layer in viewer.layers:
-            viewer.layers.selection.active = self.turn.layer
         for name in self.made:
             if name in session:
                 session.remove(name)
@@ -123,12 +123,14 @@ class Turns:
         Raises
         ------
         UserError
-            If its pixels cannot be learnt from.
+            If its pixels cannot be learnt from, or the model is gone.
         """
+        self._made_last = False
         turn = self._waiting.pop(0)
+        if turn.model is not None and turn.model not in session:
+            raise UserError(f"The model {turn.model!r} is gone: learn from the image again.")
         part = part_layer(self._viewer, turn.layer, turn.scope)
         preview = LivePreview(self._viewer, part)
-        self._made_last = False
         job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.view)
         number = self._total - len(self._waiting)
         title = f"Denoise {turn.layer.name}" + (f" ({number} of {self._total})" * (self._total > 1))
@@ -144,6 +146,7 @@ class Turns:
             first=current_plane(part, dims.point, dims.units),
             model=session[turn.model] if turn.model else None,
             shapes=[level.shape for level in part.data] if part.multiscale else [],
+            lazily=is_too_large(layer_array(part)),
             denoising=min(max(self._seconds / time, 0.02), 0.9),
         )
 
@@ -156,6 +159,10 @@ class Turns:
             names.append(_added(turn.layer.name, "teacher", made.learnt.teacher))
             if made.learnt.student is not None:
                 names.append(_added(turn.layer.name, "student", made.learnt.student))
+        model = names[-1] if names else turn.model or ""
+        if made.data is None:
+            add_lazily(self._viewer, turn.layer, session[model])
+            return
         result = denoised_layer(part, made.data, made.record)
         if part is not turn.layer:
             result.name = f"{turn.layer.name} denoised ({turn.scope})"
@@ -165,7 +172,6 @@ class Turns:
             if turn.instead_of.result in self._viewer.layers.selection:
                 self._viewer.layers.selection = {result}
             take_away(self._viewer, turn.instead_of.result)
-        model = names[-1] if names else turn.model or ""
         self.outcomes.append(Outcome(turn, part, result, model, tuple(names)))
 
 

@@ -102,6 +102,7 @@ class DenoiseWidget(Scrolled):
         self.destroyed.connect(lambda: selected.disconnect(self._follow))
         self.models.chooser.itemClicked.connect(self._on_model_clicked)
         self.start.clicked.connect(self._on_start)
+        self.panel.failed.connect(self.start.fail)
         self.panel.idle.connect(self._on_idle)
         session.changed.connect(self._follow)
         self.destroyed.connect(lambda: session.changed.disconnect(self._follow, missing_ok=True))
@@ -188,13 +189,19 @@ class DenoiseWidget(Scrolled):
             self._run([Turn(layer, scope, None if learns else self.model.currentText())
                        for layer in layers])  # fmt: skip
         except UserError as error:
-            self.start.allow(str(error))
+            self.start.fail(str(error))
 
     def _run(self, turns: list[Turn]) -> None:
         self.result.clear()
-        self._started = time.monotonic()
+        self._started, self._said = time.monotonic(), ""
         self.turns = Turns(self.viewer, turns, self.effort.minutes, self.outlook.seconds)
-        self.turns.begin(self.panel)
+        self._begin_next(self.turns)
+
+    def _begin_next(self, turns: Turns) -> None:
+        try:
+            turns.begin(self.panel)
+        except UserError as error:
+            self.start.fail(str(error))
 
     def _on_idle(self, idle: bool) -> None:
         for widget in (self.picker, self.together):
@@ -204,11 +211,12 @@ class DenoiseWidget(Scrolled):
         self.first_look.hide()  # the run shows better ones
         if not idle or self.turns is None:
             return
+        self._said = "\n".join(filter(None, (self._said, self.panel.warning.text())))
         if self.turns.is_going_on:
-            self.turns.begin(self.panel)
+            self._begin_next(self.turns)
         elif self.turns.outcomes:
             took = duration(time.monotonic() - self._started)
-            self.result.show_outcomes(self.turns.outcomes, took)
+            self.result.show_outcomes(self.turns.outcomes, took, self._said)
         elif not self.result.show_again():
             self.first_look.show()
         self._on_changed()

@@ -118,7 +118,7 @@ class ResultPanel(QWidget):
         """What is shown, as far as the layers are still there."""
         return [outcome for outcome in self._outcomes if outcome.result in self._viewer.layers]
 
-    def show_outcomes(self, outcomes: Sequence[Outcome], took: str) -> None:
+    def show_outcomes(self, outcomes: Sequence[Outcome], took: str, said: str) -> None:
         """Show what can be done with results.
 
         Parameters
@@ -126,11 +126,14 @@ class ResultPanel(QWidget):
         outcomes : sequence of Outcome
         took : str
             How long it took.
+        said : str
+            What the user must know of it; empty if nothing.
         """
         self.clear()
         self._outcomes, self._last = outcomes, (outcomes, took)
         self._comparisons = [outcome.comparison(self._viewer) for outcome in outcomes]
-        self.text.setText(f"Done in {took}: {', '.join(o.result.name for o in outcomes)}.")
+        done = f"Done in {took}: {', '.join(outcome.result.name for outcome in outcomes)}."
+        self.text.setText("\n".join(filter(None, (done, said))))
         is_part = outcomes[0].turn.scope != "everything"
         self.buttons["whole"].setVisible(is_part)
         self.buttons["check"].setVisible(not is_part)

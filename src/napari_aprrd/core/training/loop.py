@@ -225,7 +225,7 @@ def _advance(run: _Run) -> _Due:
         done, clock.report_due(), run.checkpoint.is_due(clock)
     )
     state.fraction, report_due, checkpoint_due = decided
-    share = _share_of_new(config, done - before, state.step)
+    share = _share_of_new(config, state.fraction - before, state.step)
     _follow(state.average, state.network, share)
     return _Due(report_due, checkpoint_due)
 
