@@ -18,6 +18,7 @@ from napari_aprrd._napari.session import session
 from napari_aprrd._napari.taking_away import take_away
 from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
 from napari_aprrd._napari.widgets.denoise import LEARN
+from napari_aprrd.core.jobs import Progress
 from napari_aprrd.core.model import pretrained
 from napari_aprrd.core.training import warm_up
 from napari_aprrd.layers import map_layer
@@ -161,6 +162,7 @@ def test_a_model_that_is_there_is_used_as_shown(qtbot: Any, viewer: ViewerModel)
     dock.models.chooser.itemClicked.emit(dock.models.chooser.item(0))
     assert dock.model.currentText() == "mine"
     assert not dock.effort.isVisibleTo(dock)
+    qtbot.waitUntil(lambda: "about 1" in dock.outlook.text().replace("\xa0", " "))  # never "0 s"
     _press(qtbot, dock)
     assert "cells denoised" in viewer.layers
     assert len(session) == 2
@@ -173,6 +175,10 @@ def test_cancel_acts_at_once_and_leaves_everything_as_it_was(
     before = list(viewer.layers)
     dock.start.click()
     qtbot.waitUntil(lambda: dock.panel.bar.maximum() > 0, timeout=60_000)
+    assert "of 1000" not in dock.panel.numbers.text()  # the bar's steps are not the method's
+    dock.panel.pause.click()
+    dock.panel._on_report(Progress("Train teacher", 1, 1000, 1.0))
+    assert dock.panel.text.text() == "Paused."
     begun = time.perf_counter()
     dock.panel.cancel.click()
     assert dock.panel.run is None
@@ -303,6 +309,17 @@ def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:
     assert result in viewer.layers
 
 
+def test_a_volume_cannot_be_split_and_the_slider_says_so(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    assert dock.result.slider.isEnabled()
+    viewer.dims.ndisplay = 3
+    assert not dock.result.slider.isEnabled()
+    assert "flat view" in dock.result.slider.toolTip()
+    viewer.dims.ndisplay = 2
+    assert dock.result.slider.isEnabled()
+
+
 def test_the_methods_text_is_copied(qtbot: Any, viewer: ViewerModel) -> None:
     from qtpy.QtWidgets import QApplication
 
@@ -408,6 +425,9 @@ def test_it_fits_a_narrow_dock(qtbot: Any, viewer: ViewerModel) -> None:
     dock = _dock(qtbot, viewer)
     assert dock.minimumSizeHint().width() <= 300
     dock.effort.choose_minutes(0.1)
+    assert dock.effort.choice.currentText() == "Own time"
+    buttons = dock.effort.own.buttonSymbols()
+    assert buttons == dock.effort.own.ButtonSymbols.NoButtons  # which cut off the minutes
     assert dock.minimumSizeHint().width() <= 300
     dock.effort.choose("Balanced")
     _press(qtbot, dock)

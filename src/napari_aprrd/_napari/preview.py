@@ -50,6 +50,13 @@ class LivePreview:
             )
         return ""
 
+    @property
+    def about(self) -> str:
+        """What the canvas shows of the job, in one sentence; empty before there is a preview."""
+        return self.why_hidden or (
+            "On screen: a preview, not yet the result." if self._layer else ""
+        )
+
     def view(self) -> View | None:
         """Return the view to preview, or None; called in the job's thread."""
         return None if self._dismissed else self._view

@@ -151,7 +151,7 @@ class DenoiseWidget(Scrolled):
         others = [la.name for la in meant_together(self.viewer, layer) if la is not layer]
         self.together.setVisible(bool(others))
         names = ", ".join(others)
-        self.together.setText(f"With {names}" if len(names) < 30 else f"With {len(others)} others")
+        self.together.setText(f"Also {names}" if len(names) < 30 else f"Also {len(others)} others")
         self.together.setToolTip(
             f"One after the other: {names}. Each learns a model of its own; Train APR can learn "
             "one model from several layers."

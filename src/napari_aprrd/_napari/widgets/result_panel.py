@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..compare import Comparison
     from ..denoise_turns import Outcome
 
+_SPLIT = "Pull it to the right to see your image beside the result."
+_NO_SPLIT = "A split needs the flat view of rows and columns, and an image in memory."
 COPY = "Copy methods text"
 _ROWS = (
     {"whole": ("Apply to everything", "Denoise the whole image with what was learnt from this.")},
@@ -75,7 +77,6 @@ class ResultPanel(QWidget):
         self.hold = QPushButton("Hold to see before")
         self.hold.setToolTip("As long as you press it, your image is shown instead of the result.")
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setToolTip("Pull it to the right to see your image beside the result.")
         self.slider.setAccessibleName("Split between before and after")
         self.buttons: dict[str, QPushButton] = {}
         self._arrange()
@@ -108,6 +109,9 @@ class ResultPanel(QWidget):
         self.buttons["save_model"].clicked.connect(self._on_save_model)
         self.buttons["check"].clicked.connect(self._on_check)
         self.buttons["methods"].clicked.connect(self._on_methods)
+        for change in (self._viewer.dims.events.ndisplay, self._viewer.dims.events.order):
+            change.connect(self._allow_split)
+            self.destroyed.connect(lambda _, change=change: change.disconnect(self._allow_split))
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -136,7 +140,13 @@ class ResultPanel(QWidget):
         self.buttons["methods"].setText(COPY)
         for widget in (self.split, self.slider):
             widget.setVisible(len(outcomes) == 1)
+        self._allow_split()
         self.show()
+
+    def _allow_split(self, event: object = None) -> None:
+        can = all(comparison.can_split for comparison in self._comparisons)
+        self.slider.setEnabled(can)
+        self.slider.setToolTip(_SPLIT if can else _NO_SPLIT)
 
     def show_again(self) -> bool:
         """Show the results that were shown last, unless they are gone or were kept; whether so."""

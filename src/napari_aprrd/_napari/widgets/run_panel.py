@@ -103,9 +103,10 @@ class RunPanel(QWidget):
         self.bar.setValue(round(BAR * report.fraction))
         self.plot.add(report)
         self.numbers.setText(numbers(report))
-        self.text.setText(describe(report))
-        self.away.setText(self.preview.why_hidden)
-        self.away.setVisible(bool(self.preview.why_hidden))
+        if self.run is None or not self.run.paused:  # what was on its way when it was paused
+            self.text.setText(describe(report))
+        self.away.setText(self.preview.about)
+        self.away.setVisible(bool(self.preview.about))
         if report.note:
             self._note(report.note, self.notes if report.expert else self.warning)
 
