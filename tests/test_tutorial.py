@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QScrollArea
 
+from napari_aprrd._napari import dialogs
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget, TrustWidget
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorials" / "correlated-noise.md"
@@ -61,6 +62,7 @@ def test_its_steps_lead_from_the_sample_to_the_checked_result(
 ) -> None:
     saved = str(tmp_path / "cells.aprrd")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (saved, ""))
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
     viewer = make_napari_viewer(show=True)
     window = viewer.window._qt_window
     window.resize(1280, 900)
