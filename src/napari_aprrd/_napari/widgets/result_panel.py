@@ -70,7 +70,7 @@ class ResultPanel(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._outcomes: Sequence[Outcome] = ()
-        self._last: tuple[Sequence[Outcome], str] = ((), "")
+        self._last: tuple[Sequence[Outcome], str, str] = ((), "", "")
         self._comparisons: list[Comparison] = []
         self.text, self.split = QLabel(), QLabel("Split")
         self.text.setWordWrap(True)
@@ -130,7 +130,7 @@ class ResultPanel(QWidget):
             What the user must know of it; empty if nothing.
         """
         self.clear()
-        self._outcomes, self._last = outcomes, (outcomes, took)
+        self._outcomes, self._last = outcomes, (outcomes, took, said)
         self._comparisons = [outcome.comparison(self._viewer) for outcome in outcomes]
         done = f"Done in {took}: {', '.join(outcome.result.name for outcome in outcomes)}."
         self.text.setText("\n".join(filter(None, (done, said))))
@@ -150,10 +150,10 @@ class ResultPanel(QWidget):
 
     def show_again(self) -> bool:
         """Show the results that were shown last, unless they are gone or were kept; whether so."""
-        outcomes, took = self._last
+        outcomes, took, said = self._last
         there = [outcome for outcome in outcomes if outcome.result in self._viewer.layers]
         if there:
-            self.show_outcomes(there, took)
+            self.show_outcomes(there, took, said)
         return bool(there)
 
     def clear(self) -> None:
@@ -178,7 +178,7 @@ class ResultPanel(QWidget):
 
     def _forget(self) -> None:
         self.clear()
-        self._last = ((), "")
+        self._last = ((), "", "")
 
     def _on_undo(self) -> None:
         outcomes = self.outcomes
