@@ -433,3 +433,13 @@ def test_it_fits_a_narrow_dock(qtbot: Any, viewer: ViewerModel) -> None:
     _press(qtbot, dock)
     assert dock.minimumSizeHint().width() <= 300
     assert dock.minimumSizeHint().height() <= 100
+
+
+def test_finish_now_loses_nothing_whenever_it_is_pressed(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    dock.start.click()
+    while dock.panel.run is not None:  # pressed all the time, until everything is denoised
+        dock.panel.run.stop()
+        qtbot.wait(20)
+    assert "cells denoised" in viewer.layers
+    assert session.chosen

@@ -134,7 +134,13 @@ class Turns:
         job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.view)
         number = self._total - len(self._waiting)
         title = f"Denoise {turn.layer.name}" + (f" ({number} of {self._total})" * (self._total > 1))
-        panel.start(job, title, lambda made: self._on_made(turn, part, made), preview)
+        panel.start(
+            job,
+            title,
+            lambda made: self._on_made(turn, part, made),
+            preview,
+            learns=turn.model is None,
+        )
 
     def _wish(self, turn: Turn, part: Any) -> Wish:
         dims = self._viewer.dims

@@ -31,7 +31,7 @@ def render_in_the_background(viewer: Any = None) -> bool:
     experimental = get_settings().experimental
     if experimental.async_ or LazyLayer.refused:
         return True
-    answer = dialogs.ask(viewer, "Denoise layer lazily", _QUESTION, [SWITCH_ON, LEAVE_OFF])
+    answer = dialogs.ask(viewer, "Compute in the background?", _QUESTION, [SWITCH_ON, LEAVE_OFF])
     if answer == SWITCH_ON:
         experimental.async_ = LazyLayer.switched_on = True
     elif answer == LEAVE_OFF:

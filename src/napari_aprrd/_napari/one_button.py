@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..layers import levels
 from .denoising import remarks
@@ -12,9 +12,11 @@ from .workers import Preview, View
 
 if TYPE_CHECKING:
     from ..axes import ArrayPlanes
-    from ..core.jobs import OneBar
+    from ..core.jobs import Job, OneBar
     from ..core.model.denoiser import Denoiser
     from ..core.training.two_steps import Learnt
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -116,9 +118,21 @@ def fulfil(
     if wish.lazily:
         return Made(None, {}, learnt)
     config = DenoiseConfig(device=wish.device)
-    made = yield from bar.part(denoise_now(wish.planes, model, config, first=wish.first), rest)
+    job = denoise_now(wish.planes, model, config, first=wish.first)
+    made = yield from bar.part(job if learnt is None else _to_its_end(job), rest)
     if made is None:
         return None
     # Made here, in the job's thread, since averaging and hashing take a while.
     data = levels(made.data, wish.shapes) if wish.shapes else made.data
     return Made(data, made.record(), learnt)
+
+
+def _to_its_end(job: Job[T]) -> Job[T]:
+    """Denoise all of it: "Finish now" is for the learning, whose result would be lost."""
+    try:
+        while True:
+            yield job.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        job.close()

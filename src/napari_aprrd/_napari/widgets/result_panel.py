@@ -136,6 +136,7 @@ class ResultPanel(QWidget):
         self.text.setText("\n".join(filter(None, (done, said))))
         is_part = outcomes[0].turn.scope != "everything"
         self.buttons["whole"].setVisible(is_part)
+        self.buttons["longer"].setVisible(bool(outcomes[0].made))  # where something was learnt
         self.buttons["check"].setVisible(not is_part)
         self.buttons["methods"].setText(COPY)
         for widget in (self.split, self.slider):

@@ -64,8 +64,11 @@ class RunPanel(QWidget):
         title: str,
         on_result: Callable[[Any], None],
         preview: LivePreview,
+        *,
+        learns: bool = True,
     ) -> None:
-        """Run a job and show its progress."""
+        """Run a job and show its progress; one that learns can be finished early."""
+        self.stop.setVisible(learns)
         self.preview = preview
         self.plot.clear()
         self.bar.setRange(0, 0)

@@ -110,6 +110,7 @@ class _Run:
     mixed: AbstractContextManager[Any]  # in it, networks compute in the training's precision
     begun: float  # seconds of work before the first step
     messages: list[str] = field(default_factory=list)  # what the user hears with the next report
+    expert: bool = True  # whether only some want to read them
 
     @classmethod
     def begin(
@@ -129,9 +130,10 @@ class _Run:
         checkpoint.begin(state, clock, run.tell)
         return run
 
-    def tell(self, message: str) -> None:
+    def tell(self, message: str, *, expert: bool = False) -> None:
         """Let the user hear a sentence with the next report."""
         self.messages.append(message)
+        self.expert &= expert
 
     def keep(self) -> None:
         """Write a checkpoint of the state."""
@@ -296,6 +298,7 @@ def _report(run: _Run, loss: float, evaluated: bool) -> Generator[Progress, Sign
     _tell_of_early_end(run)
     progress = _progress(run, loss, evaluated)
     run.messages.clear()
+    run.expert = True
     answer = yield from report_progress(progress, run.clock)
     (stopped,) = run.state.objective.processes.broadcast(answer is STOP)
     return bool(stopped)
@@ -305,9 +308,9 @@ def _tell_of_early_end(run: _Run) -> None:
     """Say why training ends before its schedule does, if so."""
     state = run.state
     if state.best.note:
-        run.tell(state.best.note)
+        run.tell(state.best.note, expert=True)
     if run.config.minutes and state.step >= state.objective.max_steps:
-        run.tell("Nothing more to learn: ended early.")
+        run.tell("Nothing more to learn: ended early.", expert=True)
 
 
 def _shown(run: _Run) -> float:
@@ -327,6 +330,7 @@ def _progress(run: _Run, loss: float, evaluated: bool) -> Progress:
         loss,
         held_out=state.best.latest if evaluated else None,
         note=" ".join(run.messages),
+        expert=run.expert,
         snapshot=run.denoiser.copy,
         done=_shown(run),
     )
