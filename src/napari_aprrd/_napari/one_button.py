@@ -133,6 +133,6 @@ def _to_its_end(job: Job[T]) -> Job[T]:
         while True:
             yield job.send(None)
     except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+        return end.value
     finally:
         job.close()

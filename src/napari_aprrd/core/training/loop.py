@@ -109,8 +109,8 @@ class _Run:
     threads: Threads
     mixed: AbstractContextManager[Any]  # in it, networks compute in the training's precision
     begun: float  # seconds of work before the first step
-    messages: list[str] = field(default_factory=list)  # what the user hears with the next report
-    expert: bool = True  # whether only some want to read them
+    # What the user hears with the next report, and whether only some want to read it.
+    messages: list[tuple[str, bool]] = field(default_factory=list)
 
     @classmethod
     def begin(
@@ -132,8 +132,7 @@ class _Run:
 
     def tell(self, message: str, *, expert: bool = False) -> None:
         """Let the user hear a sentence with the next report."""
-        self.messages.append(message)
-        self.expert &= expert
+        self.messages.append((message, expert))
 
     def keep(self) -> None:
         """Write a checkpoint of the state."""
@@ -298,7 +297,6 @@ def _report(run: _Run, loss: float, evaluated: bool) -> Generator[Progress, Sign
     _tell_of_early_end(run)
     progress = _progress(run, loss, evaluated)
     run.messages.clear()
-    run.expert = True
     answer = yield from report_progress(progress, run.clock)
     (stopped,) = run.state.objective.processes.broadcast(answer is STOP)
     return bool(stopped)
@@ -329,8 +327,8 @@ def _progress(run: _Run, loss: float, evaluated: bool) -> Progress:
         run.clock.seconds,
         loss,
         held_out=state.best.latest if evaluated else None,
-        note=" ".join(run.messages),
-        expert=run.expert,
+        note=" ".join(message for message, _ in run.messages),
+        expert=all(expert for _, expert in run.messages),
         snapshot=run.denoiser.copy,
         done=_shown(run),
     )
