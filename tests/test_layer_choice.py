@@ -284,7 +284,7 @@ def test_no_preview_where_the_canvas_shows_another_side(viewer: ViewerModel) -> 
     preview = LivePreview(viewer, source)
     view = preview.view()
     assert view is not None
-    assert not preview.why_hidden
+    assert not preview.about
     viewer.dims.ndisplay = 3
     assert preview.view() is None
     assert "volume" in preview.why_hidden
@@ -293,6 +293,7 @@ def test_no_preview_where_the_canvas_shows_another_side(viewer: ViewerModel) -> 
     viewer.dims.ndisplay = 2
     preview.show(Preview(view, view.read()))
     shown = viewer.layers["a preview"]
+    assert "not yet the result" in preview.about
     assert viewer.layers[-1] is shown  # on top, also of what lies above its source
     viewer.dims.order = (1, 0, 2)
     assert not shown.visible

@@ -135,7 +135,7 @@ def test_random_cancels(make_viewer: Callable[[], Any]) -> None:
         if dock.panel.run is not None:
             dock.panel.cancel.click()
         assert dock.panel.run is None
-        assert time.perf_counter() - begun < 1
+        assert time.perf_counter() - begun < 3  # much less where nothing else runs
         assert not [layer.name for layer in viewer.layers if "preview" in layer.name]
         _wait(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, 20)
         assert dock.start.button.isEnabled(), dock.start.reason.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import threading
@@ -14,7 +15,8 @@ import pytest
 from core.makers import random_denoiser
 from napari.settings import get_settings
 from napari.utils.notifications import NotificationSeverity, notification_manager
-from qtpy.QtCore import QThreadPool
+from qtpy.QtCore import Qt, QThreadPool
+from qtpy.QtWidgets import QLabel
 from torch import Tensor, nn
 
 from napari_aprrd._napari import commands, dialogs, docks, lazy
@@ -22,9 +24,11 @@ from napari_aprrd._napari.denoising import Denoising, shortly
 from napari_aprrd._napari.layer_choice import source_of
 from napari_aprrd._napari.preview import LivePreview
 from napari_aprrd._napari.session import session
+from napari_aprrd._napari.widgets.folded import Folded
 from napari_aprrd._napari.workers import Preview
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.noise.report import NoiseReport
 
 pytestmark = pytest.mark.usefixtures("no_notifications_left", "few_steps")
 
@@ -396,3 +400,69 @@ def test_the_x_of_a_dock_does_not_end_its_work(qtbot: Any, viewer: Any) -> None:
     widget.panel.cancel.click()
     dock.title.close_button.click()
     assert docks.find_dock(viewer, "Train APR") is None
+
+
+# On a small screen ----------------------------------------------------------------------------
+
+ADVICE = "A sentence as long as the one of an ordinary report, about the noise of these images."
+REPORT = NoiseReport(
+    sigma=1, read=1, shot=0.1, correlation={"x": (0.6,), "y": (0.6,)}, reach_x=1, reach_y=1,
+    relative=0.1, to_peak=0.1, clipped_low=0, clipped_high=0, stripes="horizontal",
+    advice=(ADVICE,) * 5,
+)  # fmt: skip
+
+
+def _fits(viewer: Any, qtbot: Any, what: str) -> None:
+    """The window has not grown, and no sentence in a dock is cut."""
+    qtbot.wait(150)  # for the layouts, which need several turns of the event loop
+    window = viewer.window.main_menu.window()
+    assert (window.width(), window.height()) == (1280, 720), what
+    for title, widget in viewer.window.dock_widgets.items():
+        if not widget.property(docks.OURS) or widget.visibleRegion().isEmpty():
+            continue
+        inside = widget.area.widget()
+        assert inside.width() <= widget.area.viewport().width(), (what, title)
+        for label in inside.findChildren(QLabel):
+            if label.isVisible() and label.wordWrap():
+                assert label.height() >= label.heightForWidth(label.width()), (what, label.text())
+            elif label.isVisible() and label.text():
+                assert label.width() >= label.sizeHint().width(), (what, label.text())
+
+
+def test_the_window_fits_a_laptop_and_no_sentence_is_cut(qtbot: Any, viewer: Any) -> None:
+    """With all docks, as tabs and on top of each other, before, during and after a run."""
+    window = viewer.window.main_menu.window()
+    window.resize(1280, 720)
+    source = viewer.add_image(noise(2, 64, 64), name="cells")
+    names = ("Denoise", "Train APR", "Distill (RD)", "Trust report", "Denoise files")
+    widgets = [commands.open_widget(viewer, name) for name in names]
+    dock, train, distill, trust, _ = widgets
+    for widget, name in zip(widgets, names, strict=True):
+        widget.parent().raise_()
+        _fits(viewer, qtbot, name)
+    train.parent().raise_()
+    train.noise.show_report(REPORT)
+    _fits(viewer, qtbot, "the noise is inspected")
+    for widget in (dock, train, distill):
+        for fold in widget.findChildren(Folded):
+            fold.unfold()
+        widget.parent().raise_()
+        _fits(viewer, qtbot, "all is unfolded")
+    dock.effort.choose_minutes(100)
+    dock.start.click()
+    within(qtbot, 30, lambda: len(dock.panel.plot.steps) > 3)
+    for widget in (train, distill, dock):
+        widget.parent().raise_()
+        _fits(viewer, qtbot, "a run")
+    dock.panel.stop.click()
+    within(qtbot, 30, lambda: dock.panel.run is None)
+    _fits(viewer, qtbot, "a result")
+    trust.parent().raise_()
+    trust.check_layer(viewer.layers[f"{source.name} denoised"])
+    within(qtbot, 30, lambda: trust.report is not None)
+    _fits(viewer, qtbot, "the trust report")
+    for above, below in itertools.pairwise(widgets):  # out of their tabs, one below the other
+        window.removeDockWidget(below.parent())
+        window.splitDockWidget(above.parent(), below.parent(), Qt.Orientation.Vertical)
+        below.parent().show()
+    _fits(viewer, qtbot, "one below the other")

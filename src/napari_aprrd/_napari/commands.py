@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from . import dialogs, docks
 from .denoising import Denoising
 from .layer_choice import doubt
 from .layer_source import learn_axes
-from .lazy_denoising import add_lazily
+from .lazy_denoising import add_lazily, is_too_large
 from .model_choice import models_for
 from .views import image_layers
 
@@ -69,7 +68,7 @@ def denoise_layers(viewer: Any, layers: Sequence[Any], *, lazily: bool = False) 
         show_error(str(error))
         return
     for layer, model in zip(layers, models or [], strict=False):
-        if lazily or _is_too_large(layer_array(layer)):
+        if lazily or is_too_large(layer_array(layer)):
             add_lazily(viewer, layer, model)
         else:
             Denoising(viewer, layer, model)
@@ -81,14 +80,3 @@ def is_meant(viewer: Any, layers: Sequence[Any]) -> bool:
     if not doubts:
         return True
     return dialogs.ask(viewer, "Denoise layer", doubts, [ALL_THE_SAME]) == ALL_THE_SAME
-
-
-def _is_too_large(data: Any) -> bool:
-    """Whether the result of a lazy source would not fit into memory."""
-    import torch
-
-    from ..core.model.hardware import SHARE, free_bytes
-    from ..denoise_arrays import is_lazy
-
-    size = data.dtype.itemsize * math.prod(data.shape)
-    return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..layers import denoised_layer, layer_planes
+from ..core.errors import UserError
+from ..layers import denoised_layer, layer_array, layer_planes
 from .compare import Comparison
+from .lazy_denoising import add_lazily, is_too_large
+from .map_layers import maps_of
 from .one_button import Made, Wish, fulfil
 from .parts import Scope, part_layer
 from .preferences import default_device
 from .preview import LivePreview
 from .session import session
+from .taking_away import take_away
 from .views import current_plane, show_result
 
 if TYPE_CHECKING:
@@ -32,11 +36,14 @@ class Turn:
     scope : {"everything", "plane", "region"}
     model : str or None
         Name of the model in the session; None to learn one.
+    instead_of : Outcome, optional
+        An earlier result, of a part, which is removed when the new one is there.
     """
 
     layer: Any
     scope: Scope
     model: str | None
+    instead_of: Outcome | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,11 @@ class Outcome:
         return Comparison(viewer, self.turn.layer, self.result, self.part, planes)
 
     def undo(self, viewer: ViewerModel) -> None:
-        """Remove the result and forget its models; the source is shown as before."""
-        viewer.layers.remove(self.result)
+        """Remove the result with its maps and forget its models; the source is shown as before."""
+        for layer in (*maps_of(viewer, self.result), self.result):
+            take_away(viewer, layer)
         if self.turn.layer in viewer.layers:
-            viewer.layers.selection.active = self.turn.layer
+            viewer.layers.selection = {self.turn.layer}
         for name in self.made:
             if name in session:
                 session.remove(name)
@@ -115,12 +123,14 @@ class Turns:
         Raises
         ------
         UserError
-            If its pixels cannot be learnt from.
+            If its pixels cannot be learnt from, or the model is gone.
         """
+        self._made_last = False
         turn = self._waiting.pop(0)
+        if turn.model is not None and turn.model not in session:
+            raise UserError(f"The model {turn.model!r} is gone: learn from the image again.")
         part = part_layer(self._viewer, turn.layer, turn.scope)
         preview = LivePreview(self._viewer, part)
-        self._made_last = False
         job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.view)
         number = self._total - len(self._waiting)
         title = f"Denoise {turn.layer.name}" + (f" ({number} of {self._total})" * (self._total > 1))
@@ -136,6 +146,7 @@ class Turns:
             first=current_plane(part, dims.point, dims.units),
             model=session[turn.model] if turn.model else None,
             shapes=[level.shape for level in part.data] if part.multiscale else [],
+            lazily=is_too_large(layer_array(part)),
             denoising=min(max(self._seconds / time, 0.02), 0.9),
         )
 
@@ -148,11 +159,19 @@ class Turns:
             names.append(_added(turn.layer.name, "teacher", made.learnt.teacher))
             if made.learnt.student is not None:
                 names.append(_added(turn.layer.name, "student", made.learnt.student))
+        model = names[-1] if names else turn.model or ""
+        if made.data is None:
+            add_lazily(self._viewer, turn.layer, session[model])
+            return
         result = denoised_layer(part, made.data, made.record)
         if part is not turn.layer:
             result.name = f"{turn.layer.name} denoised ({turn.scope})"
         show_result(self._viewer, result, turn.layer)
-        model = names[-1] if names else turn.model or ""
+        if turn.instead_of is not None:
+            names = [*turn.instead_of.made, *names]
+            if turn.instead_of.result in self._viewer.layers.selection:
+                self._viewer.layers.selection = {result}
+            take_away(self._viewer, turn.instead_of.result)
         self.outcomes.append(Outcome(turn, part, result, model, tuple(names)))
 
 

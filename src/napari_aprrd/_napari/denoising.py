@@ -103,7 +103,7 @@ class Comparison:
     def __init__(self, name: str, model: Denoiser, planes: ArrayPlanes) -> None:
         self.running.add(self)
         self._run = Run(
-            _compare(model, planes),
+            remarks(planes, model),
             f"Compare {name}",
             on_report=warn,
             on_result=lambda _: None,
@@ -125,8 +125,8 @@ def shortly(name: str, seconds: float) -> str:
     return rest.replace("  ", f" {name if len(name) <= kept else f'{name[: kept - 1]}…'} ")
 
 
-def _compare(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
-    """Report if the planes differ from those of the training, or rounding harms the result."""
+def remarks(planes: ArrayPlanes, model: Denoiser | None = None) -> Job[None]:
+    """Report if rounding harms the result, or the planes differ from those that a model knows."""
     from ..core.jobs import Progress
     from ..core.noise.rounding import WORDS
     from ..core.trust.domain_shift import misfit
@@ -134,7 +134,8 @@ def _compare(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
 
     loss = rounding_loss(planes, DenoiseConfig())
     costs = f"{WORDS[loss]}: convert the layer to float32 first." if loss else ""
-    for said in filter(None, (misfit(model, planes), costs)):
+    differing = misfit(model, planes) if model is not None else ""
+    for said in filter(None, (differing, costs)):
         yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=said)
 
 
@@ -147,7 +148,7 @@ def _denoise(
     """
     from ..denoise_arrays import denoise_now
 
-    yield from _compare(model, planes)
+    yield from remarks(planes, model)
     config = DenoiseConfig(device=default_device())
     made = yield from denoise_now(planes, model, config, first=first)
     if made is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
@@ -85,3 +86,14 @@ def _add(viewer: ViewerModel, layer: Any, model: Denoiser, lowest: Any = None) -
     show_result(viewer, result, layer)
     watch.begin(result)
     Comparison(layer.name, model, layer_planes(layer))
+
+
+def is_too_large(data: Any) -> bool:
+    """Whether the result of a lazy source would not fit into memory."""
+    import torch
+
+    from ..core.model.hardware import SHARE, free_bytes
+    from ..denoise_arrays import is_lazy
+
+    size = data.dtype.itemsize * math.prod(data.shape)
+    return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..layers import levels
+from .denoising import remarks
 from .workers import Preview, View
 
 if TYPE_CHECKING:
     from ..axes import ArrayPlanes
-    from ..core.jobs import Job, OneBar
+    from ..core.jobs import OneBar
     from ..core.model.denoiser import Denoiser
     from ..core.training.two_steps import Learnt
 
@@ -33,6 +34,8 @@ class Wish:
         To denoise with, instead of one that learns from these planes.
     shapes : sequence of shape
         Of the resolutions that the result is wanted in, the full one first; none for one alone.
+    lazily : bool
+        Only learn, since the result would not fit into memory.
     denoising : float
         Share of the time that denoising will take, after the learning.
     """
@@ -43,6 +46,7 @@ class Wish:
     first: int = 0
     model: Denoiser | None = None
     shapes: Sequence[tuple[int, ...]] = ()
+    lazily: bool = False
     denoising: float = 0.1
 
 
@@ -53,7 +57,7 @@ class Made:
     Parameters
     ----------
     data : array, or list of arrays
-        The denoised image, in all its resolutions.
+        The denoised image, in all its resolutions; None if it is to be computed lazily.
     record : dict
         How it was made.
     learnt : Learnt or None
@@ -108,8 +112,9 @@ def fulfil(
             share=share - rest,
         )
         model = learnt.model
-    else:
-        yield from bar.part(_comparing(model, wish.planes), 0.0)
+    yield from bar.part(remarks(wish.planes, wish.model), 0.0)
+    if wish.lazily:
+        return Made(None, {}, learnt)
     config = DenoiseConfig(device=wish.device)
     made = yield from bar.part(denoise_now(wish.planes, model, config, first=wish.first), rest)
     if made is None:
@@ -117,12 +122,3 @@ def fulfil(
     # Made here, in the job's thread, since averaging and hashing take a while.
     data = levels(made.data, wish.shapes) if wish.shapes else made.data
     return Made(data, made.record(), learnt)
-
-
-def _comparing(model: Denoiser, planes: ArrayPlanes) -> Job[None]:
-    """Report if the planes differ from those that the model learnt from."""
-    from ..core.jobs import Progress
-    from ..core.trust.domain_shift import misfit
-
-    if said := misfit(model, planes):
-        yield Progress("Compare", 0, 1, 0.0, note=said)

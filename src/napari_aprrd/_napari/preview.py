@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..layers import layer_planes
+from .taking_away import take_away
 from .views import current_plane, preview_layer, shown, shows_planes
 from .workers import Preview, View
 
@@ -49,6 +50,13 @@ class LivePreview:
             )
         return ""
 
+    @property
+    def about(self) -> str:
+        """What the canvas shows of the job, in one sentence; empty before there is a preview."""
+        return self.why_hidden or (
+            "On screen: a preview, not yet the result." if self._layer else ""
+        )
+
     def view(self) -> View | None:
         """Return the view to preview, or None; called in the job's thread."""
         return None if self._dismissed else self._view
@@ -74,8 +82,8 @@ class LivePreview:
         self._dismissed = True
         for change in self._changes():
             change.disconnect(self._update_view)
-        if self._layer is not None and self._layer in self._viewer.layers:
-            self._viewer.layers.remove(self._layer)
+        if self._layer is not None:
+            take_away(self._viewer, self._layer)
 
     def _changes(self) -> tuple[Any, ...]:
         events = self._viewer.dims.events

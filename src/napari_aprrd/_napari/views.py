@@ -9,7 +9,14 @@ from weakref import WeakSet
 import numpy as np
 
 from ..core.data.planes import Image
-from ..layers import KEY_MAP, is_image_layer, layer_array, layer_planes
+from ..layers import (
+    KEY_MAP,
+    KEY_SOURCE,
+    has_identity,
+    is_image_layer,
+    layer_array,
+    layer_planes,
+)
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -156,10 +163,11 @@ def drawn(layer: Any, plane: Image) -> np.ndarray[Any, Any]:
 
 
 def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
-    """Add a layer right above its source, or on top if the source is gone or hidden.
+    """Add a layer above its source and what was made of it before, so that it is seen.
 
-    The selection stays. Right above a hidden layer and below a visible one, napari's canvas can
-    crash when the layer is removed again.
+    On top, if the source is gone or what lies below is hidden: right above a hidden layer and
+    below a visible one, napari's canvas can crash when the layer is removed again. The selection
+    stays.
     """
     names = {other.name for other in viewer.layers}
     name, number = layer.name, 1
@@ -167,11 +175,21 @@ def add_above(viewer: ViewerModel, layer: Any, source: Any) -> None:
         number += 1
         layer.name = f"{name} [{number}]"
     selected = set(viewer.layers.selection)
-    place = viewer.layers.index(source) + 1 if source in viewer.layers else 0
-    if not place or not source.visible:
+    place = _above(viewer, source) if source in viewer.layers else 0
+    if not place or not viewer.layers[place - 1].visible:
         place = len(viewer.layers)
     viewer.layers.insert(place, layer)
     viewer.layers.selection = selected
+
+
+def _above(viewer: ViewerModel, source: Any) -> int:
+    """Place in the layer list right above a source and its results."""
+    made = [
+        place
+        for place, layer in enumerate(viewer.layers)
+        if has_identity(source, layer.metadata.get(KEY_SOURCE, ""))
+    ]
+    return max([viewer.layers.index(source), *made]) + 1
 
 
 def show_result(viewer: ViewerModel, result: Any, source: Any) -> None:

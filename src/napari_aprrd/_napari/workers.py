@@ -105,6 +105,8 @@ class Run:
         Called when there is nothing more to show, for whatever reason.
     on_closed : callable, optional
         Called last, when the job has released everything.
+    on_error : callable
+        Receives the sentence on what went wrong; by default napari shows it.
     """
 
     def __init__(
@@ -116,10 +118,11 @@ class Run:
         on_result: Callable[[Any], None],
         on_end: Callable[[], None],
         on_closed: Callable[[], None] | None = None,
+        on_error: Callable[[str], None] = show_error,
     ) -> None:
         self._on_closed = on_closed
         self._listening = True
-        self._callbacks = (on_report, on_result, on_end)
+        self._callbacks, self._on_error = (on_report, on_result, on_end), on_error
         self._activity: Any = Activity(total=0, desc=title)
         self._activity.on_cancel = self.cancel
         self.paused = False
@@ -179,7 +182,7 @@ class Run:
         if not self._listening:
             return
         if isinstance(result, Failure):
-            show_error(str(result.error) or type(result.error).__name__)
+            self._on_error(str(result.error) or type(result.error).__name__)
         else:
             self._callbacks[1](result)
 

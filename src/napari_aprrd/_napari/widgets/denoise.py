@@ -102,6 +102,7 @@ class DenoiseWidget(Scrolled):
         self.destroyed.connect(lambda: selected.disconnect(self._follow))
         self.models.chooser.itemClicked.connect(self._on_model_clicked)
         self.start.clicked.connect(self._on_start)
+        self.panel.failed.connect(self.start.fail)
         self.panel.idle.connect(self._on_idle)
         session.changed.connect(self._follow)
         self.destroyed.connect(lambda: session.changed.disconnect(self._follow, missing_ok=True))
@@ -150,7 +151,7 @@ class DenoiseWidget(Scrolled):
         others = [la.name for la in meant_together(self.viewer, layer) if la is not layer]
         self.together.setVisible(bool(others))
         names = ", ".join(others)
-        self.together.setText(f"With {names}" if len(names) < 30 else f"With {len(others)} others")
+        self.together.setText(f"Also {names}" if len(names) < 30 else f"Also {len(others)} others")
         self.together.setToolTip(
             f"One after the other: {names}. Each learns a model of its own; Train APR can learn "
             "one model from several layers."
@@ -188,13 +189,19 @@ class DenoiseWidget(Scrolled):
             self._run([Turn(layer, scope, None if learns else self.model.currentText())
                        for layer in layers])  # fmt: skip
         except UserError as error:
-            self.start.allow(str(error))
+            self.start.fail(str(error))
 
     def _run(self, turns: list[Turn]) -> None:
         self.result.clear()
-        self._started = time.monotonic()
+        self._started, self._said = time.monotonic(), ""
         self.turns = Turns(self.viewer, turns, self.effort.minutes, self.outlook.seconds)
-        self.turns.begin(self.panel)
+        self._begin_next(self.turns)
+
+    def _begin_next(self, turns: Turns) -> None:
+        try:
+            turns.begin(self.panel)
+        except UserError as error:
+            self.start.fail(str(error))
 
     def _on_idle(self, idle: bool) -> None:
         for widget in (self.picker, self.together):
@@ -204,21 +211,21 @@ class DenoiseWidget(Scrolled):
         self.first_look.hide()  # the run shows better ones
         if not idle or self.turns is None:
             return
+        self._said = "\n".join(filter(None, (self._said, self.panel.warning.text())))
         if self.turns.is_going_on:
-            self.turns.begin(self.panel)
+            self._begin_next(self.turns)
         elif self.turns.outcomes:
             took = duration(time.monotonic() - self._started)
-            self.result.show_outcomes(self.turns.outcomes, took)
-        else:
+            self.result.show_outcomes(self.turns.outcomes, took, self._said)
+        elif not self.result.show_again():
             self.first_look.show()
         self._on_changed()
 
     def _on_whole(self) -> None:
+        """The result of the part stays until that of the whole is there."""
         outcomes = self.result.outcomes
-        self.result.clear()
-        for outcome in outcomes:
-            self.viewer.layers.remove(outcome.result)
-        self._run([Turn(o.turn.layer, "everything", o.model) for o in outcomes])
+        self.scope.setCurrentText(next(iter(SCOPES)))
+        self._run([Turn(o.turn.layer, "everything", o.model, o) for o in outcomes])
 
     def _on_longer(self) -> None:
         self.model.setCurrentText(LEARN)

@@ -16,9 +16,10 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ...core.errors import UserError
 from ...layers import layer_planes
+from ..preferences import default_device
 from ..preview import view_of
 from ..views import drawn
-from ..workers import Failure, View
+from ..workers import Failure, Task, View
 from .latest import Latest
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class FirstLook(QWidget):
             self._latest.do(lambda: _before_and_after(layer, view))
 
     def _on_done(self, result: Any) -> None:
+        Task(_warm_up, lambda _: None, owner=self)  # while the user looks at it
         self._show(None if isinstance(result, Failure) else result)
 
     def _on_report(self, cautions: Any) -> None:
@@ -98,6 +100,12 @@ class FirstLook(QWidget):
             self.picture.setPixmap(QPixmap.fromImage(image))
         self.picture.setVisible(picture is not None)
         self.text.setVisible(picture is not None)
+
+
+def _warm_up() -> None:
+    from ...core.training.warm_up import warm_up
+
+    warm_up(default_device())
 
 
 def _cautions(planes: Planes) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic
 
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QWidget
 
 from ...core.errors import UserError
@@ -61,6 +61,7 @@ class JobWidget(Scrolled, Generic[C]):
         self.picker.changed.connect(self._search_interrupted)
         self.start.clicked.connect(self._on_start)
         self.offer.accepted.connect(self._on_resume)
+        self.panel.failed.connect(self.start.fail)
         self.panel.idle.connect(self._on_idle)
         self.panel.closed.connect(self._search_interrupted)
         self._on_quality()
@@ -161,7 +162,7 @@ class JobWidget(Scrolled, Generic[C]):
             layer = self.picker.chosen()[0]
             preview = LivePreview(self.viewer, layer)
         except UserError as error:
-            show_error(str(error))
+            self.start.fail(str(error))
             return
         images = layer.name
         title = f"{images} {self.suffix}"

@@ -12,7 +12,7 @@ from ...layers import layer_array, layer_axes, layer_planes, map_layer
 from ...report.explained import LEFT, REMOVED, RESIDUAL, UNCERTAINTY
 from ..layer_choice import source_of
 from ..lazy import LazyLayer, render_in_the_background
-from ..map_layers import hide_maps, show_map
+from ..map_layers import hide_maps, maps_of, show_map
 from ..session import session
 
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ class MapButtons(QWidget):
             show_map(self.viewer, result, kind, lambda: self._make(kind))
         except UserError as error:
             self.hint.setText(str(error))
+        else:
+            if any(layer.visible for layer in maps_of(self.viewer, result)):
+                self.hint.setText(f"<b>{_LOOKS[kind].button}.</b> {_LOOKS[kind].tip}")
         self.hint.setVisible(bool(self.hint.text()))
 
     def _make(self, kind: str) -> Image | None:
@@ -113,6 +116,7 @@ class MapButtons(QWidget):
     def _on_hide(self) -> None:
         if self._of is not None:
             hide_maps(self.viewer, self._of[0])
+            self.hint.hide()
 
 
 def _spread(source: Image, axes: str) -> object:

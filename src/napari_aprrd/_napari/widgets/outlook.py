@@ -75,7 +75,7 @@ class Outlook(QLabel):
             self._say(f" on this computer ({device})")
 
     def _say(self, where: str) -> None:
-        total = duration(self._count * (60 * self._minutes + self.seconds))
+        total = duration(max(self._count * (60 * self._minutes + self.seconds), 1))
         last = "result" if self._count == 1 else f"{self._count} results"
         if self._minutes:
             models = "" if self._count == 1 else " Each layer gets a model of its own."

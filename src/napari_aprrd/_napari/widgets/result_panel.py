@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ..compare import Comparison
     from ..denoise_turns import Outcome
 
+_SPLIT = "Pull it to the right to see your image beside the result."
+_NO_SPLIT = "A split needs the flat view of rows and columns, and an image in memory."
 COPY = "Copy methods text"
 _ROWS = (
     {"whole": ("Apply to everything", "Denoise the whole image with what was learnt from this.")},
@@ -68,13 +70,13 @@ class ResultPanel(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self._outcomes: Sequence[Outcome] = ()
+        self._last: tuple[Sequence[Outcome], str, str] = ((), "", "")
         self._comparisons: list[Comparison] = []
         self.text, self.split = QLabel(), QLabel("Split")
         self.text.setWordWrap(True)
         self.hold = QPushButton("Hold to see before")
         self.hold.setToolTip("As long as you press it, your image is shown instead of the result.")
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setToolTip("Pull it to the right to see your image beside the result.")
         self.slider.setAccessibleName("Split between before and after")
         self.buttons: dict[str, QPushButton] = {}
         self._arrange()
@@ -107,13 +109,16 @@ class ResultPanel(QWidget):
         self.buttons["save_model"].clicked.connect(self._on_save_model)
         self.buttons["check"].clicked.connect(self._on_check)
         self.buttons["methods"].clicked.connect(self._on_methods)
+        for change in (self._viewer.dims.events.ndisplay, self._viewer.dims.events.order):
+            change.connect(self._allow_split)
+            self.destroyed.connect(lambda _, change=change: change.disconnect(self._allow_split))
 
     @property
     def outcomes(self) -> list[Outcome]:
         """What is shown, as far as the layers are still there."""
         return [outcome for outcome in self._outcomes if outcome.result in self._viewer.layers]
 
-    def show_outcomes(self, outcomes: Sequence[Outcome], took: str) -> None:
+    def show_outcomes(self, outcomes: Sequence[Outcome], took: str, said: str) -> None:
         """Show what can be done with results.
 
         Parameters
@@ -121,18 +126,35 @@ class ResultPanel(QWidget):
         outcomes : sequence of Outcome
         took : str
             How long it took.
+        said : str
+            What the user must know of it; empty if nothing.
         """
         self.clear()
-        self._outcomes = outcomes
+        self._outcomes, self._last = outcomes, (outcomes, took, said)
         self._comparisons = [outcome.comparison(self._viewer) for outcome in outcomes]
-        self.text.setText(f"Done in {took}: {', '.join(o.result.name for o in outcomes)}.")
+        done = f"Done in {took}: {', '.join(outcome.result.name for outcome in outcomes)}."
+        self.text.setText("\n".join(filter(None, (done, said))))
         is_part = outcomes[0].turn.scope != "everything"
         self.buttons["whole"].setVisible(is_part)
         self.buttons["check"].setVisible(not is_part)
         self.buttons["methods"].setText(COPY)
         for widget in (self.split, self.slider):
             widget.setVisible(len(outcomes) == 1)
+        self._allow_split()
         self.show()
+
+    def _allow_split(self, event: object = None) -> None:
+        can = all(comparison.can_split for comparison in self._comparisons)
+        self.slider.setEnabled(can)
+        self.slider.setToolTip(_SPLIT if can else _NO_SPLIT)
+
+    def show_again(self) -> bool:
+        """Show the results that were shown last, unless they are gone or were kept; whether so."""
+        outcomes, took, said = self._last
+        there = [outcome for outcome in outcomes if outcome.result in self._viewer.layers]
+        if there:
+            self.show_outcomes(there, took, said)
+        return bool(there)
 
     def clear(self) -> None:
         """Show nothing, and end the comparison."""
@@ -151,12 +173,16 @@ class ResultPanel(QWidget):
             comparison.split(value / max(self.slider.maximum(), 1))
 
     def _on_keep(self) -> None:
-        self.clear()
+        self._forget()
         self.closed.emit()
+
+    def _forget(self) -> None:
+        self.clear()
+        self._last = ((), "", "")
 
     def _on_undo(self) -> None:
         outcomes = self.outcomes
-        self.clear()
+        self._forget()
         for outcome in outcomes:
             outcome.undo(self._viewer)
         self.closed.emit()

@@ -21,6 +21,7 @@ class RunPanel(QWidget):
     """Runs one job at a time."""
 
     idle = Signal(bool)  # True when a job has ended for whatever reason, False when one starts
+    failed = Signal(str)  # the sentence on what went wrong; `idle` follows
     closed = Signal()  # emitted a moment later, when an interrupted job has written its checkpoint
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -86,6 +87,7 @@ class RunPanel(QWidget):
             on_result=on_result,
             on_end=self._on_end,
             on_closed=self.closed.emit,
+            on_error=self.failed.emit,
         )
         self._last = self.run  # keeps a cancelled run alive until it has closed its job
         self.destroyed.connect(self.run.abandon)
@@ -101,9 +103,10 @@ class RunPanel(QWidget):
         self.bar.setValue(round(BAR * report.fraction))
         self.plot.add(report)
         self.numbers.setText(numbers(report))
-        self.text.setText(describe(report))
-        self.away.setText(self.preview.why_hidden)
-        self.away.setVisible(bool(self.preview.why_hidden))
+        if self.run is None or not self.run.paused:  # what was on its way when it was paused
+            self.text.setText(describe(report))
+        self.away.setText(self.preview.about)
+        self.away.setVisible(bool(self.preview.about))
         if report.note:
             self._note(report.note, self.notes if report.expert else self.warning)
 

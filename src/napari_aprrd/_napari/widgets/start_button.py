@@ -8,7 +8,7 @@ from ..at_work import at_work
 
 
 class StartButton(QWidget):
-    """A large button; below it, what must be done first, where there is something.
+    """A large button; below it what must be done first, and what went wrong the last time.
 
     Parameters
     ----------
@@ -23,12 +23,16 @@ class StartButton(QWidget):
         self.button.setToolTip(tip)
         self.button.setMinimumHeight(32)
         self.clicked = self.button.clicked
-        self.reason = QLabel()
-        self.reason.setWordWrap(True)
+        self.reason, self.error = QLabel(), QLabel()
+        for label in (self.reason, self.error):
+            label.setWordWrap(True)
+        self.button.clicked.connect(self.error.hide)
+        self.error.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.button)
         layout.addWidget(self.reason)
+        layout.addWidget(self.error)
         at_work.changed.connect(self._update)
         self.destroyed.connect(lambda: at_work.changed.disconnect(self._update, missing_ok=True))
         self._update()
@@ -37,6 +41,11 @@ class StartButton(QWidget):
         """Enable the button, or say what must be done first."""
         self._reason = reason
         self._update()
+
+    def fail(self, sentence: str) -> None:
+        """Say what went wrong, until the next start."""
+        self.error.setText(sentence)
+        self.error.show()
 
     def click(self) -> None:
         """Press the button, as the user does."""

@@ -6,7 +6,14 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QSizePolicy, QWidget
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QSizePolicy,
+    QWidget,
+)
 
 from ...core.config import Preset
 from ..preferences import default_preset, remember, remembered
@@ -51,7 +58,8 @@ class TimePicker(QWidget):
         self.own.setSingleStep(0.5)
         self.own.setSuffix(" min")
         self.own.setToolTip("Minutes of learning; it ends on time.")
-        self.own.setMinimumWidth(112)  # the numbers are not cut off between its buttons
+        # In napari's themes, buttons for up and down would cut off the number in a narrow dock.
+        self.own.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.own.setValue(float(remembered(f"{key} minutes", 2.0)))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -89,6 +97,7 @@ class EffortPicker(TimePicker):
         texts = [(f"{name} ({duration(60 * m)})", name) for name, m in EFFORTS.items()]
         tip = "How long to learn from your image. Longer is better, but less and less so."
         super().__init__("effort", texts, remembered("effort", "Balanced"), tip)
+        self.choice.setItemText(len(texts), OWN.capitalize())  # like the other names
         self.changed.connect(lambda: remember("effort", self.value))
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...core.jobs import Progress
+from ...core.jobs import BAR, Progress
 
 # The engine's stages in the words of someone who does not know the method.
 STAGES = {
@@ -22,7 +22,7 @@ STAGES = {
 
 def describe(report: Progress) -> str:
     """One line on the progress of a job: what it does, how far it is, how long it will take."""
-    share = f"{100 * report.fraction:.0f} %"
+    share = f"{int(100 * report.fraction)} %"  # as the bar rounds it
     left = report.seconds_left
     ending = f", {duration(left)} left" if math.isfinite(left) else ""
     return f"{STAGES.get(report.stage, report.stage)}: {share}{ending}"
@@ -30,10 +30,11 @@ def describe(report: Progress) -> str:
 
 def numbers(report: Progress) -> str:
     """The same in the method's numbers."""
-    parts = [f"{report.stage}: step {report.step} of {report.total}"]
+    counts = report.total != BAR  # else these are steps of a bar for several jobs
+    parts = [f"{report.stage}: step {report.step} of {report.total}" if counts else report.stage]
     if report.loss is not None:
         parts.append(f"loss {report.loss:.3g}")
-    if report.speed > 0:
+    if report.speed > 0 and counts:
         parts.append(f"{report.speed:.1f} steps/s")
     return ", ".join(parts)
 
