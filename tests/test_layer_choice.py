@@ -21,10 +21,10 @@ from napari_aprrd._napari.layer_choice import (
     usable,
 )
 from napari_aprrd._napari.preview import LivePreview
+from napari_aprrd._napari.previews import Preview, View
 from napari_aprrd._napari.training_part import part_of
 from napari_aprrd._napari.views import show_result
 from napari_aprrd._napari.widgets.layer_picker import LayerPicker
-from napari_aprrd._napari.workers import Preview, View
 from napari_aprrd.layers import denoised_layer, layer_planes, map_layer
 
 

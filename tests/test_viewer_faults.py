@@ -23,9 +23,9 @@ from napari_aprrd._napari import commands, dialogs, docks, lazy
 from napari_aprrd._napari.denoising import Denoising, shortly
 from napari_aprrd._napari.layer_choice import source_of
 from napari_aprrd._napari.preview import LivePreview
+from napari_aprrd._napari.previews import Preview
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.widgets.folded import Folded
-from napari_aprrd._napari.workers import Preview
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.noise.report import NoiseReport

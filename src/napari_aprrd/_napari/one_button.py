@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..layers import levels
 from .denoising import remarks
-from .workers import Preview, View
+from .previews import Preview, View
 
 if TYPE_CHECKING:
     from ..axes import ArrayPlanes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..layers import layer_planes
+from .previews import Preview, View
 from .taking_away import take_away
 from .views import current_plane, preview_layer, shown, shows_planes
-from .workers import Preview, View
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

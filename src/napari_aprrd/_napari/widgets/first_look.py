@@ -18,8 +18,9 @@ from ...core.errors import UserError
 from ...layers import layer_planes
 from ..preferences import default_device
 from ..preview import view_of
+from ..previews import View
 from ..views import drawn
-from ..workers import Failure, Task, View
+from ..workers import Failure, Task
 from .latest import Latest
 
 if TYPE_CHECKING:

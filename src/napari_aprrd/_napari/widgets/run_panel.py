@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBox
 from ...core.jobs import BAR, Progress
 from ..at_work import at_work
 from ..preview import LivePreview
-from ..workers import Preview, Run, with_preview
+from ..previews import Preview, with_preview
+from ..workers import Run
 from .folded import Folded
 from .loss_plot import LossPlot
 from .words import describe, numbers
