@@ -14,10 +14,11 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
 from napari_aprrd._napari import dialogs
-from napari_aprrd._napari.session import session
-from napari_aprrd._napari.taking_away import take_away
-from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
+from napari_aprrd._napari.layers.taking_away import take_away
+from napari_aprrd._napari.models.session import session
+from napari_aprrd._napari.widgets import DenoiseWidget
 from napari_aprrd._napari.widgets.denoise import LEARN
+from napari_aprrd._napari.widgets.run import time_picker
 from napari_aprrd.core.jobs import Progress
 from napari_aprrd.core.model import pretrained
 from napari_aprrd.core.training import warm_up
@@ -244,7 +245,7 @@ def test_a_result_that_would_not_fit_into_memory_is_lazy(
     qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
-    monkeypatch.setattr("napari_aprrd._napari.denoise_turns.is_too_large", lambda data: True)
+    monkeypatch.setattr("napari_aprrd._napari.work.denoise_turns.is_too_large", lambda data: True)
     viewer.layers["cells"].data = da.from_array(viewer.layers["cells"].data)
     dock = _dock(qtbot, viewer)
     _press(qtbot, dock)

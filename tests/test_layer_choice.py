@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_aprrd._napari import sample_data
-from napari_aprrd._napari.layer_choice import (
+from napari_aprrd._napari.layers.choice import (
     about_group,
     channel_group,
     default,
@@ -20,11 +20,11 @@ from napari_aprrd._napari.layer_choice import (
     source_of,
     usable,
 )
-from napari_aprrd._napari.preview import LivePreview
-from napari_aprrd._napari.previews import Preview, View
-from napari_aprrd._napari.training_part import part_of
-from napari_aprrd._napari.views import show_result
-from napari_aprrd._napari.widgets.layer_picker import LayerPicker
+from napari_aprrd._napari.layers.preview import LivePreview
+from napari_aprrd._napari.layers.training_part import part_of
+from napari_aprrd._napari.layers.views import show_result
+from napari_aprrd._napari.widgets.images.layer_picker import LayerPicker
+from napari_aprrd._napari.work.previews import Preview, View
 from napari_aprrd.layers import denoised_layer, layer_planes, map_layer
 
 

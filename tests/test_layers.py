@@ -16,8 +16,8 @@ from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_aprrd import api
-from napari_aprrd._napari.training_part import PartPlanes, part_of, rectangle_in
-from napari_aprrd._napari.views import (
+from napari_aprrd._napari.layers.training_part import PartPlanes, part_of, rectangle_in
+from napari_aprrd._napari.layers.views import (
     add_above,
     current_plane,
     drawn,

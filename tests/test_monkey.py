@@ -25,7 +25,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_aprrd._napari.widgets import time_picker
+from napari_aprrd._napari.widgets.run import time_picker
 
 pytestmark = pytest.mark.usefixtures("no_notifications_left", "few_steps")
 

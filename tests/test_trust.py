@@ -17,8 +17,9 @@ from napari.layers import Image
 from qtpy.QtWidgets import QLabel
 
 import napari_aprrd as aprrd
-from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets import TrustWidget, map_buttons
+from napari_aprrd._napari.models.session import session
+from napari_aprrd._napari.widgets import TrustWidget
+from napari_aprrd._napari.widgets.plots import map_buttons
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.trust.report import plane_maps

@@ -10,24 +10,24 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy
 from ...core.errors import UserError
 from ...layers import layer_planes
 from .. import commands
-from ..denoise_turns import Turn, Turns
 from ..docks import settle
-from ..layer_choice import meant_together
-from ..model_choice import why_unfit
-from ..parts import Scope
-from ..session import session
-from .first_look import FirstLook
-from .folded import Folded
-from .heading import Heading
-from .layer_picker import LayerPicker
-from .model_list import ModelList
-from .outlook import Outlook
-from .result_panel import ResultPanel
-from .run_panel import RunPanel
-from .scrolled import Scrolled
-from .start_button import StartButton
-from .time_picker import EffortPicker
-from .words import duration
+from ..layers.choice import meant_together
+from ..layers.parts import Scope
+from ..models.choice import why_unfit
+from ..models.session import session
+from ..work.denoise_turns import Turn, Turns
+from .common.folded import Folded
+from .common.heading import Heading
+from .common.scrolled import Scrolled
+from .common.words import duration
+from .images.first_look import FirstLook
+from .images.layer_picker import LayerPicker
+from .models.model_list import ModelList
+from .run.outlook import Outlook
+from .run.result_panel import ResultPanel
+from .run.run_panel import RunPanel
+from .run.start_button import StartButton
+from .run.time_picker import EffortPicker
 
 if TYPE_CHECKING:
     import napari
