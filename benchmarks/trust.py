@@ -45,7 +45,7 @@ CASES = [
     Case("white", "trained", lambda s: s.good, ""),
     Case("white", "over-smoothed", lambda s: gaussian_filter(s.good, (0, 2, 2)), "Signal"),
     Case("white", f"{NEW} steps", lambda s: s.new, "Signal"),
-    Case("white", "shifted", lambda s: s.good + (s.noisy - s.truth).std() / 2, "Intensities"),
+    Case("white", "shifted", lambda s: s.good + (s.noisy - s.truth).std() / 2, "Brightness"),
     Case("blobby", "trained", lambda s: s.good, ""),
     Case("blobby", f"{NEW} steps", lambda s: s.new, "Signal"),
     Case("confocal_mice", "trained", lambda s: s.good, ""),

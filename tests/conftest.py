@@ -112,7 +112,7 @@ def _napari_renders_at_once() -> Iterator[None]:
     yield
     if settings := sys.modules.get("napari.settings"):
         settings.get_settings().experimental.async_ = False
-    if lazy := sys.modules.get("napari_aprrd._napari.lazy"):
+    if lazy := sys.modules.get("napari_aprrd._napari.work.lazy"):
         lazy.LazyLayer.switched_on = lazy.LazyLayer.refused = False
         lazy.LazyLayer.alive.clear()
 
@@ -120,7 +120,7 @@ def _napari_renders_at_once() -> Iterator[None]:
 @pytest.fixture
 def nothing_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody is asked whether napari may compute lazy layers in the background."""
-    monkeypatch.setattr("napari_aprrd._napari.lazy.LazyLayer.refused", True)
+    monkeypatch.setattr("napari_aprrd._napari.work.lazy.LazyLayer.refused", True)
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +138,7 @@ def _questions_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_models_are_left() -> Iterator[None]:
     """A model of one test is not there for the next."""
     yield
-    if models := sys.modules.get("napari_aprrd._napari.session"):
+    if models := sys.modules.get("napari_aprrd._napari.models.session"):
         for name in models.session:
             models.session.remove(name)
         models.model_store.Errand.wait_for_all()

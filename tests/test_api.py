@@ -271,6 +271,16 @@ def test_without_a_model_one_is_learnt_first(tiny_presets: Any) -> None:
     assert steps[-1] == heard[-1].total
 
 
+def test_without_a_model_a_terminal_shows_each_stage_with_its_steps(
+    tiny_presets: Any, capfd: Any
+) -> None:
+    tiny_presets(3)
+    api.denoise(noisy(40, 48), seed=1)
+    told = capfd.readouterr().err
+    assert told.count(" 3/3 ") >= 2  # of the teacher and of the student
+    assert "/1000" not in told
+
+
 def test_without_a_model_layers_and_lists_are_denoised_too(tiny_presets: Any) -> None:
     tiny_presets(3)
     layer = Image(noisy(40, 48), name="cells")
@@ -294,6 +304,13 @@ def test_what_has_no_effect_with_or_without_a_model_is_refused(model: Denoiser) 
         api.denoise(noisy(40, 48), model, minutes=1, seed=0)
     with pytest.raises(UserError, match="shifts has no effect without a model"):
         api.denoise(noisy(40, 48), shifts=(1, 2))
+
+
+def test_without_a_model_what_is_wrong_is_told_at_once_in_the_background_too() -> None:
+    with pytest.raises(UserError, match="1 and 3 channels cannot be trained on together"):
+        api.denoise([noisy(40, 48), noisy(40, 48, 3)], background=True)
+    with pytest.raises(UserError, match="minutes"):
+        api.denoise(noisy(40, 48), minutes=-1, background=True)
 
 
 def test_in_the_background_the_result_is_the_same(model: Denoiser) -> None:

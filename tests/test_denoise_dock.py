@@ -14,11 +14,15 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
 from napari_aprrd._napari import dialogs
-from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets import DenoiseWidget, time_picker
+from napari_aprrd._napari.layers.taking_away import take_away
+from napari_aprrd._napari.models.session import session
+from napari_aprrd._napari.widgets import DenoiseWidget
 from napari_aprrd._napari.widgets.denoise import LEARN
+from napari_aprrd._napari.widgets.run import time_picker
+from napari_aprrd.core.jobs import Progress
 from napari_aprrd.core.model import pretrained
 from napari_aprrd.core.training import warm_up
+from napari_aprrd.layers import map_layer
 
 
 @pytest.fixture(autouse=True)
@@ -129,13 +133,22 @@ def test_a_plane_is_tried_first_and_then_applied_to_everything(
     tried = viewer.layers["cells denoised (plane)"]
     assert tried.data.shape == (1, 64, 80)
     np.testing.assert_allclose(tried.data_to_world((0, 0, 0)), (2, 0, 0))
+    viewer.dims.set_current_step(0, 0)
+    dock.result.buttons["whole"].click()
+    assert tried in viewer.layers  # until there is something better
+    dock.panel.cancel.click()
+    assert dock.result.isVisibleTo(dock)
     dock.result.buttons["whole"].click()
     qtbot.waitUntil(lambda: "cells denoised" in viewer.layers, timeout=60_000)
     qtbot.waitUntil(lambda: dock.panel.run is None, timeout=60_000)
-    assert tried not in viewer.layers
+    assert dock.scope.currentText() == "Everything"
+    qtbot.waitUntil(lambda: tried not in viewer.layers)
+    assert viewer.layers.selection.active.name == "cells denoised"
     whole = viewer.layers["cells denoised"]
     assert whole.data.shape == (3, 64, 80)
     assert sorted(session) == ["cells student", "cells teacher"]  # nothing was learnt again
+    dock.result.buttons["undo"].click()
+    assert not len(session)
 
 
 def test_a_model_that_is_there_is_used_as_shown(qtbot: Any, viewer: ViewerModel) -> None:
@@ -150,6 +163,7 @@ def test_a_model_that_is_there_is_used_as_shown(qtbot: Any, viewer: ViewerModel)
     dock.models.chooser.itemClicked.emit(dock.models.chooser.item(0))
     assert dock.model.currentText() == "mine"
     assert not dock.effort.isVisibleTo(dock)
+    qtbot.waitUntil(lambda: "about 1" in dock.outlook.text().replace("\xa0", " "))  # never "0 s"
     _press(qtbot, dock)
     assert "cells denoised" in viewer.layers
     assert len(session) == 2
@@ -162,6 +176,10 @@ def test_cancel_acts_at_once_and_leaves_everything_as_it_was(
     before = list(viewer.layers)
     dock.start.click()
     qtbot.waitUntil(lambda: dock.panel.bar.maximum() > 0, timeout=60_000)
+    assert "of 1000" not in dock.panel.numbers.text()  # the bar's steps are not the method's
+    dock.panel.pause.click()
+    dock.panel._on_report(Progress("Train teacher", 1, 1000, 1.0))
+    assert dock.panel.text.text() == "Paused."
     begun = time.perf_counter()
     dock.panel.cancel.click()
     assert dock.panel.run is None
@@ -227,7 +245,7 @@ def test_a_result_that_would_not_fit_into_memory_is_lazy(
     qtbot: Any, viewer: ViewerModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
-    monkeypatch.setattr("napari_aprrd._napari.denoise_turns.is_too_large", lambda data: True)
+    monkeypatch.setattr("napari_aprrd._napari.work.denoise_turns.is_too_large", lambda data: True)
     viewer.layers["cells"].data = da.from_array(viewer.layers["cells"].data)
     dock = _dock(qtbot, viewer)
     _press(qtbot, dock)
@@ -236,13 +254,42 @@ def test_a_result_that_would_not_fit_into_memory_is_lazy(
 
 
 def test_undo_forgets_the_result_and_its_models(qtbot: Any, viewer: ViewerModel) -> None:
+    viewer.add_image(np.zeros((3, 64, 80)), name="other")
+    viewer.layers.selection = {viewer.layers["cells"]}
     dock = _dock(qtbot, viewer)
     _press(qtbot, dock)
+    result = viewer.layers["cells denoised"]
+    viewer.add_layer(map_layer(result, np.zeros((3, 64, 80)), "cells: residual"))
+    viewer.layers.selection = {viewer.layers["other"]}
     dock.result.buttons["undo"].click()
+    assert viewer.layers.selection.active.name == "cells"
+    viewer.layers.remove("other")
     assert [layer.name for layer in viewer.layers] == ["cells"]
     assert viewer.layers["cells"].visible
     assert not len(session)
     assert not dock.result.isVisibleTo(dock)
+
+
+def test_a_new_result_is_seen_above_an_earlier_one(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    for _ in range(2):
+        _press(qtbot, dock)
+    assert [la.name for la in viewer.layers] == ["cells", "cells denoised", "cells denoised [2]"]
+
+
+def test_a_layer_that_is_not_drawn_is_drawn_unseen_before_it_is_removed(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    viewer.dims.set_current_step(0, 2)
+    part = viewer.add_image(np.zeros((1, 64, 80)), scale=(1, 2, 2), visible=False)
+    take_away(viewer, part)
+    assert part in viewer.layers
+    assert part.visible
+    assert part.opacity == 0
+    np.testing.assert_allclose(part.data_to_world((0, 0, 0)), (2, 0, 0))
+    qtbot.waitUntil(lambda: part not in viewer.layers)
+    take_away(viewer, viewer.layers["cells"])
+    assert not viewer.layers
 
 
 def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:
@@ -261,6 +308,17 @@ def test_before_and_after(qtbot: Any, viewer: ViewerModel) -> None:
     dock.result.buttons["keep"].click()
     assert cover not in viewer.layers
     assert result in viewer.layers
+
+
+def test_a_volume_cannot_be_split_and_the_slider_says_so(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    _press(qtbot, dock)
+    assert dock.result.slider.isEnabled()
+    viewer.dims.ndisplay = 3
+    assert not dock.result.slider.isEnabled()
+    assert "flat view" in dock.result.slider.toolTip()
+    viewer.dims.ndisplay = 2
+    assert dock.result.slider.isEnabled()
 
 
 def test_the_methods_text_is_copied(qtbot: Any, viewer: ViewerModel) -> None:
@@ -368,8 +426,21 @@ def test_it_fits_a_narrow_dock(qtbot: Any, viewer: ViewerModel) -> None:
     dock = _dock(qtbot, viewer)
     assert dock.minimumSizeHint().width() <= 300
     dock.effort.choose_minutes(0.1)
+    assert dock.effort.choice.currentText() == "Own time"
+    buttons = dock.effort.own.buttonSymbols()
+    assert buttons == dock.effort.own.ButtonSymbols.NoButtons  # which cut off the minutes
     assert dock.minimumSizeHint().width() <= 300
     dock.effort.choose("Balanced")
     _press(qtbot, dock)
     assert dock.minimumSizeHint().width() <= 300
     assert dock.minimumSizeHint().height() <= 100
+
+
+def test_finish_now_loses_nothing_whenever_it_is_pressed(qtbot: Any, viewer: ViewerModel) -> None:
+    dock = _dock(qtbot, viewer)
+    dock.start.click()
+    while dock.panel.run is not None:  # pressed all the time, until everything is denoised
+        dock.panel.run.stop()
+        qtbot.wait(20)
+    assert "cells denoised" in viewer.layers
+    assert session.chosen

@@ -13,10 +13,11 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
 from qtpy.QtGui import QDropEvent
 
-from napari_aprrd._napari import file_order, preferences
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari import preferences
+from napari_aprrd._napari.models.session import session
 from napari_aprrd._napari.widgets import DenoiseFilesWidget
-from napari_aprrd._napari.widgets.file_options import LEARN
+from napari_aprrd._napari.widgets.files.options import LEARN
+from napari_aprrd._napari.work import file_order
 from napari_aprrd.files import batch
 from napari_aprrd.files.formats import read_picture, write_picture
 from napari_aprrd.files.picture import Picture

@@ -78,6 +78,16 @@ def test_the_warning_points_at_the_line_of_the_user(viewer: ViewerModel) -> None
     ]
 
 
+def test_without_a_model_only_noisy_layers_are_learnt_from_and_denoised(
+    viewer: ViewerModel, tiny_presets: Any
+) -> None:
+    tiny_presets(3)
+    with pytest.warns(DataWarning, match="left out") as heard:
+        (result,) = aprrd.denoise(viewer.layers, progress=False)
+    assert result.name == "cells denoised"
+    assert [warning.filename for warning in heard] == [__file__]
+
+
 def test_layers_that_show_no_image_are_refused_by_name(viewer: ViewerModel) -> None:
     with pytest.raises(UserError, match="'marks' is not an image layer"):
         aprrd.train_apr(viewer.layers["marks"], **THREE_STEPS)

@@ -11,7 +11,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_aprrd._napari import sample_data
-from napari_aprrd._napari.layer_choice import (
+from napari_aprrd._napari.layers.choice import (
     about_group,
     channel_group,
     default,
@@ -20,11 +20,11 @@ from napari_aprrd._napari.layer_choice import (
     source_of,
     usable,
 )
-from napari_aprrd._napari.preview import LivePreview
-from napari_aprrd._napari.training_part import part_of
-from napari_aprrd._napari.views import show_result
-from napari_aprrd._napari.widgets.layer_picker import LayerPicker
-from napari_aprrd._napari.workers import Preview, View
+from napari_aprrd._napari.layers.preview import LivePreview
+from napari_aprrd._napari.layers.training_part import part_of
+from napari_aprrd._napari.layers.views import show_result
+from napari_aprrd._napari.widgets.images.layer_picker import LayerPicker
+from napari_aprrd._napari.work.previews import Preview, View
 from napari_aprrd.layers import denoised_layer, layer_planes, map_layer
 
 
@@ -284,7 +284,7 @@ def test_no_preview_where_the_canvas_shows_another_side(viewer: ViewerModel) -> 
     preview = LivePreview(viewer, source)
     view = preview.view()
     assert view is not None
-    assert not preview.why_hidden
+    assert not preview.about
     viewer.dims.ndisplay = 3
     assert preview.view() is None
     assert "volume" in preview.why_hidden
@@ -293,6 +293,7 @@ def test_no_preview_where_the_canvas_shows_another_side(viewer: ViewerModel) -> 
     viewer.dims.ndisplay = 2
     preview.show(Preview(view, view.read()))
     shown = viewer.layers["a preview"]
+    assert "not yet the result" in preview.about
     assert viewer.layers[-1] is shown  # on top, also of what lies above its source
     viewer.dims.order = (1, 0, 2)
     assert not shown.visible

@@ -16,8 +16,8 @@ from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_aprrd import api
-from napari_aprrd._napari.training_part import PartPlanes, part_of, rectangle_in
-from napari_aprrd._napari.views import (
+from napari_aprrd._napari.layers.training_part import PartPlanes, part_of, rectangle_in
+from napari_aprrd._napari.layers.views import (
     add_above,
     current_plane,
     drawn,
@@ -404,7 +404,7 @@ def test_a_layer_is_added_right_above_its_source(wrap: Any) -> None:
     assert len(set(names(viewer))) == 6
     order = [name.split(" ")[0] for name in names(viewer)]
     assert order == ["a", "a", "a", "b", "c", "c"]
-    assert names(viewer)[2] == "a denoised"  # the second one went between
+    assert names(viewer)[2] == "a denoised [2]"  # the newest covers the one before
 
 
 def test_no_layer_is_overwritten() -> None:

@@ -18,7 +18,7 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from napari_aprrd import api
-from napari_aprrd._napari.views import add_above
+from napari_aprrd._napari.layers.views import add_above
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.scaling import Calibration, Normalisation

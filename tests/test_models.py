@@ -20,20 +20,16 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QMessageBox, QWidget
 
-from napari_aprrd._napari import (
-    commands,
-    dialogs,
-    model_choice,
-    model_store,
-    model_words,
-    preferences,
-)
-from napari_aprrd._napari.errand import Errand
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari import commands, dialogs, preferences
+from napari_aprrd._napari.models import choice as model_choice
+from napari_aprrd._napari.models import store as model_store
+from napari_aprrd._napari.models import words as model_words
+from napari_aprrd._napari.models.session import session
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
-from napari_aprrd._napari.widgets.model_list import MOST_ROWS, ModelList
-from napari_aprrd._napari.widgets.two_lines import DETAIL
-from napari_aprrd._napari.workers import Task
+from napari_aprrd._napari.widgets.models.model_list import MOST_ROWS, ModelList
+from napari_aprrd._napari.widgets.models.two_lines import DETAIL
+from napari_aprrd._napari.work.errand import Errand
+from napari_aprrd._napari.work.workers import Task
 from napari_aprrd.core.model.denoiser import Denoiser, load
 
 STUDENT = "student-1.00M"
@@ -307,8 +303,8 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from core.makers import random_denoiser
 from qtpy.QtWidgets import QApplication
 from napari_aprrd._napari import preferences
-from napari_aprrd._napari.errand import Errand
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari.work.errand import Errand
+from napari_aprrd._napari.models.session import session
 preferences.DATA = Path({str(tmp_path)!r})
 app = QApplication([])
 session.add("last", random_denoiser())

@@ -31,7 +31,7 @@ from napari_aprrd._napari import commands
 from napari_aprrd._napari.at_work import at_work
 from napari_aprrd._napari.session import session
 from napari_aprrd._napari.views import KEY_PREVIEW
-from napari_aprrd._napari.widgets import time_picker
+from napari_aprrd._napari.widgets.run import time_picker
 
 pytestmark = pytest.mark.usefixtures("no_notifications_left", "few_steps")
 
@@ -141,7 +141,7 @@ def test_random_cancels(make_viewer: Callable[[], Any]) -> None:
         if dock.panel.run is not None:
             dock.panel.cancel.click()
         assert dock.panel.run is None
-        assert time.perf_counter() - begun < 1
+        assert time.perf_counter() - begun < 3  # much less where nothing else runs
         assert not [layer.name for layer in viewer.layers if "preview" in layer.name]
         _wait(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, 20)
         assert dock.start.button.isEnabled(), dock.start.reason.text()

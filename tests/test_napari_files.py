@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 import napari_aprrd as aprrd
 from napari_aprrd._napari.file_menu import SavingError
-from napari_aprrd._napari.layer_picture import picture_of
-from napari_aprrd._napari.layer_source import learn_axes, reading_of
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari.layers.picture import picture_of
+from napari_aprrd._napari.layers.source import learn_axes, reading_of
+from napari_aprrd._napari.models.session import session
 from napari_aprrd.files.formats import read_picture, write_picture
 from napari_aprrd.files.picture import Channel, Picture
 from napari_aprrd.files.units import symbol
@@ -318,7 +318,7 @@ def test_what_a_file_says_is_read_once(
 def test_the_widgets_say_how_a_file_was_read(
     qtbot: Any, viewer: ViewerModel, tmp_path: Path
 ) -> None:
-    from napari_aprrd._napari.widgets.layer_picker import LayerPicker
+    from napari_aprrd._napari.widgets.images.layer_picker import LayerPicker
 
     viewer.open(film(tmp_path / "film.ome.tif", "CYX", (2, 40, 48)), plugin="napari")
     picker = LayerPicker(viewer)

@@ -17,8 +17,8 @@ from napari.utils.notifications import notification_manager
 
 import napari_aprrd as aprrd
 from napari_aprrd._napari import commands
-from napari_aprrd._napari.denoising import Comparison, Denoising
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari.models.session import session
+from napari_aprrd._napari.work.denoising import Comparison, Denoising
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.files.formats import read_picture
 

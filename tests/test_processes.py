@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from core.makers import drive, noisy_planes
+from core.makers import drive, noisy_planes, same_weights
 
 from napari_aprrd.core.config import TrainConfig
 from napari_aprrd.core.errors import UserError
@@ -70,6 +70,25 @@ def test_each_process_has_its_part_of_a_common_batch() -> None:
     assert Second().shard(batch).tolist() == [[4, 5], [6, 7]]
     teacher, _ = drive(train(noisy_planes(), TrainConfig(steps=2, batch=1, **SETTINGS), Second()))
     assert teacher.record["train"]["steps"] == 2
+
+
+class Told(Second):
+    """Hears from the first process how much of the schedule is done."""
+
+    def __init__(self) -> None:
+        self._schedule = iter((0.01, 0.02, 0.03, 1.0))
+
+    def broadcast(self, *values: object) -> object:
+        """The first process's values, of a step or of an answer."""
+        return (next(self._schedule), False, False) if len(values) == 3 else values
+
+
+def test_processes_whose_clocks_differ_keep_the_same_weights() -> None:
+    fast, slow = (
+        drive(train(noisy_planes(), TrainConfig(minutes=m, batch=1, **SETTINGS), Told()))[0]
+        for m in (10, 0.001)
+    )
+    assert same_weights(fast, slow)
 
 
 def test_more_gpus_than_there_are_is_told() -> None:

@@ -17,8 +17,9 @@ from napari.layers import Image
 from qtpy.QtWidgets import QLabel
 
 import napari_aprrd as aprrd
-from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets import TrustWidget, map_buttons
+from napari_aprrd._napari.models.session import session
+from napari_aprrd._napari.widgets import TrustWidget
+from napari_aprrd._napari.widgets.plots import map_buttons
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.trust.report import plane_maps
@@ -295,8 +296,10 @@ def test_a_map_that_is_there_is_shown_again_not_added(qtbot: Any, viewer: Viewer
     assert viewer.layers.selection == {viewer.layers[-1]}
     assert widget.report is not None  # a map belongs to its layer
     assert not viewer.layers["cells: removed structure"].visible
+    assert "Input minus output" in widget.maps.hint.text()  # what the map shows
     widget.maps.hide_all.click()
     assert not viewer.layers[-1].visible
+    assert not widget.maps.hint.isVisibleTo(widget)
 
 
 def test_the_widget_shows_uncertainty_once_there_is_a_teacher(
@@ -309,7 +312,7 @@ def test_the_widget_shows_uncertainty_once_there_is_a_teacher(
     assert "needs the model of Train APR" in widget.maps.hint.text()
     session.add("teacher", random_denoiser())
     widget.maps.buttons["uncertainty"].click()
-    assert not widget.maps.hint.isVisibleTo(widget)
+    assert "needs" not in widget.maps.hint.text()
     layer = viewer.layers["cells: uncertainty"]
     assert layer.data[1].compute().std() > 0
     assert tuple(layer.scale) == (1, 2, 2)

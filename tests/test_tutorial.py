@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton
+from qtpy.QtWidgets import QFileDialog, QLabel, QPushButton, QScrollArea
 
+from napari_aprrd._napari import dialogs
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget, TrustWidget
 
 TUTORIAL = Path(__file__).parents[1] / "docs" / "tutorials" / "correlated-noise.md"
@@ -47,6 +48,12 @@ def press(window: Any, text: str) -> None:
 
 
 def _seen(widget: Any) -> bool:
+    """Whether the user can see it, after scrolling where it lies in a scroll area."""
+    parent = widget.parent()
+    while parent is not None:
+        if isinstance(parent, QScrollArea):
+            parent.ensureWidgetVisible(widget)
+        parent = parent.parent()
     return bool(widget.isVisible()) and not widget.visibleRegion().isEmpty()
 
 
@@ -55,6 +62,7 @@ def test_its_steps_lead_from_the_sample_to_the_checked_result(
 ) -> None:
     saved = str(tmp_path / "cells.aprrd")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (saved, ""))
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
     viewer = make_napari_viewer(show=True)
     window = viewer.window._qt_window
     window.resize(1280, 900)
@@ -83,6 +91,7 @@ def test_its_steps_lead_from_the_sample_to_the_checked_result(
         elif step.startswith("Noise "):
             qtbot.waitUntil(lambda sentence=step: shows(sentence), timeout=30_000)
         else:
+            qtbot.wait(50)  # a dock that was just opened is being laid out
             press(window, step)
         done.append(step)
         kind = DistillWidget if "Next: Distill (RD)" in done else TrainWidget

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari.models.session import session
 from napari_aprrd._napari.widgets import (
     DenoiseFilesWidget,
     DenoiseWidget,

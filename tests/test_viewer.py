@@ -13,7 +13,7 @@ from core.makers import THREE_STEPS, random_denoiser
 from napari.settings import get_settings
 
 from napari_aprrd._napari import commands
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari.models.session import session
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget, TrustWidget
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.core.model.denoiser import Denoiser

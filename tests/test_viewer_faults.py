@@ -19,13 +19,14 @@ from qtpy.QtCore import Qt, QThreadPool
 from qtpy.QtWidgets import QLabel
 from torch import Tensor, nn
 
-from napari_aprrd._napari import commands, dialogs, docks, lazy
-from napari_aprrd._napari.denoising import Denoising, shortly
-from napari_aprrd._napari.layer_choice import source_of
-from napari_aprrd._napari.preview import LivePreview
-from napari_aprrd._napari.session import session
-from napari_aprrd._napari.widgets.folded import Folded
-from napari_aprrd._napari.workers import Preview
+from napari_aprrd._napari import commands, dialogs, docks
+from napari_aprrd._napari.layers.choice import source_of
+from napari_aprrd._napari.layers.preview import LivePreview
+from napari_aprrd._napari.models.session import session
+from napari_aprrd._napari.widgets.common.folded import Folded
+from napari_aprrd._napari.work import lazy
+from napari_aprrd._napari.work.denoising import Denoising, shortly
+from napari_aprrd._napari.work.previews import Preview
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.noise.report import NoiseReport
@@ -283,7 +284,7 @@ from qtpy.QtWidgets import QApplication
 from torch import nn
 from test_viewer_faults import Slow, noise
 from core.makers import random_denoiser
-from napari_aprrd._napari.denoising import Denoising
+from napari_aprrd._napari.work.denoising import Denoising
 
 viewer, begun = napari.Viewer(show=True), threading.Event()
 model = random_denoiser("student-1.00M")

@@ -24,10 +24,10 @@ from .core.noise.rounding import WORDS
 from .core.training.checkpoint import Checkpoint
 from .core.training.distill import distill
 from .core.training.train import train
-from .core.training.two_steps import learn
+from .core.training.two_steps import Learnt, learn
 from .core.trust.domain_shift import misfit
 from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy, rounding_loss
-from .given.images import are_several, as_planes, planes_of
+from .given.images import are_several, as_planes, planes_of, worth_learning
 from .layers import KEY, denoised_layer, is_image_layer
 from .progress_bar import Listen, keep_window_live, progress_bar
 from .signatures import (
@@ -394,7 +394,7 @@ def denoise(
     model : Denoiser or path, optional
         A student, a teacher, or a model file. Without one, a teacher is trained on the noisy
         images and distilled first, as `train_apr` and `distill_rd` do, which give you the model to
-        keep.
+        keep; layers of a list that are no noisy images are left out with a warning.
     config : DenoiseConfig, optional
         Settings; see there.
     axes, progress, background
@@ -427,13 +427,15 @@ def denoise(
         a way that would leave a part of the image noisy if it were wrong.
     """
     config = DenoiseConfig.of(config, **settings)
-    images = image if are_several(image) else [image]
-    several = [(one, planes_of(one, axes)) for one in images]
+    several = [(one, planes_of(one, axes)) for one in _to_denoise(image, model)]
     given = {"preset": preset, "minutes": minutes, "seed": seed, "start": start}
     learning = {name: value for name, value in given.items() if value is not None}
     if model is None:
         _check_learnt(config)
-        job = _learn_and_denoise(several, as_planes(image, axes), config, learning)
+        # A terminal shows a bar for each stage, with its own steps.
+        bar = OneBar() if background or callable(progress) else Parts()
+        learns = _learning(several, bar, {"device": config.device, **learning})
+        job = _learn_and_denoise(learns, several, bar, config)
     else:
         _check_trained(learning)
         model = model if isinstance(model, Denoiser) else load(model)
@@ -444,7 +446,7 @@ def denoise(
         lost = f"{WORDS[loss]}: dtype='float32' keeps it." if loss else ""
         for said in filter(None, (unlike, lost)):
             warnings.warn(said, DataWarning, stacklevel=2)
-    if images is not image:
+    if not are_several(image):
         job = _only(job)
     return _carry_out(job, progress, background)
 
@@ -473,6 +475,13 @@ def _carry_out(job: Job[R], progress: bool | Listen, background: bool) -> R | Ba
             return run(job, listen)
     except CancelledError as error:  # Ctrl-C, before there was anything to keep
         raise KeyboardInterrupt from error
+
+
+def _to_denoise(image: Any, model: Any) -> Sequence[Any]:
+    """One or several images; without a model, those of several that can be learnt from."""
+    if not are_several(image):
+        return [image]
+    return image if model is not None else worth_learning(image)
 
 
 def _denoise_job(
@@ -505,18 +514,23 @@ def _denoise_all(
     return results
 
 
+def _learning(
+    several: list[tuple[Any, ArrayPlanes]], bar: Parts, settings: dict[str, Any]
+) -> Job[Learnt]:
+    """Check what is learnt from and how, at once, and give the job that learns."""
+    noisy = JoinedPlanes([planes for _, planes in several])
+    configs = TrainConfig.of(**settings), DistillConfig.of(**settings)
+    return learn(noisy, *configs, minutes=settings.get("minutes"), bar=bar, share=_LEARNING)
+
+
 def _learn_and_denoise(
+    learning: Job[Learnt],
     several: list[tuple[Any, ArrayPlanes]],
-    noisy: JoinedPlanes,
+    bar: Parts,
     config: DenoiseConfig,
-    settings: dict[str, Any],
 ) -> Job[list[Any]]:
     """Learn from images, then denoise them, also where the learning was stopped."""
-    bar = OneBar()
-    both = {"device": config.device, **settings}
-    minutes = both.pop("minutes", None)
-    learning = learn(noisy, TrainConfig.of(**both), DistillConfig.of(**both), minutes=minutes)
-    learnt = yield from bar.part(learning, _LEARNING)
+    learnt = yield from learning
     denoising = _denoise_all(several, learnt.model, config)
     if learnt.stopped:
         denoising = _deaf(denoising)

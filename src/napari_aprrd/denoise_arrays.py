@@ -308,18 +308,18 @@ class _Blocks:
             max(tile.columns.keep_start - self.around[1], 0),
         )
         size = (self.rows[-1].keep_stop, self.columns[-1].keep_stop)
-        with one_at_a_time, self._interruptible(denoiser):
+        with one_at_a_time, self._interruptible():
             denoiser.to(self.config.device)
             planes, config = ArrayPlanes(block, self.axes), self.config
             return denoise_tile(
                 planes, tile, denoiser, config, self.dtype, size=size, corner=corner
             )
 
-    def _interruptible(self, denoiser: Denoiser) -> AbstractContextManager[None]:
+    def _interruptible(self) -> AbstractContextManager[None]:
         """In it, a block that is no longer wanted is not computed; nor is it begun."""
         is_cancelled = self.is_cancelled
         if is_cancelled is None:
             return nullcontext()
         if is_cancelled():
             raise Interrupted
-        return interruptible(denoiser, lambda: not is_cancelled())
+        return interruptible(lambda: not is_cancelled())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from napari_aprrd._napari.session import session
+from napari_aprrd._napari.models.session import session
 from napari_aprrd.core.training.checkpoint import peek
 
 from .conftest import Note

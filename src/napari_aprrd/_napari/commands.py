@@ -10,12 +10,12 @@ from napari.utils.notifications import show_error
 from ..core.errors import UserError
 from ..layers import layer_array
 from . import dialogs, docks
-from .denoising import Denoising
-from .layer_choice import doubt
-from .layer_source import learn_axes
-from .lazy_denoising import add_lazily, is_too_large
-from .model_choice import models_for
-from .views import image_layers
+from .layers.choice import doubt
+from .layers.source import learn_axes
+from .layers.views import image_layers
+from .models.choice import models_for
+from .work.denoising import Denoising
+from .work.lazy_denoising import add_lazily, is_too_large
 
 if TYPE_CHECKING:
     import napari

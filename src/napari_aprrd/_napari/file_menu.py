@@ -11,9 +11,9 @@ import numpy as np
 from napari.utils.notifications import show_info, show_warning
 
 from ..core.errors import UserError, cause
-from .loading import load_in_background
-from .model_words import kind
-from .session import session
+from .models.loading import load_in_background
+from .models.session import session
+from .models.words import kind
 
 if TYPE_CHECKING:
     from ..files.picture import Picture
@@ -53,7 +53,7 @@ def save_image(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     SavingError
         If it cannot be written.
     """
-    from .layer_picture import picture_of
+    from .layers.picture import picture_of
 
     return _save(path, [_layer(data, attributes)], lambda layers: picture_of(layers[0]))
 
@@ -66,7 +66,7 @@ def save_channels(path: str, layers: list[FullLayerData]) -> list[str]:
     SavingError
         If they are not alike, or cannot be written.
     """
-    from .layer_picture import channels_picture
+    from .layers.picture import channels_picture
 
     found = [_layer(data, attributes) for data, attributes, _ in layers]
     return _save(path, found, channels_picture)
@@ -103,7 +103,7 @@ def prepared(path: str, layers: Sequence[Any]) -> Callable[[], Path]:
     UserError
         If the name or the layers do not suit; also raised when it is called, if it cannot write.
     """
-    from .layer_picture import channels_picture, picture_of
+    from .layers.picture import channels_picture, picture_of
 
     target = _named(Path(path))
     picture = picture_of(layers[0]) if len(layers) == 1 else channels_picture(layers)
@@ -134,7 +134,7 @@ def _save(path: str, layers: Sequence[Any], make: Callable[[Sequence[Any]], Pict
 def _written(target: Path, picture: Picture) -> Picture:
     """Write a picture, complete or not at all."""
     from ..files.formats import check_format
-    from .layer_picture import for_tiff
+    from .layers.picture import for_tiff
 
     if target.suffix.lower() != ".zarr":
         picture = for_tiff(picture)

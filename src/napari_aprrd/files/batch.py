@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,14 +156,13 @@ class _Batch:
 
     def job(self) -> Job[list[Result]]:
         """Denoise one file after the other."""
-        results: list[Result] = []
-        clock = Clock()
+        clock, done, results = Clock(), 0.0, list[Result]()
         for path in self.files.targets:
-            at = _At(path, len(results), len(self.files.targets), clock)
+            at = _At(path, done, len(self.files.targets) - len(results), clock)
             if (yield from at.tell()) is STOP:
                 break
             results.append((yield from self._result(at)))
-            stopped = (yield from at.tell(results[-1])) is STOP
+            stopped, done = (yield from at.tell(results[-1])) is STOP, at.done
             if stopped or results[-1].status == "interrupted":
                 break
         return results
@@ -192,44 +191,60 @@ class _Batch:
         own, said = files.with_dtype(path, picture, config)
         if said:
             self.tell(f"{path}: {said}")
-        model = yield from at.part(self.model_for(path), 0.5)
+        model = yield from at.learn(self.model_for(path), for_all=not files.each)
         if self.warn is not None and config.normalise == "model":
             differing = misfit(model, picture.as_planes)
             if differing:
                 self.warn(f"{path}: {differing}")
         with self.listening() as listen:
             job = denoise_file(picture, target, model, own, cluster=self.cluster)
-            return (yield from at.part(heard(job, listen), 1.0))
+            return (yield from at.denoise(heard(job, listen)))
 
 
 class _At:
-    """One of several files, and how far the work on it is."""
+    """One of several files, and how far the work on it, and on all of them, is."""
 
-    def __init__(self, path: Path, number: int, count: int, clock: Clock) -> None:
-        self.path, self.clock = path, clock
-        self._number, self._count, self._share = number, count, 0.0
+    def __init__(self, path: Path, begun: float, files_left: int, clock: Clock) -> None:
+        self.path, self.clock, self.done = path, clock, begun
+        self._begun, self._files_left, self._share = begun, files_left, 0.0
 
-    def part(self, job: Job[R], until: float) -> Job[R]:
-        """Pass on a job's reports as those of this file, of which a share is done at its end."""
-        begun, answer = self._share, None
+    @property
+    def _end(self) -> float:
+        """Share of all work that is done when this file is."""
+        return self._begun + (1 - self._begun) / self._files_left
+
+    def learn(self, job: Job[R], *, for_all: bool) -> Job[R]:
+        """Get a model; to learn takes about as long as to denoise all that it is learnt for."""
+        model = yield from self._part(job, 0.5, (self.done + (1.0 if for_all else self._end)) / 2)
+        self._begun = self.done if for_all else self._begun
+        return model
+
+    def denoise(self, job: Job[R]) -> Job[R]:
+        """Denoise the file to its end."""
+        return (yield from self._part(job, 1.0, self._end))
+
+    def tell(self, result: Result | None = None) -> Generator[Progress, Signal | None, Any]:
+        """Report that the file is begun or, with its result, that it has ended."""
+        if result is not None:
+            self._share, self.done = 1.0, self._end
+        report = replace(self._report(Progress("Read", 0, 1, 0.0)), result=result)
+        return (yield from report_progress(report, self.clock))
+
+    def _part(self, job: Job[R], share: float, done: float) -> Job[R]:
+        """Pass on a job's reports; at its end so much is done of this file, and of all work."""
+        begun, answer = (self._share, self.done), None
         try:
             while True:
                 try:
                     progress = job.send(answer)
                 except StopIteration as end:
                     return end.value  # type: ignore[no-any-return]
-                self._share = begun + (until - begun) * min(progress.fraction, 1.0)
+                there, way = min(progress.fraction, 1.0), (share - begun[0], done - begun[1])
+                self._share, self.done = begun[0] + there * way[0], begun[1] + there * way[1]
                 answer = yield from report_progress(self._report(progress), self.clock)
         finally:
             job.close()
 
-    def tell(self, result: Result | None = None) -> Generator[Progress, Signal | None, Any]:
-        """Report that the file is begun or, with its result, that it has ended."""
-        self._share = 0.0 if result is None else 1.0
-        report = replace(self._report(Progress("Read", 0, 1, 0.0)), result=result)
-        return (yield from report_progress(report, self.clock))
-
     def _report(self, progress: Progress) -> FileProgress:
-        facts = {field.name: getattr(progress, field.name) for field in fields(Progress)}
-        facts |= {"seconds": self.clock.seconds, "path": self.path, "share": self._share}
-        return FileProgress(**facts | {"done": (self._number + self._share) / self._count})
+        own = {"path": self.path, "share": self._share, "done": self.done}
+        return FileProgress(**{**vars(progress), **own, "seconds": self.clock.seconds})

@@ -162,12 +162,11 @@ def learning(files: Files, settings: dict[str, Any], kept: Kept) -> Job[Denoiser
         If it was told to stop.
     """
     planes = JoinedPlanes([files.read(path).as_planes for path in files.targets])
-    both = {name: value for name, value in settings.items() if name != "minutes"}
     places = beside(kept.teacher), beside(kept.student)
     learnt = yield from learn(
         planes,
-        TrainConfig.of(**both),
-        DistillConfig.of(**both),
+        TrainConfig.of(**settings),
+        DistillConfig.of(**settings),
         minutes=settings.get("minutes"),
         bar=Parts(),
         teacher=load(kept.teacher) if kept.teacher.exists() else None,

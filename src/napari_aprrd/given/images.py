@@ -11,15 +11,7 @@ from ..arrays.labelled import is_labelled, labelled_axes
 from ..arrays.naming import check_array, guess_axes, infer_axes
 from ..axes import ArrayPlanes, JoinedPlanes
 from ..core.errors import DataWarning, UserError
-from ..layers import (
-    KEY,
-    KEY_MAP,
-    KEY_SOURCE,
-    KEY_TRUTH,
-    has_identity,
-    is_image_layer,
-    layer_planes,
-)
+from ..layers import KEY, KEY_MAP, KEY_SOURCE, KEY_TRUTH, has_identity, is_image_layer, layer_planes
 
 
 def as_planes(images: Any, axes: str | None = None) -> JoinedPlanes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from typing import Any
 
@@ -11,7 +12,6 @@ from torch import nn
 from napari_aprrd.core.background import CancelledError
 from napari_aprrd.core.config import DistillConfig, TrainConfig
 from napari_aprrd.core.model.denoise_planes import denoise
-from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.interrupt import Interrupted, interruptible, interruptible_job
 from napari_aprrd.core.training.distill import distill
 from napari_aprrd.core.training.train import train
@@ -30,8 +30,8 @@ class Wanted:
         return self.left >= 0
 
 
-def hooks_of(denoiser: Denoiser) -> list[Any]:
-    return [hook for module in denoiser.network.modules() for hook in module._forward_pre_hooks]
+def no_hooks_are_left() -> bool:
+    return nn.modules.module._global_forward_pre_hooks == {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,23 +39,32 @@ def test_a_tile_ends_in_the_middle(kind: Any) -> None:
     denoiser, image = random_denoiser(kind), noisy_image(1, 64, 64)
     always, seldom = Wanted(1e9), Wanted(3)
     before = denoiser.predict(image)
-    with interruptible(denoiser, always):
+    with interruptible(always):
         assert (denoiser.predict(image) == before).all()
     assert 1e9 - always.left > 4  # asked many times in one tile
-    with pytest.raises(Interrupted), interruptible(denoiser, seldom):
+    with pytest.raises(Interrupted), interruptible(seldom):
         denoiser.predict(image)
     assert issubclass(Interrupted, CancelledError)
-    assert hooks_of(denoiser) == []
+    assert no_hooks_are_left()
     assert (denoiser.predict(image) == before).all()
 
 
 def test_other_threads_that_use_the_model_go_on() -> None:
     denoiser, image, results = random_denoiser(), noisy_image(1, 64, 64), []
-    with interruptible(denoiser, lambda: False):
+    with interruptible(lambda: False):
         thread = threading.Thread(target=lambda: results.append(denoiser.predict(image)))
         thread.start()
         thread.join()
     assert len(results) == 1
+
+
+def test_copies_of_a_model_that_is_at_work_are_not_interrupted() -> None:
+    denoiser, image = random_denoiser(), noisy_image(1, 64, 64)
+    with interruptible(lambda: False):
+        copied, sent = denoiser.copy(), pickle.dumps(denoiser)
+    before = denoiser.predict(image)
+    assert (copied.predict(image) == before).all()
+    assert (pickle.loads(sent).predict(image) == before).all()
 
 
 def test_a_job_ends_within_a_tile() -> None:
@@ -70,7 +79,7 @@ def test_a_job_ends_within_a_tile() -> None:
     with pytest.raises(Interrupted):
         next(job)
     assert written == [0]
-    assert nn.modules.module._global_forward_pre_hooks == {}
+    assert no_hooks_are_left()
 
 
 def test_targets_of_a_large_plane_end_within_it() -> None:

@@ -54,7 +54,16 @@ def test_stopped_among_the_targets_it_ends_with_the_teacher() -> None:
     assert not was_stopped(learnt.teacher.record)
 
 
-def test_stopped_in_the_distillation_it_ends_with_the_student() -> None:
+def test_stopped_when_the_student_has_hardly_learnt_it_ends_with_the_teacher() -> None:
+    learnt, _ = drive(learn(noisy_planes(), FIRST, SECOND), stop_at="Distil student")
+    assert learnt.stopped
+    assert learnt.model is learnt.teacher
+
+
+def test_stopped_later_in_the_distillation_it_ends_with_the_student(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "STUDENT_STEPS", 1)
     learnt, _ = drive(learn(noisy_planes(), FIRST, SECOND), stop_at="Distil student")
     assert learnt.stopped
     assert learnt.model is learnt.student

@@ -66,7 +66,7 @@ CASES: dict[str, tuple[NoiseKind, Callable[[Case], Image], dict[str, str]]] = {
     "noisy, white noise": ("white", lambda c: 0.7 * c[2] + 0.3 * c[0], {"Noise": "bad"}),
     "noisy, blobby noise": ("blobby", lambda c: 0.7 * c[2] + 0.3 * c[0], {"Noise": "bad"}),
     "spots removed": ("white", lambda c: without_spots(c[2]), {"Signal": "bad"}),
-    "shifted": ("white", lambda c: c[2] + 0.5 * (c[0] - c[1]).std(), {"Intensities": "bad"}),
+    "shifted": ("white", lambda c: c[2] + 0.5 * (c[0] - c[1]).std(), {"Brightness": "bad"}),
 }
 
 
@@ -156,7 +156,7 @@ def test_units_offsets_and_channels_change_no_verdict() -> None:
     result = np.stack([good[0], good[0] - 30]).astype(np.float32)
     report = examine(both, MemoryPlanes([result]))
     assert len(report.biases) == 2
-    assert judged(report) == {"Intensities": "bad"}
+    assert judged(report) == {"Brightness": "bad"}
 
 
 def test_invalid_pixels_and_a_result_that_is_the_input_are_no_surprise() -> None:

@@ -10,24 +10,24 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy
 from ...core.errors import UserError
 from ...layers import layer_planes
 from .. import commands
-from ..denoise_turns import Turn, Turns
 from ..docks import settle
-from ..layer_choice import meant_together
-from ..model_choice import why_unfit
-from ..parts import Scope
-from ..session import session
-from .first_look import FirstLook
-from .folded import Folded
-from .heading import Heading
-from .layer_picker import LayerPicker
-from .model_list import ModelList
-from .outlook import Outlook
-from .result_panel import ResultPanel
-from .run_panel import RunPanel
-from .scrolled import Scrolled
-from .start_button import StartButton
-from .time_picker import EffortPicker
-from .words import duration
+from ..layers.choice import meant_together
+from ..layers.parts import Scope
+from ..models.choice import why_unfit
+from ..models.session import session
+from ..work.denoise_turns import Turn, Turns
+from .common.folded import Folded
+from .common.heading import Heading
+from .common.scrolled import Scrolled
+from .common.words import duration
+from .images.first_look import FirstLook
+from .images.layer_picker import LayerPicker
+from .models.model_list import ModelList
+from .run.outlook import Outlook
+from .run.result_panel import ResultPanel
+from .run.run_panel import RunPanel
+from .run.start_button import StartButton
+from .run.time_picker import EffortPicker
 
 if TYPE_CHECKING:
     import napari
@@ -151,7 +151,7 @@ class DenoiseWidget(Scrolled):
         others = [la.name for la in meant_together(self.viewer, layer) if la is not layer]
         self.together.setVisible(bool(others))
         names = ", ".join(others)
-        self.together.setText(f"With {names}" if len(names) < 30 else f"With {len(others)} others")
+        self.together.setText(f"Also {names}" if len(names) < 30 else f"Also {len(others)} others")
         self.together.setToolTip(
             f"One after the other: {names}. Each learns a model of its own; Train APR can learn "
             "one model from several layers."
@@ -217,16 +217,15 @@ class DenoiseWidget(Scrolled):
         elif self.turns.outcomes:
             took = duration(time.monotonic() - self._started)
             self.result.show_outcomes(self.turns.outcomes, took, self._said)
-        else:
+        elif not self.result.show_again():
             self.first_look.show()
         self._on_changed()
 
     def _on_whole(self) -> None:
+        """The result of the part stays until that of the whole is there."""
         outcomes = self.result.outcomes
-        self.result.clear()
-        for outcome in outcomes:
-            self.viewer.layers.remove(outcome.result)
-        self._run([Turn(o.turn.layer, "everything", o.model) for o in outcomes])
+        self.scope.setCurrentText(next(iter(SCOPES)))
+        self._run([Turn(o.turn.layer, "everything", o.model, o) for o in outcomes])
 
     def _on_longer(self) -> None:
         self.model.setCurrentText(LEARN)

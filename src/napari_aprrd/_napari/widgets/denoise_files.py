@@ -8,19 +8,19 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton
 
 from ...core.errors import UserError
 from ...core.jobs import BAR
-from ..at_work import at_work
 from ..docks import settle
-from ..file_order import Done, fulfil
-from ..layer_source import learn_axes, learn_sizes
-from ..session import session
-from ..workers import Run
-from .breakable import breakable
-from .file_inputs import FileInputs
-from .file_options import FileOptions
-from .file_table import FileTable
-from .heading import Heading
-from .scrolled import Scrolled
-from .words import describe
+from ..layers.source import learn_axes, learn_sizes
+from ..models.session import session
+from ..work.at_work import at_work
+from ..work.file_order import Done, fulfil
+from ..work.workers import Run
+from .common.heading import Heading
+from .common.scrolled import Scrolled
+from .common.words import describe
+from .files.breakable import breakable
+from .files.inputs import FileInputs
+from .files.options import FileOptions
+from .files.table import FileTable
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from ...core.config import DistillConfig
 from ...core.errors import UserError
-from ..session import session
+from ..models.session import session
 from .job_widget import JobWidget
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class DistillWidget(JobWidget[DistillConfig]):
         from ...core.model.denoiser import load
         from ...core.training.checkpoint import Checkpoint
         from ...core.training.distill import distill
-        from ..unfinished import teacher_of
+        from ..work.unfinished import teacher_of
 
         resumed = path.exists()
         teacher = load(teacher_of(path)) if resumed else self.teacher()

@@ -13,19 +13,19 @@ from qtpy.QtWidgets import QWidget
 from ...core.errors import UserError
 from .. import commands
 from ..docks import settle
-from ..preview import LivePreview
-from ..session import session
-from .estimate import Estimate
-from .folded import Folded
-from .heading import Heading
-from .layer_picker import LayerPicker
-from .model_list import ModelList
-from .resume_offer import ResumeOffer
-from .run_panel import RunPanel
-from .scrolled import Scrolled
-from .settings_form import C, SettingsForm
-from .start_button import StartButton
-from .time_picker import QualityPicker
+from ..layers.preview import LivePreview
+from ..models.session import session
+from .common.folded import Folded
+from .common.heading import Heading
+from .common.scrolled import Scrolled
+from .common.settings_form import C, SettingsForm
+from .images.layer_picker import LayerPicker
+from .models.model_list import ModelList
+from .run.estimate import Estimate
+from .run.resume_offer import ResumeOffer
+from .run.run_panel import RunPanel
+from .run.start_button import StartButton
+from .run.time_picker import QualityPicker
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -146,7 +146,7 @@ class JobWidget(Scrolled, Generic[C]):
             self.offer.search(lambda: self.picker.planes())
 
     def _on_start(self) -> None:
-        from ..unfinished import new_path
+        from ..work.unfinished import new_path
 
         self._run(lambda: (self.config(), new_path(self.job)))
 
@@ -169,7 +169,7 @@ class JobWidget(Scrolled, Generic[C]):
         self.panel.start(job, title, lambda model: self._on_model(images, model, path), preview)
 
     def _on_model(self, images: str, model: Denoiser, path: Path) -> None:
-        from .. import unfinished
+        from ..work import unfinished
 
         unfinished.ended(self.job, path)  # also after "Finish now": the user has what there is
         session.add(

@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from ...core.config import TrainConfig
 from .. import commands
+from .images.noise_panel import NoisePanel
 from .job_widget import JobWidget
-from .noise_panel import NoisePanel
 
 if TYPE_CHECKING:
     import napari

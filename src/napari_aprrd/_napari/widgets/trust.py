@@ -11,14 +11,14 @@ from qtpy.QtWidgets import QLabel, QPushButton
 from ...core.errors import UserError
 from ...layers import KEY, identity, layer_planes
 from ..docks import settle
-from ..layer_choice import is_result, results_of, source_of
-from ..map_layers import maps_of
-from ..workers import Failure, Task
-from .breakable import breakable
-from .heading import Heading
-from .map_buttons import MapButtons
-from .scrolled import Scrolled
-from .trust_plots import TrustPlots
+from ..layers.choice import is_result, results_of, source_of
+from ..layers.maps import maps_of
+from ..work.workers import Failure, Task
+from .common.heading import Heading
+from .common.scrolled import Scrolled
+from .files.breakable import breakable
+from .plots.map_buttons import MapButtons
+from .plots.trust_plots import TrustPlots
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -32,15 +32,7 @@ from .hardware import (
     plan_tile,
 )
 from .in_short import in_short
-from .tiling import (
-    Read,
-    Tile,
-    in_all_orientations,
-    input_of,
-    predict_tile,
-    quarters,
-    tiles_of,
-)
+from .tiling import Read, Tile, in_all_orientations, input_of, predict_tile, quarters, tiles_of
 
 
 @dataclass(repr=False)

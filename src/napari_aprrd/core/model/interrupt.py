@@ -11,9 +11,9 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from ..background import CancelledError
 from ..jobs import Job, R, Signal
-from .denoiser import Denoiser
 
 IsWanted = Callable[[], bool]
+_registering = threading.Lock()  # PyTorch numbers its hooks without one
 
 
 class Interrupted(CancelledError):  # noqa: N818  # nothing went wrong
@@ -24,29 +24,40 @@ class Interrupted(CancelledError):  # noqa: N818  # nothing went wrong
 
 
 @contextmanager
-def interruptible(denoiser: Denoiser, is_wanted: IsWanted) -> Iterator[None]:
-    """Let a denoiser's work in this thread end as soon as it is no longer wanted.
+def interruptible(is_wanted: IsWanted, *, only_predicting: bool = False) -> Iterator[None]:
+    """Let the work of networks in this thread end as soon as it is no longer wanted.
 
-    It is asked before each layer of the network: many times within a large tile.
+    It is asked before each layer of a network: many times within a large tile.
 
     Parameters
     ----------
-    denoiser : Denoiser
-        Other threads that use it are not interrupted.
     is_wanted : callable
         Asked in this thread; it may look at what another thread sets.
+    only_predicting : bool
+        Whether the steps of a training go on all the same.
 
     Raises
     ------
     Interrupted
-        Inside, and from then on whenever the network is used, when it is not wanted.
+        Inside, and from then on whenever a network is used, when it is not wanted.
     """
-    look = _look(is_wanted)
-    hooks = [module.register_forward_pre_hook(look) for module in denoiser.network.modules()]
+    here = threading.get_ident()
+
+    def look(*_: object) -> None:
+        if threading.get_ident() != here or (
+            only_predicting and not torch.is_inference_mode_enabled()
+        ):
+            return
+        if not is_wanted():
+            raise Interrupted
+
+    # Not a hook of the network itself, since copies and pickles of it would take it along.
+    with _registering:
+        hook = register_module_forward_pre_hook(look)
     try:
         yield
     finally:
-        for hook in hooks:
+        with _registering:
             hook.remove()
 
 
@@ -70,28 +81,11 @@ def interruptible_job(job: Job[R], is_wanted: IsWanted) -> Job[R]:
     answer: Signal | None = None
     try:
         while True:
-            hook = register_module_forward_pre_hook(_look(is_wanted, only_predicting=True))
-            try:
-                progress = job.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            finally:
-                hook.remove()
+            with interruptible(is_wanted, only_predicting=True):
+                try:
+                    progress = job.send(answer)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
             answer = yield progress
     finally:
         job.close()
-
-
-def _look(is_wanted: IsWanted, *, only_predicting: bool = False) -> Callable[..., None]:
-    """A hook that raises in this thread, before a layer computes what is not wanted."""
-    here = threading.get_ident()
-
-    def look(*_: object) -> None:
-        if threading.get_ident() != here or (
-            only_predicting and not torch.is_inference_mode_enabled()
-        ):
-            return
-        if not is_wanted():
-            raise Interrupted
-
-    return look

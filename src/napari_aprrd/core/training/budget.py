@@ -11,6 +11,9 @@ from __future__ import annotations
 TEACHER, TEACHER_STEP = 0.65, 4
 # The student gets what the teacher left over, but at least this, so that it is of some use.
 STUDENT_AT_LEAST = (1 - TEACHER) / 2
+# A student that is stopped after fewer steps is dropped for its teacher. On simulated cells it was
+# 1.5 dB worse after 1 step and 0.1 dB after 120; without starting weights 33 dB and 1.7 dB.
+STUDENT_STEPS = 100
 
 # --- Within one job, in the order in which the shares are spent -----------------------------------
 

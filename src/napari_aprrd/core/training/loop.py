@@ -109,7 +109,8 @@ class _Run:
     threads: Threads
     mixed: AbstractContextManager[Any]  # in it, networks compute in the training's precision
     begun: float  # seconds of work before the first step
-    messages: list[str] = field(default_factory=list)  # what the user hears with the next report
+    # What the user hears with the next report, and whether only some want to read it.
+    messages: list[tuple[str, bool]] = field(default_factory=list)
 
     @classmethod
     def begin(
@@ -129,9 +130,9 @@ class _Run:
         checkpoint.begin(state, clock, run.tell)
         return run
 
-    def tell(self, message: str) -> None:
+    def tell(self, message: str, *, expert: bool = False) -> None:
         """Let the user hear a sentence with the next report."""
-        self.messages.append(message)
+        self.messages.append((message, expert))
 
     def keep(self) -> None:
         """Write a checkpoint of the state."""
@@ -225,7 +226,7 @@ def _advance(run: _Run) -> _Due:
         done, clock.report_due(), run.checkpoint.is_due(clock)
     )
     state.fraction, report_due, checkpoint_due = decided
-    share = _share_of_new(config, done - before, state.step)
+    share = _share_of_new(config, state.fraction - before, state.step)
     _follow(state.average, state.network, share)
     return _Due(report_due, checkpoint_due)
 
@@ -305,9 +306,9 @@ def _tell_of_early_end(run: _Run) -> None:
     """Say why training ends before its schedule does, if so."""
     state = run.state
     if state.best.note:
-        run.tell(state.best.note)
+        run.tell(state.best.note, expert=True)
     if run.config.minutes and state.step >= state.objective.max_steps:
-        run.tell("Nothing more to learn: ended early.")
+        run.tell("Nothing more to learn: ended early.", expert=True)
 
 
 def _shown(run: _Run) -> float:
@@ -326,7 +327,8 @@ def _progress(run: _Run, loss: float, evaluated: bool) -> Progress:
         run.clock.seconds,
         loss,
         held_out=state.best.latest if evaluated else None,
-        note=" ".join(run.messages),
+        note=" ".join(message for message, _ in run.messages),
+        expert=all(expert for _, expert in run.messages),
         snapshot=run.denoiser.copy,
         done=_shown(run),
     )

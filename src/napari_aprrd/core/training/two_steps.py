@@ -23,7 +23,7 @@ class Learnt(NamedTuple):
     ----------
     teacher : Denoiser
     student : Denoiser or None
-        None where it was stopped before there was one.
+        None where it was stopped before there was one that is of use.
     stopped : bool
         Whether the user ended it early.
     """
@@ -104,6 +104,8 @@ def learn(
         distilling = distill(teacher, planes, second, checkpoints[1])
         student = yield from bar.part(distilling, share * (1 - part))
     except StoppedEarlyError:
+        return Learnt(teacher, None, stopped=True)
+    if bar.stopped and student.record["distill"]["steps"] < budget.STUDENT_STEPS:
         return Learnt(teacher, None, stopped=True)
     return Learnt(teacher, student, bar.stopped)
 

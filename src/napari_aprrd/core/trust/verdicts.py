@@ -75,7 +75,7 @@ class Measured(NamedTuple):
 
 def verdicts(measured: Measured) -> tuple[Verdict, ...]:
     """Answer every question that can be answered, the worst verdict first."""
-    found = [_signal(measured), _noise(measured), _intensities(measured)]
+    found = [_signal(measured), _noise(measured), _brightness(measured)]
     if measured.is_strange or measured.unlike:
         found.insert(0, _training_data(measured))
     if measured.frames is not None:
@@ -141,7 +141,7 @@ def _noise(measured: Measured) -> Verdict:
     return Verdict(check="Noise", status=status, sentence=sentence, details=details)
 
 
-def _intensities(measured: Measured) -> Verdict:
+def _brightness(measured: Measured) -> Verdict:
     mean, relative = measured.bias, measured.relative_biases
     worst = max(relative, key=lambda values: float(np.abs(values).max()))
     place = int(np.abs(worst).argmax())
@@ -159,7 +159,7 @@ def _intensities(measured: Measured) -> Verdict:
         where = "Bright" if place >= len(worst) / 2 else "Dark"
         way = dark if worst[place] > 0 else bright
         sentence = f"{where} places are {way}: {measured.remedy}."
-    return Verdict(check="Intensities", status=status, sentence=sentence)
+    return Verdict(check="Brightness", status=status, sentence=sentence)
 
 
 def _frames(noisy: float, clean: float, remedy: str) -> Verdict:

@@ -13,24 +13,11 @@ from ..microscopes.lsm import with_lsm
 from ..picture import Picture
 from ..read_only import ReadOnlyFormat
 from .axes import name_axes
-from .imagej import (
-    imagej_channels,
-    imagej_record,
-    imagej_scale,
-    read_imagej,
-    record_in,
-)
+from .imagej import imagej_channels, imagej_record, imagej_scale, read_imagej, record_in
 from .ome import OmeFacts, OmeMetadata, image_numbers, ome_facts, parse, rough_facts
 from .ome_files import files_of_the_same_image
 from .opening import OpenTiff, check_complete, open_tiff, recorded_part
-from .tags import (
-    TiffTags,
-    check_colours,
-    coloured,
-    read_tags,
-    resolution,
-    shaped_metadata,
-)
+from .tags import TiffTags, check_colours, coloured, read_tags, resolution, shaped_metadata
 from .writing import TiffMetadata, write_tiff
 
 _MOST_NAMED = 3  # images that are left out; of more only their number is told

@@ -1,0 +1,1 @@
+"""Layers: which are meant, what they say, what of them is on screen."""

@@ -1,0 +1,116 @@
+"""Parts of layers to train on: what is on screen, or a rectangle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ...core.data.planes import Image, Planes
+from ...core.errors import UserError
+from ...layers import layer_planes
+from .views import in_units_of, planes_on_screen
+
+Part = Literal["all", "plane", "rectangle"]
+SMALLEST = 32  # pixels: side of the smallest rectangle to learn from, as of the smallest crop
+
+
+@dataclass(frozen=True)
+class PartPlanes:
+    """The same window of some of another source's planes."""
+
+    whole: Planes
+    planes: Sequence[int]
+    rows: slice
+    columns: slice
+
+    @property
+    def channels(self) -> int:
+        """Number of channels C."""
+        return self.whole.channels
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Height and width of each plane, in pixels."""
+        rows, columns = self.rows, self.columns
+        return [(rows.stop - rows.start, columns.stop - columns.start)] * len(self.planes)
+
+    @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+        return self.whole.colours
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes negligible time."""
+        return self.whole.in_memory
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a plane: (C, h, w), float32."""
+        top, left = self.rows.start, self.columns.start
+        return self.whole.read(
+            self.planes[plane],
+            slice(rows.start + top, rows.stop + top),
+            slice(columns.start + left, columns.stop + left),
+        )
+
+
+def part_of(
+    layer: Any,
+    part: Part,
+    *,
+    point: Sequence[float],
+    units: Sequence[Any] | None = None,
+    displayed: Sequence[int] = (),
+    rectangle: np.ndarray[Any, Any] | None = None,
+) -> Planes:
+    """Planes to train on: all, those on screen, or a rectangle of all.
+
+    Parameters
+    ----------
+    layer : Image
+    part : {"all", "plane", "rectangle"}
+    point : sequence of float
+        The viewer's position, world coordinates.
+    units : sequence of Unit, optional
+        Units of the point, as in `current_plane`.
+    displayed : sequence of int, optional
+        The viewer's axes that are on the canvas, `viewer.dims.displayed`.
+    rectangle : ndarray, shape (N, D), optional
+        Vertices in the layer's data coordinates.
+    """
+    planes = layer_planes(layer)
+    height, width = planes.sizes[0]
+    whole = slice(0, height), slice(0, width)
+    if part == "plane":
+        return PartPlanes(planes, planes_on_screen(layer, point, units, displayed), *whole)
+    if part == "rectangle":
+        if rectangle is None:
+            raise UserError("Draw a rectangle in a Shapes layer first.")
+        rows, columns = (_span(rectangle[:, i], n) for i, n in ((-2, height), (-1, width)))
+        return PartPlanes(planes, range(len(planes.sizes)), rows, columns)
+    return planes
+
+
+def _span(positions: np.ndarray[Any, Any], length: int) -> slice:
+    start, stop = max(int(np.floor(positions.min())), 0), min(int(np.ceil(positions.max())), length)
+    if stop - start < SMALLEST:
+        raise UserError(
+            f"The rectangle covers less than {SMALLEST} x {SMALLEST} pixels of the image; "
+            "draw a larger one on it."
+        )
+    return slice(start, stop)
+
+
+def rectangle_in(shapes: Any, layer: Any) -> np.ndarray[Any, Any]:
+    """Vertices of the selected or else the last shape, in the layer's data coordinates."""
+    if not shapes.data:
+        raise UserError(f"Draw a rectangle in {shapes.name!r} first.")
+    index = min(shapes.selected_data, default=len(shapes.data) - 1)
+    vertices = shapes.data[index]
+    corners = (shapes.data_to_world(vertex) for vertex in vertices)
+    world = [in_units_of(layer, corner, shapes.units)[-2:] for corner in corners]
+    spare = (0.0,) * (layer.ndim - 2)
+    return np.array([layer.world_to_data((*spare, *corner)) for corner in world])

@@ -1,0 +1,1 @@
+"""The models of the session: kept, chosen, described, read."""

@@ -1,0 +1,1 @@
+"""Choice of layers, and what is said of them."""

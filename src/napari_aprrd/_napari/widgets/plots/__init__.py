@@ -1,0 +1,1 @@
+"""Plots, and the buttons of the maps."""

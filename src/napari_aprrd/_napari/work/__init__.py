@@ -1,0 +1,1 @@
+"""Long work in threads, and what is made of its results."""
