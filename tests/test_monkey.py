@@ -28,10 +28,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_aprrd._napari import commands
-from napari_aprrd._napari.at_work import at_work
-from napari_aprrd._napari.session import session
-from napari_aprrd._napari.views import KEY_PREVIEW
+from napari_aprrd._napari.layers.views import KEY_PREVIEW
+from napari_aprrd._napari.models.session import session
 from napari_aprrd._napari.widgets.run import time_picker
+from napari_aprrd._napari.work.at_work import at_work
 
 pytestmark = pytest.mark.usefixtures("no_notifications_left", "few_steps")
 

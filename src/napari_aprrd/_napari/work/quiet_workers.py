@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -66,6 +67,11 @@ class QuietGenerator(_Quiet, GeneratorWorker[Any, Any, Any]):
             return None if _is_deleted(result) else result
         finally:
             self._gen.close()
+
+    def _next_value(self) -> Any:
+        """What was sent; a generator that has not begun takes nothing, so it waits for the next."""
+        begun = inspect.getgeneratorstate(self._gen) != inspect.GEN_CREATED
+        return super()._next_value() if begun else None
 
 
 def _is_deleted(result: object) -> bool:
