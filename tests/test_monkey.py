@@ -222,6 +222,10 @@ def _meddle(viewer: Any, chance: random.Random) -> str:
     return f"{what} {layer.name}"
 
 
+@pytest.mark.skipif(
+    "NAPARI_APRRD_MONKEY" not in os.environ,
+    reason="napari 0.9 with Mesa may crash where hidden layers are removed: NAPARI_APRRD_MONKEY=1",
+)
 @pytest.mark.parametrize("kind", _kinds())
 @pytest.mark.parametrize("seed", range(TIMES))
 @pytest.mark.usefixtures("nothing_in_the_background")
