@@ -57,7 +57,7 @@ class TimePicker(QWidget):
         self.own.setDecimals(1)
         self.own.setSingleStep(0.5)
         self.own.setSuffix(" min")
-        self.own.setToolTip("Minutes of learning; it ends on time.")
+        self.own.setToolTip("Minutes of learning; starting and denoising take some seconds more.")
         # In napari's themes, buttons for up and down would cut off the number in a narrow dock.
         self.own.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.own.setValue(float(remembered(f"{key} minutes", 2.0)))
