@@ -17,7 +17,7 @@ from core.makers import THREE_STEPS, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
-from napari_aprrd._napari.widgets.plots.plots.loss_plot import LossPlot
+from napari_aprrd._napari.widgets.plots.loss_plot import LossPlot
 
 from napari_aprrd._napari import commands, dialogs, preferences
 from napari_aprrd._napari.layers.views import image_layers
