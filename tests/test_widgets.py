@@ -17,12 +17,12 @@ from core.makers import THREE_STEPS, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
-from napari_aprrd._napari.widgets.plots.loss_plot import LossPlot
 
 from napari_aprrd._napari import commands, dialogs, preferences
 from napari_aprrd._napari.layers.views import image_layers
 from napari_aprrd._napari.models.session import session
 from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
+from napari_aprrd._napari.widgets.plots.loss_plot import LossPlot
 from napari_aprrd._napari.widgets.run.time_picker import OWN
 from napari_aprrd._napari.work import unfinished
 from napari_aprrd.core.config import TrainConfig
