@@ -17,7 +17,20 @@ STARTER = {"core/model/weights/teacher.safetensors", "core/model/weights/student
 PLUGIN = {"napari.yaml", "_napari/icon.svg", "py.typed", "__init__.py", "core/config.py", *STARTER}
 SOURCES = {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt", "mkdocs.yml"}
 OURS = {
-    *(".py", ".md", ".yaml", ".yml", ".toml", ".svg", ".txt", ".typed", ".cff", ".js", ".png", ".gif"),
+    *(
+        ".py",
+        ".md",
+        ".yaml",
+        ".yml",
+        ".toml",
+        ".svg",
+        ".txt",
+        ".typed",
+        ".cff",
+        ".js",
+        ".png",
+        ".gif",
+    ),
     *(".aprrd", ".checkpoint", ""),
 }
 LARGEST = 5e6  # bytes of a whole archive: no data of others has come in
