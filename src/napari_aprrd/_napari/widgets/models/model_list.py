@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QListWidget,
     QMenu,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -53,6 +54,8 @@ class ModelList(QWidget):
         self.buttons = {text: QPushButton(text) for text in ("Save…", "Load…", "More")}
         self.actions: dict[str, QAction] = {}
         self._shown: list[str] | None = None  # the names in the rows
+        # Its rows belong together, however high the dock is.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._arrange()
         self._add_actions()
         self.chooser.currentRowChanged.connect(self._on_row)
