@@ -16,7 +16,7 @@ from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_aprrd import api
-from napari_aprrd._napari.layers.training_part import PartPlanes, part_of, rectangle_in
+from napari_aprrd._napari.layers.training_part import part_of, rectangle_in
 from napari_aprrd._napari.layers.views import (
     add_above,
     current_plane,
@@ -24,7 +24,7 @@ from napari_aprrd._napari.layers.views import (
     image_layers,
     preview_layer,
 )
-from napari_aprrd.core.data.planes import MemoryPlanes
+from napari_aprrd.core.data.planes import CutPlanes, MemoryPlanes
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.files.formats import read_picture, write_picture
@@ -243,7 +243,7 @@ reads: list[tuple[int, slice, slice]] = []
 def test_a_part_reads_only_its_window() -> None:
     reads.clear()
     whole = SpiedPlanes([ramp(2, 80, 90, dtype=np.float32) + i for i in range(4)])
-    part = PartPlanes(whole, [1, 3], slice(10, 50), slice(20, 60))
+    part = CutPlanes(whole, [(plane, slice(10, 50), slice(20, 60)) for plane in (1, 3)])
     assert (part.channels, part.sizes) == (2, [(40, 40)] * 2)
     got = part.read(1, slice(5, 9), slice(0, 40))
     assert reads == [(3, slice(15, 19), slice(20, 60))]

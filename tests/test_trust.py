@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from napari_aprrd._napari.widgets import TrustWidget
 from napari_aprrd._napari.widgets.plots import map_buttons
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.model.interrupt import Interrupted
 from napari_aprrd.core.trust.report import plane_maps
 from napari_aprrd.files.formats import write_picture
 from napari_aprrd.files.picture import Picture
@@ -115,6 +117,17 @@ def test_uncertainty_takes_what_denoise_takes(tmp_path: Path) -> None:
     assert aprrd.uncertainty(colours, random_denoiser(channels=3), axes="YCX").shape == (32, 3, 36)
     with pytest.raises(aprrd.UserError, match="not a student"):
         aprrd.uncertainty(noisy, random_denoiser("student-1.00M"))
+
+
+def test_an_uncertainty_that_nobody_waits_for_is_not_computed() -> None:
+    rng, gone = np.random.default_rng(0), threading.Event()
+    teacher = random_denoiser("blind-spot")
+    noisy = rng.random((2, 20, 48)).astype(np.float32)
+    spread = lazy_spread(noisy, "TYX", teacher, is_cancelled=gone.is_set)
+    assert np.isfinite(spread[0].compute()).all()
+    gone.set()
+    with pytest.raises(Interrupted):
+        spread[1].compute()
 
 
 def test_the_command_line_writes_a_page_that_stands_alone(tmp_path: Path) -> None:

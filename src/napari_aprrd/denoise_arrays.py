@@ -6,7 +6,6 @@ import hashlib
 import threading
 import uuid
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from .core.data.planes import Image
 from .core.jobs import Job
 from .core.model.denoise_planes import denoise
 from .core.model.denoiser import Denoiser
-from .core.model.interrupt import Interrupted, interruptible
+from .core.model.interrupt import unless_cancelled
 from .core.model.provenance import of_output
 from .core.model.tiling import Span
 from .core.noise.rounding import Loss, loss_by_rounding
@@ -308,18 +307,9 @@ class _Blocks:
             max(tile.columns.keep_start - self.around[1], 0),
         )
         size = (self.rows[-1].keep_stop, self.columns[-1].keep_stop)
-        with one_at_a_time, self._interruptible():
+        with one_at_a_time, unless_cancelled(self.is_cancelled):
             denoiser.to(self.config.device)
             planes, config = ArrayPlanes(block, self.axes), self.config
             return denoise_tile(
                 planes, tile, denoiser, config, self.dtype, size=size, corner=corner
             )
-
-    def _interruptible(self) -> AbstractContextManager[None]:
-        """In it, a block that is no longer wanted is not computed; nor is it begun."""
-        is_cancelled = self.is_cancelled
-        if is_cancelled is None:
-            return nullcontext()
-        if is_cancelled():
-            raise Interrupted
-        return interruptible(lambda: not is_cancelled())

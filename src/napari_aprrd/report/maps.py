@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, overload
 
@@ -17,6 +18,7 @@ from ..axes import ArrayPlanes
 from ..core.data.planes import fill_invalid
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
+from ..core.model.interrupt import unless_cancelled
 from ..core.trust.report import plane_maps, spread_map
 from ..denoise_arrays import one_at_a_time
 from ..given.images import planes_of
@@ -98,7 +100,13 @@ def lazy_map(noisy: Any, clean: Any, axes: str, kind: Map) -> Any:
     return _mapped(_map_block, *both, kind, axes=axes)
 
 
-def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
+def lazy_spread(
+    noisy: Any,
+    axes: str,
+    teacher: Denoiser,
+    *,
+    is_cancelled: Callable[[], bool] | None = None,
+) -> Any:
     """Map how uncertain each denoised pixel is: a teacher's spread over its shifts.
 
     The outputs at different shifts depend on different neighbours. Where they disagree, the noisy
@@ -111,6 +119,8 @@ def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
         One letter for each dimension; of RGB samples the mean is taken.
     teacher : Denoiser
         With the image's channels, and two shifts or more.
+    is_cancelled : callable, optional
+        As in `lazy_denoise`.
 
     Returns
     -------
@@ -127,8 +137,10 @@ def lazy_spread(noisy: Any, axes: str, teacher: Denoiser) -> Any:
     source = ArrayPlanes(noisy, axes)
     teacher.check_channels(source.channels)
     planes = _in_planes(noisy, axes, f"YX{source.channel_axis}")
-    model = dask.delayed(teacher, name=f"teacher-{uuid.uuid4().hex}", traverse=False)
-    return _mapped(_spread_block, planes, model, axes=axes)
+    token = uuid.uuid4().hex  # names of their own: else dask hashes the network to find them
+    model = dask.delayed(teacher, name=f"teacher-{token}", traverse=False)
+    block = partial(_spread_block, is_cancelled=is_cancelled)
+    return _mapped(block, planes, model, axes=axes, name=f"spread-{token}")
 
 
 def _in_planes(data: Any, axes: str, whole: str) -> Any:
@@ -137,22 +149,25 @@ def _in_planes(data: Any, axes: str, whole: str) -> Any:
     return (data if hasattr(data, "dask") else da.from_array(data, chunks=chunks)).rechunk(chunks)
 
 
-def _mapped(function: Any, *parts: Any, axes: str) -> Any:
+def _mapped(function: Any, *parts: Any, axes: str, name: str | None = None) -> Any:
     return da.map_blocks(
         partial(function, axes=axes),
         *parts,
+        name=name,
         dtype=np.float32,
         meta=np.empty(0, np.float32),
         drop_axis=[axes.index("S")] if "S" in axes else [],
     )
 
 
-def _spread_block(noisy: Any, teacher: Denoiser, *, axes: str) -> Any:
+def _spread_block(
+    noisy: Any, teacher: Denoiser, *, axes: str, is_cancelled: Callable[[], bool] | None
+) -> Any:
     """The spread of one plane with all its channels, or of the mean of its samples."""
     planes = ArrayPlanes(noisy, axes)
     image = fill_invalid(planes.read(0, slice(None), slice(None)))
     out = np.zeros(noisy.shape, np.float32)
-    with one_at_a_time:
+    with one_at_a_time, unless_cancelled(is_cancelled):
         spread = spread_map(image, teacher)
     planes.write(out, 0, (slice(None), slice(None)), spread)
     return _mean_of_samples(out, axes)

@@ -95,23 +95,6 @@ def meant_together(viewer: ViewerModel, layer: Image) -> list[Image]:
     return [other for other in usable(viewer) if other in selected and not doubt(other)] or [layer]
 
 
-def about_group(group: list[Image], *, shared: bool = False) -> str:
-    """One sentence on what is done with the channels of an image; empty where there are none.
-
-    Parameters
-    ----------
-    group : list of Image
-    shared : bool
-        Whether one model learns all of them, as from `JoinedPlanes`.
-    """
-    if len(group) < 2:
-        return ""
-    names = [layer.name for layer in group]
-    listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    models = "they share one model" if shared else "each gets a model of its own"
-    return f"{listed} are channels of one image: {models}."
-
-
 def _kind(layer: Any) -> tuple[Any, ...]:
     source = layer.source
     shapes = [tuple(level.shape) for level in (layer.data if layer.multiscale else [layer.data])]

@@ -3,58 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from ...core.data.planes import Image, Planes
+from ...core.data.planes import CutPlanes, Planes
 from ...core.errors import UserError
 from ...layers import layer_planes
 from .views import in_units_of, planes_on_screen
 
 Part = Literal["all", "plane", "rectangle"]
 SMALLEST = 32  # pixels: side of the smallest rectangle to learn from, as of the smallest crop
-
-
-@dataclass(frozen=True)
-class PartPlanes:
-    """The same window of some of another source's planes."""
-
-    whole: Planes
-    planes: Sequence[int]
-    rows: slice
-    columns: slice
-
-    @property
-    def channels(self) -> int:
-        """Number of channels C."""
-        return self.whole.channels
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Height and width of each plane, in pixels."""
-        rows, columns = self.rows, self.columns
-        return [(rows.stop - rows.start, columns.stop - columns.start)] * len(self.planes)
-
-    @property
-    def colours(self) -> bool:
-        """Whether the channels are the colours of one picture."""
-        return self.whole.colours
-
-    @property
-    def in_memory(self) -> bool:
-        """Whether reading takes negligible time."""
-        return self.whole.in_memory
-
-    def read(self, plane: int, rows: slice, columns: slice) -> Image:
-        """Read a window of a plane: (C, h, w), float32."""
-        top, left = self.rows.start, self.columns.start
-        return self.whole.read(
-            self.planes[plane],
-            slice(rows.start + top, rows.stop + top),
-            slice(columns.start + left, columns.stop + left),
-        )
 
 
 def part_of(
@@ -85,12 +44,13 @@ def part_of(
     height, width = planes.sizes[0]
     whole = slice(0, height), slice(0, width)
     if part == "plane":
-        return PartPlanes(planes, planes_on_screen(layer, point, units, displayed), *whole)
+        on_screen = planes_on_screen(layer, point, units, displayed)
+        return CutPlanes(planes, [(index, *whole) for index in on_screen])
     if part == "rectangle":
         if rectangle is None:
             raise UserError("Draw a rectangle in a Shapes layer first.")
         rows, columns = (_span(rectangle[:, i], n) for i, n in ((-2, height), (-1, width)))
-        return PartPlanes(planes, range(len(planes.sizes)), rows, columns)
+        return CutPlanes(planes, [(index, rows, columns) for index in range(len(planes.sizes))])
     return planes
 
 

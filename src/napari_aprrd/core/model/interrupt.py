@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -59,6 +59,26 @@ def interruptible(is_wanted: IsWanted, *, only_predicting: bool = False) -> Iter
     finally:
         with _registering:
             hook.remove()
+
+
+def unless_cancelled(is_cancelled: Callable[[], bool] | None) -> AbstractContextManager[None]:
+    """In it, what nobody waits for any more is not computed; nor is it begun.
+
+    Parameters
+    ----------
+    is_cancelled : callable or None
+        None: nobody can cancel it.
+
+    Raises
+    ------
+    Interrupted
+        At once, or inside.
+    """
+    if is_cancelled is None:
+        return nullcontext()
+    if is_cancelled():
+        raise Interrupted
+    return interruptible(lambda: not is_cancelled())
 
 
 def interruptible_job(job: Job[R], is_wanted: IsWanted) -> Job[R]:

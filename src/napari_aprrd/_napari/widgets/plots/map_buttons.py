@@ -98,7 +98,8 @@ class MapButtons(QWidget):
         if source is None:
             raise UserError("The image that this layer was made of is not in the layer list.")
         if kind == "uncertainty":
-            data = _spread(source, layer_axes(result))
+            watch = LazyLayer(self.viewer)
+            data = _spread(source, layer_axes(result), watch)
             # It takes seconds, and is computed where it is displayed.
             if not render_in_the_background(self.viewer):
                 return None
@@ -110,7 +111,7 @@ class MapButtons(QWidget):
         layer.contrast_limits = tuple(unit * limit for limit in look.limits)
         layer.colormap = look.colormap
         if kind == "uncertainty":
-            LazyLayer(self.viewer).begin(layer)
+            watch.begin(layer)
         return layer
 
     def _on_hide(self) -> None:
@@ -119,7 +120,7 @@ class MapButtons(QWidget):
             self.hint.hide()
 
 
-def _spread(source: Image, axes: str) -> object:
+def _spread(source: Image, axes: str, watch: LazyLayer) -> object:
     """How far the newest fitting teacher's outputs disagree, computed where it is displayed."""
     from ....report.maps import lazy_spread
 
@@ -127,4 +128,5 @@ def _spread(source: Image, axes: str) -> object:
     fitting = [name for name in session.teachers() if session[name].channels == channels]
     if not fitting:
         raise UserError(_NO_TEACHER)
-    return lazy_spread(layer_array(source), axes, session[fitting[-1]])
+    teacher = session[fitting[-1]]
+    return lazy_spread(layer_array(source), axes, teacher, is_cancelled=watch.is_cancelled)
