@@ -21,6 +21,7 @@ from .core.errors import UserError, cause
 
 # An S axis may have grey (1), grey and alpha (2), colours (3), colours and alpha (4).
 _COLOURS_OF_SAMPLES = {1: 1, 2: 1, 4: 3}
+_STACKED = "TZ"  # planes along other axes, such as I, are independent images
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,20 @@ class ArrayPlanes:
     def plane_shape(self) -> tuple[int, ...]:
         """Length of each of the `plane_axes`."""
         return tuple(self._length(letter) for letter in self.plane_axes)
+
+    @property
+    def stack_axes(self) -> str:
+        """The letters of the axes along which planes may be neighbours."""
+        return "".join(a for a in self.plane_axes if a in _STACKED and self._length(a) > 1)
+
+    def beside(self, plane: int, offset: int, axis: str) -> int | None:
+        """Number of the plane that is so many steps further along an axis, if there is one."""
+        place = list(np.unravel_index(plane, self.plane_shape))
+        along = self.plane_axes.index(axis)
+        place[along] += offset
+        if not 0 <= place[along] < self.plane_shape[along]:
+            return None
+        return int(np.ravel_multi_index(place, self.plane_shape))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -223,10 +238,29 @@ class JoinedPlanes:
         """Whether reading takes negligible time."""
         return all(part.in_memory for part in self.parts)
 
+    @property
+    def stack_axes(self) -> str:
+        """Letters of the axes along which planes of any part may be neighbours."""
+        return "".join(dict.fromkeys(axis for part in self.parts for axis in part.stack_axes))
+
+    def beside(self, plane: int, offset: int, axis: str) -> int | None:
+        """Number of the plane that is so many steps further along an axis of the same image."""
+        part, first = self._part(plane)
+        if axis not in part.stack_axes:
+            return None
+        number = part.beside(plane - first, offset, axis)
+        return None if number is None else first + number
+
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32."""
+        part, first = self._part(plane)
+        return part.read(plane - first, rows, columns)
+
+    def _part(self, plane: int) -> tuple[Planes, int]:
+        """The image that a plane is of, and the number of its first plane."""
+        first = 0
         for part in self.parts:
-            if plane < len(part.sizes):
-                return part.read(plane, rows, columns)
-            plane -= len(part.sizes)
+            if plane < first + len(part.sizes):
+                return part, first
+            first += len(part.sizes)
         raise IndexError(plane)

@@ -17,6 +17,7 @@ Preset = Literal["fast", "balanced", "thorough", "paper"]
 Channels = Literal["auto", "together", "separate"]
 Norm = Literal["l1", "l2"]
 Recharge = Literal["automatic", "measured", "random", "off"]
+Targets = Literal["automatic", "with", "alone", "both"]
 StudentKind = Literal["1.00M", "1.02M"]
 Shift = Annotated[int, Field(ge=0, le=32)]
 Device = Annotated[
@@ -57,6 +58,7 @@ Patch = Annotated[
     ),
 ]
 ALL_SHIFTS = (0, 1, 2, 3, 4, 5)  # the paper's T
+MOST_NEIGHBOURS = 5  # planes on either side, more than have paid off so far
 
 # Values by which presets differ from the defaults of the fields. All but the paper's keep the
 # default network, see docs/benchmarks-diary.md#which-network-in-which-time.
@@ -265,6 +267,15 @@ class TrainConfig(_Schedule):
         description="One network for all channels 'together', or one for each, 'separate'. 'auto': "
         "separate, but for the colours of a picture that start from scratch.",
     )
+    neighbours: int | None = Field(
+        None,
+        ge=0,
+        le=MOST_NEIGHBOURS,
+        description="Neighbouring planes of a stack, on either side, that the network sees too: "
+        "frames before and after, or slices above and below. 0: each plane alone. Automatic: by "
+        "measurement.",
+        json_schema_extra={"unit": "planes"},
+    )
     width: int = Field(
         16, ge=1, le=512, description="Features of the U-Net's encoders; the paper has 48."
     )
@@ -289,6 +300,7 @@ class SettledTraining(TrainConfig):
     shift: int
     replace: bool
     loss: Norm
+    neighbours: int = 0  # records of versions before neighbours have none
 
 
 class DistillConfig(_Schedule):
@@ -305,6 +317,11 @@ class DistillConfig(_Schedule):
         "Automatic: all up to the best one by measurement for white noise, all up to the shift of "
         "training for correlated noise.",
         json_schema_extra={"unit": "pixels"},
+    )
+    targets: Targets = Field(
+        "automatic",
+        description="Targets of a teacher that sees neighbouring planes: 'with' them, 'alone', or "
+        "'both'. 'automatic': by measurement.",
     )
     recharge: Recharge = Field(
         "automatic",
@@ -345,6 +362,7 @@ class SettledDistillation(DistillConfig):
     shifts: tuple[Shift, ...]
     recharge: Literal["measured", "random", "off"]
     loss: Norm
+    targets: Literal["with", "alone", "both"] = "alone"
 
 
 class DenoiseConfig(Config):

@@ -198,6 +198,7 @@ class CropSampler:
         self._source = InMemory(planes) if planes.in_memory else ReadAhead(planes, patch, seed)
         self._normalisation = normalisation
         self._batch, self._patch, self._hold_out = batch, patch, hold_out
+        self._channels = len(normalisation.offset)  # those of neighbours come after them
         self._rng = np.random.default_rng(seed)
 
     @property
@@ -230,7 +231,7 @@ class CropSampler:
         valid = np.isfinite(crop) & ~constant[:, None, None]
         valid[list(self._normalisation.not_learnt)] = False
         held_out = held_out_pixels(*place, share=self._hold_out)[None]
-        parts = self._enlarged(self._normalisation.apply(fill_invalid(crop)), valid, held_out)
+        parts = self._enlarged(self._normalised(crop), valid, held_out)
         turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8 orientations
         turned = (np.rot90(part, turns, axes=(1, 2)) for part in parts)
         return [part[:, ::-1] if flip else part for part in turned]
@@ -240,9 +241,17 @@ class CropSampler:
         for _ in range(MOST_CONSTANT):
             place, crop = self._source.draw(self._rng, self._patch)
             constant = constant_channels(crop)
-            if not constant.all():
+            if not constant[: self._channels].all():
                 break
         return place, crop, constant
+
+    def _normalised(self, crop: Image) -> Image:
+        """The crop as the network sees it: zeros are neighbours that are not there."""
+        normal = self._normalisation.apply(fill_invalid(crop))
+        for neighbour, found in zip(normal[self._channels :], crop[self._channels :], strict=True):
+            if not np.isfinite(found).any():
+                neighbour[:] = 0
+        return normal
 
     def _enlarged(self, *parts: NDArray[Any]) -> list[NDArray[Any]]:
         """Crop and masks of a narrow plane with its reflection around, which is not learnt from.

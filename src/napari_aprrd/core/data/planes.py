@@ -34,6 +34,13 @@ class Planes(Protocol):
     def in_memory(self) -> bool:
         """Whether reading takes negligible time."""
 
+    @property
+    def stack_axes(self) -> str:
+        """Letters of the axes along which planes may be neighbours, such as "TZ"."""
+
+    def beside(self, plane: int, offset: int, axis: str) -> int | None:
+        """Number of the plane that is so many steps further along an axis, if there is one."""
+
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32, in the units of the source.
 
@@ -46,10 +53,11 @@ class Planes(Protocol):
 
 @dataclass(frozen=True)
 class MemoryPlanes:
-    """Planes from arrays in memory, each (C, H, W)."""
+    """Planes from arrays in memory, each (C, H, W); with a stack axis each follows the last."""
 
     images: Sequence[Image]
     colours: bool = False
+    stack_axes: str = ""
     in_memory = True
 
     @property
@@ -65,6 +73,12 @@ class MemoryPlanes:
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a plane: (C, h, w), float32."""
         return np.asarray(self.images[plane][:, rows, columns], np.float32)
+
+    def beside(self, plane: int, offset: int, axis: str) -> int | None:
+        """Number of the plane that is so many steps further along an axis, if there is one."""
+        number = plane + offset
+        there = axis in self.stack_axes and 0 <= number < len(self.images)
+        return number if there and self.sizes[number] == self.sizes[plane] else None
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,18 @@ class CutPlanes:
     def in_memory(self) -> bool:
         """Whether reading takes negligible time."""
         return self.planes.in_memory
+
+    @property
+    def stack_axes(self) -> str:
+        """Letters of the axes along which planes may be neighbours."""
+        return self.planes.stack_axes
+
+    def beside(self, plane: int, offset: int, axis: str) -> int | None:
+        """Number of the same part of the plane that is so many steps further along an axis."""
+        whole, rows, columns = self.places[plane]
+        number = self.planes.beside(whole, offset, axis)
+        wanted = (number, rows, columns)
+        return self.places.index(wanted) if wanted in self.places else None
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a part: (C, h, w), float32."""

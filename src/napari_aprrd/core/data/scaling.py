@@ -169,12 +169,13 @@ class Normalisation:
         return cls(tuple(map(float, offset)), tuple(map(float, scale)), not_learnt)
 
     def apply(self, image: Image) -> Image:
-        """Normalise (C, h, w)."""
+        """Normalise (C, h, w), or that and its neighbours, ((2 k + 1) C, h, w)."""
         offset, scale = self._columns()
-        normal = np.asarray((image - offset) / scale, np.float32)
+        planes = image.reshape(-1, len(self.offset), *image.shape[1:])
+        normal = np.asarray((planes - offset) / scale, np.float32)
         if self.not_learnt:
-            normal[list(self.not_learnt)] = 0
-        return normal
+            normal[:, list(self.not_learnt)] = 0
+        return normal.reshape(image.shape)
 
     def undo(self, image: Image) -> Image:
         """Convert (C, h, w) back to the units of the source."""

@@ -7,7 +7,7 @@ those of the published checkpoints, so that these load as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol, cast
 
 import torch
@@ -18,13 +18,15 @@ from .upconv import conv_upsampled, is_faster_for
 from .upward import join_upsampled, shifted_leaky_relu, unrotate, with_zeros_on_top
 
 SLOPE = 0.1  # negative slope of every LeakyReLU, as published
+Target = tuple[int, bool]  # an output of a teacher: its shift, and whether it sees the neighbours
 
 
 class BlindSpot(Protocol):
     """Interface that APR and RD need from a blind-spot network: a module with these two methods.
 
     At shift s a pixel of the output must not depend on the (2s - 1) x (2s - 1) pixels around it;
-    at shift 0 it may depend on all. See examples/custom_bsn.py for one that is not AT-BSN.
+    at shift 0 it may depend on all. See examples/custom_bsn.py for one that is not AT-BSN. Where
+    an image has more channels than the network gives, those of neighbouring planes follow its own.
     """
 
     def __call__(self, image: Tensor, shift: int) -> Tensor:
@@ -150,32 +152,62 @@ class BlindSpotNetwork(nn.Module):
     Shift 1 hides just the pixel itself, shift 0 hides nothing. Only the shift and the 1x1
     convolutions depend on s.
 
+    Neighbouring planes of a stack, whose noise is independent, need no blind spot: they pass
+    through a `NeighbourBranch`, which joins in front of the 1x1 convolutions.
+
     Parameters
     ----------
     channels : int
         Image channels C.
     width, depth : int
         Size of the U-Net. The published network has 48 and 5: 1,268,547 parameters for C = 3.
+    neighbours : int
+        Neighbouring planes k on either side; 0 as published.
     """
 
-    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+    def __init__(
+        self, channels: int = 1, width: int = 48, depth: int = 5, neighbours: int = 0
+    ) -> None:
         super().__init__()
         w = width
+        self.channels = channels
         self.unet = UNet(channels, 2 * w, w, depth, upward=True)
         self.nin_A = nn.Conv2d(8 * w, 8 * w, 1)
         self.nin_B = nn.Conv2d(8 * w, 2 * w, 1)
         self.nin_C = nn.Conv2d(2 * w, channels, 1)
         _initialise(self, last=self.nin_C)
+        if neighbours:
+            self.beside = NeighbourBranch(2 * neighbours * channels, 8 * w, w // 2, depth)
 
     def forward(self, image: Tensor, shift: int) -> Tensor:
-        """Denoise (B, C, H, W) with one blind spot; sides are multiples of 2 ** depth."""
-        return self._at(self._features(image, shift), image, shift)
+        """Denoise (B, C, H, W) with one blind spot; sides are multiples of 2 ** depth.
+
+        With neighbours the image is (B, (2 k + 1) C, H, W), its own channels first; without them
+        (or where they are zeros throughout) it is denoised alone.
+        """
+        centre, beside = self._split(image)
+        return self._at(self._features(centre, shift), centre, shift, beside)
 
     def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
         """Targets T = {f_s(y)} from one U-Net pass: (B, C, H, W) -> (B, j, C, H, W)."""
-        shifts = tuple(shifts)
-        features = self._features(image, min(shifts))
-        return torch.stack([self._at(features, image, shift) for shift in shifts], dim=1)
+        return self.targets(image, [(shift, True) for shift in shifts])
+
+    def targets(self, image: Tensor, targets: Sequence[Target]) -> Tensor:
+        """The same over shifts, each with the image's neighbours or without: T of a stack."""
+        centre, beside = self._split(image)
+        features = self._features(centre, min(shift for shift, _ in targets))
+        outputs = [
+            self._at(features, centre, shift, beside if with_neighbours else None)
+            for shift, with_neighbours in targets
+        ]
+        return torch.stack(outputs, dim=1)
+
+    def _split(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The image without its neighbours, and what these contribute; None where it is alone."""
+        if image.shape[1] == self.channels:
+            return image, None
+        centre, planes = image[:, : self.channels], image[:, self.channels :]
+        return centre, self.beside(planes)
 
     def _features(self, image: Tensor, shift: int) -> list[Tensor]:
         """U-Net features of the image rotated clockwise by 0, 90, 180, 270 degrees.
@@ -194,37 +226,83 @@ class BlindSpotNetwork(nn.Module):
         output: Tensor = self.unet(torch.cat(rotated).contiguous(memory_format=torch.channels_last))
         return output
 
-    def _at(self, features: list[Tensor], image: Tensor, shift: int) -> Tensor:
-        """Join the features at one shift."""
+    def _at(
+        self, features: list[Tensor], image: Tensor, shift: int, beside: Tensor | None
+    ) -> Tensor:
+        """Join the features at one shift, and what the neighbours contribute."""
         size = (image.shape[2], image.shape[3])
-        x = F.leaky_relu_(self.nin_A(unrotate(features, size, shift)), SLOPE)
+        x = self.nin_A(unrotate(features, size, shift))
+        x = F.leaky_relu_(x if beside is None else x + beside, SLOPE)
         output: Tensor = self.nin_C(F.leaky_relu_(self.nin_B(x), SLOPE))
         return output
 
 
-class Student(nn.Module):
-    """Student C, published size 1.00M: the U-Net without shifts and rotations."""
+class NeighbourBranch(nn.Module):
+    """What neighbouring planes contribute to the blind-spot network; it sees them whole.
 
-    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+    At first it contributes nothing: a network with neighbours starts as one without.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of all neighbours together.
+    outputs : int
+        Features that it is added to.
+    width, depth : int
+        Size of its U-Net.
+    """
+
+    def __init__(self, channels: int, outputs: int, width: int, depth: int) -> None:
         super().__init__()
-        self.unet = UNet(channels, channels, width, depth)
+        self.unet = UNet(channels, 2 * width, width, depth)
+        self.join = nn.Conv2d(2 * width, outputs, 1, bias=False)
+        _initialise(self.unet)
+        # Zeros only here: were the U-Net zero as well, neither would get a gradient.
+        nn.init.zeros_(self.join.weight)
+
+    def forward(self, planes: Tensor) -> Tensor:
+        """(B, channels, H, W) -> (B, outputs, H, W); zeros for images without neighbours."""
+        there = (planes != 0).flatten(1).any(dim=1)
+        planes = planes.contiguous(memory_format=torch.channels_last)
+        joined: Tensor = self.join(self.unet(planes))
+        return joined * there[:, None, None, None]
+
+
+class Student(nn.Module):
+    """Student C, published size 1.00M: the U-Net without shifts and rotations.
+
+    With `neighbours` k, its input is (B, (2 k + 1) C, H, W), the image's own channels first.
+    """
+
+    def __init__(
+        self, channels: int = 1, width: int = 48, depth: int = 5, neighbours: int = 0
+    ) -> None:
+        super().__init__()
+        self.inputs = (2 * neighbours + 1) * channels
+        self.unet = UNet(self.inputs, channels, width, depth)
         _initialise(self)
 
     def forward(self, image: Tensor) -> Tensor:
         """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
-        output: Tensor = self.unet(image)
+        output: Tensor = self.unet(with_neighbours_missing(image, self.inputs))
         return output
 
 
 class StudentSkipsBeforePools(nn.Module):
-    """Student C, published size 1.02M: skips taken before the pools, linear last layer."""
+    """Student C, published size 1.02M: skips taken before the pools, linear last layer.
 
-    def __init__(self, channels: int = 1, width: int = 48, depth: int = 5) -> None:
+    Neighbours are as in `Student`.
+    """
+
+    def __init__(
+        self, channels: int = 1, width: int = 48, depth: int = 5, neighbours: int = 0
+    ) -> None:
         super().__init__()
         self.depth = depth
+        self.inputs = (2 * neighbours + 1) * channels
         w = width
         for level in range(1, depth + 2):
-            self.add_module(f"enc{level}", Conv(channels if level == 1 else w, w))
+            self.add_module(f"enc{level}", Conv(self.inputs if level == 1 else w, w))
         for level in range(depth, 0, -1):
             inputs = 2 * w if level == depth else 3 * w
             self.add_module(f"dec{level}_2", Conv(inputs, 2 * w))
@@ -234,7 +312,7 @@ class StudentSkipsBeforePools(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
-        x, skips = image, []
+        x, skips = with_neighbours_missing(image, self.inputs), []
         for level in range(1, self.depth + 1):
             x = self.get_submodule(f"enc{level}")(x)
             skips.append(x)  # before the pool
@@ -261,16 +339,30 @@ class PerChannel(nn.Module):
         self.networks = nn.ModuleList(networks)
 
     def forward(self, image: Tensor, *shift: int) -> Tensor:
-        """Denoise (B, C, H, W), one channel after the other."""
-        channels = zip(self.networks, torch.split(image, 1, dim=1), strict=True)
+        """Denoise (B, C, H, W), one channel after the other, each with its own neighbours."""
+        channels = zip(self.networks, self._split(image), strict=True)
         return torch.cat([network(channel, *shift) for network, channel in channels], dim=1)
 
     def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
         """Targets T as in `BlindSpotNetwork`: (B, C, H, W) -> (B, j, C, H, W)."""
-        channels = zip(self.networks, torch.split(image, 1, dim=1), strict=True)
-        shifts = tuple(shifts)
-        targets = [network.all_shifts(channel, shifts) for network, channel in channels]  # type: ignore[operator]
-        return torch.cat(targets, dim=2)
+        return self.targets(image, [(shift, True) for shift in shifts])
+
+    def targets(self, image: Tensor, targets: Sequence[Target]) -> Tensor:
+        """Targets T over shifts, with neighbours or without, as in `BlindSpotNetwork`."""
+        channels = zip(self.networks, self._split(image), strict=True)
+        outputs = [network.targets(channel, targets) for network, channel in channels]  # type: ignore[operator]
+        return torch.cat(outputs, dim=2)
+
+    def _split(self, image: Tensor) -> list[Tensor]:
+        """Every channel of the image and of its neighbours: C tensors (B, 2 k + 1, H, W)."""
+        count = len(self.networks)
+        return [image[:, channel::count] for channel in range(count)]
+
+
+def with_neighbours_missing(image: Tensor, channels: int) -> Tensor:
+    """The image with zeros for neighbours that it lacks: (B, channels, H, W)."""
+    lacking = channels - image.shape[1]
+    return F.pad(image, (0, 0, 0, 0, 0, lacking)) if lacking else image
 
 
 def _initialise(network: nn.Module, last: nn.Module | None = None) -> None:

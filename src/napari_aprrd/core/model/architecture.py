@@ -15,7 +15,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from ..config import Config
+from ..config import MOST_NEIGHBOURS, Config
 from ..method.networks import BlindSpotNetwork, PerChannel, Student, StudentSkipsBeforePools
 
 NetworkKind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
@@ -24,7 +24,7 @@ NetworkKind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
 class NetworkFacts(NamedTuple):
     """Everything that the rest of the package needs to know about one network."""
 
-    make: Callable[[int, int, int], nn.Module]  # from channels, width, depth
+    make: Callable[[int, int, int, int], nn.Module]  # from channels, width, depth, neighbours
     is_teacher: bool  # blind-spot networks take a shift, students do not
     # Peak memory of denoising, in float32 numbers for each pixel and feature. It only plans the
     # size of tiles, which are divided further where memory runs out all the same.
@@ -54,16 +54,17 @@ class Architecture(Config):
     width: Annotated[int, Field(ge=1, le=512)]
     depth: Annotated[int, Field(ge=2, le=8)]
     separate: bool = False  # one network for each channel instead of one for all
+    neighbours: Annotated[int, Field(ge=0, le=MOST_NEIGHBOURS)] = 0  # planes on either side
 
     def build(self) -> nn.Module:
         """Make the network with fresh weights from torch's current random state."""
         make = NETWORKS[self.kind].make
         if self.separate:
             network: nn.Module = PerChannel(
-                make(1, self.width, self.depth) for _ in range(self.channels)
+                make(1, self.width, self.depth, self.neighbours) for _ in range(self.channels)
             )
         else:
-            network = make(self.channels, self.width, self.depth)
+            network = make(self.channels, self.width, self.depth, self.neighbours)
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     @property
@@ -74,7 +75,8 @@ class Architecture(Config):
     @property
     def bytes_per_pixel(self) -> int:
         """Peak memory of denoising for each pixel of the input, in float32."""
-        return 4 * NETWORKS[self.kind].floats * (self.width + self.channels)
+        inputs = (2 * self.neighbours + 1) * self.channels
+        return 4 * NETWORKS[self.kind].floats * (self.width + inputs)
 
     def halo(self, shifts: Sequence[int] = ()) -> int:
         """Upper bound of the receptive field's reach to any side at these shifts, in pixels."""
@@ -117,6 +119,7 @@ class OwnArchitecture:
     bytes_per_pixel: int = 4096
     kind: Literal["blind-spot"] = "blind-spot"
     separate: Literal[False] = False
+    neighbours: Literal[0] = 0
 
     def build(self) -> nn.Module:
         """Make the network with fresh weights from torch's current random state."""

@@ -50,6 +50,7 @@ def denoise(
     clock = Clock()
     denoiser.to(config.device)
     denoiser = denoiser.matched(planes, config)
+    planes = denoiser.stacked(planes)
     config = denoiser.fitted(config)
     tiles = {size: denoiser.tiles(size, config) for size in set(planes.sizes)}
     done, total = 0, sum(len(tiles[size]) for size in planes.sizes)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from ..atomic_files import write_atomically
 from ..config import ALL_SHIFTS, DenoiseConfig
 from ..data.constant import constant_areas, without_borders
+from ..data.neighbours import StackedPlanes
 from ..data.planes import Image, MemoryPlanes, Planes
 from ..data.scaling import Calibration, Normalisation
 from ..errors import UserError
-from ..method.networks import BlindSpot
+from ..method.networks import BlindSpot, Target
 from . import model_file
 from .architecture import NETWORKS, Architecture, OwnArchitecture
 from .hardware import (
@@ -33,6 +34,9 @@ from .hardware import (
 )
 from .in_short import in_short
 from .tiling import Read, Tile, in_all_orientations, input_of, predict_tile, quarters, tiles_of
+
+Views = Literal["with", "alone", "both"]
+VIEWS: dict[Views, tuple[bool, ...]] = {"with": (True,), "alone": (False,), "both": (True, False)}
 
 
 @dataclass(repr=False)
@@ -87,6 +91,32 @@ class Denoiser:
     def shifts(self) -> tuple[int, ...]:
         """Shifts at which a teacher's outputs are best for the noise it was trained on."""
         return tuple(self.record.get("target_shifts", ALL_SHIFTS))
+
+    @property
+    def neighbours(self) -> int:
+        """Neighbouring planes k on either side that the network sees, 0 for planes alone."""
+        return self.architecture.neighbours
+
+    @property
+    def stack_axis(self) -> str:
+        """Letter of the axis along which planes are neighbours; empty where none are used."""
+        return str(self.record.get("train", {}).get("stack_axis", ""))
+
+    @property
+    def views(self) -> Views:
+        """Whether a teacher's outputs are best with neighbours, alone, or as the mean of both."""
+        if not self.neighbours:
+            return "alone"
+        return cast(Views, self.record.get("target_views", "with"))
+
+    def stacked(self, planes: Planes) -> Planes:
+        """The planes as the network sees them: with their neighbours, if it uses any.
+
+        Images without the axis that the model learnt from are denoised plane by plane.
+        """
+        if self.neighbours and self.stack_axis in planes.stack_axes:
+            return StackedPlanes(planes, self.stack_axis, self.neighbours)
+        return planes
 
     def check_channels(self, channels: int) -> None:
         """Refuse images with other channels.
@@ -165,10 +195,14 @@ class Denoiser:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def predict(self, image: Image, config: DenoiseConfig | None = None) -> Image:
-        """Denoise one plane in memory: (C, H, W) -> (C, H, W), float32, units of the source."""
-        output = np.empty(image.shape, np.float32)
+        """Denoise one plane in memory: (C, H, W) -> (C, H, W), float32, units of the source.
+
+        With its neighbours, as `stacked` planes are read, the image is ((2 k + 1) C, H, W).
+        """
+        centre = image[: self.channels]
+        output = np.empty(centre.shape, np.float32)
         read = _reader(image)
-        model = self.matched(MemoryPlanes([image]), config or DenoiseConfig())
+        model = self.matched(MemoryPlanes([centre]), config or DenoiseConfig())
         for rows, columns, tile in model.predict_tiles(read, image.shape[1:], config):
             output[:, rows, columns] = tile
         return output
@@ -184,7 +218,8 @@ class Denoiser:
         Parameters
         ----------
         read : callable
-            Reads (rows, columns) of the plane: (C, h, w), float32, units of the source.
+            Reads (rows, columns) of the plane, float32, units of the source: (C, h, w), or with
+            its neighbours, as `stacked` planes are read, ((2 k + 1) C, h, w).
         size : sequence of int
             Height and width in pixels.
         config : DenoiseConfig, optional
@@ -225,12 +260,12 @@ class Denoiser:
             for s, part in zip(tile, (rows, columns), strict=True)
         )
         constant = constant_areas(window)
-        as_it_is = (~np.isfinite(window) | constant)[:, *kept]
+        as_it_is = (~np.isfinite(window) | constant)[: self.channels, *kept]
         as_it_is[list(self.normalisation.not_learnt)] = True
-        source = window[:, *kept]
+        source = window[: self.channels, *kept]
         if as_it_is.all():
             return source
-        forward = self._mean_of(shifts)
+        forward = self._mean_of(self.targets_at(shifts))
         if config.self_ensemble:
             forward = in_all_orientations(forward)
         bare = without_borders(window, constant)
@@ -241,10 +276,18 @@ class Denoiser:
             output = self.calibration.apply(output)
         return np.where(as_it_is, source, output)
 
+    def targets_at(self, shifts: Sequence[int], views: Views | None = None) -> list[Target]:
+        """Targets T at these shifts, with neighbours, without, or both; by default as is best."""
+        return [
+            (shift, with_neighbours)
+            for with_neighbours in VIEWS[views or self.views]
+            for shift in shifts
+        ]
+
     def targets(
         self,
         image: Image,
-        shifts: Sequence[int],
+        targets: Sequence[Target],
         config: DenoiseConfig,
         precision: Precision = "float32",
     ) -> Image:
@@ -252,10 +295,10 @@ class Denoiser:
 
         Parameters
         ----------
-        image : ndarray, shape (C, H, W), float32
+        image : ndarray, shape (C, H, W), or ((2 k + 1) C, H, W) with neighbours, float32
             Units of the source.
-        shifts : sequence of int
-            Shifts of T.
+        targets : sequence of (shift, whether with neighbours)
+            T, such as from `targets_at`.
         config : DenoiseConfig
             Its tile and device are used.
         precision : {"float32", "bfloat16", "float16"}
@@ -268,32 +311,41 @@ class Denoiser:
         """
         if not self.is_teacher:
             raise UserError("Targets come from a teacher (blind-spot network), not a student.")
-        network = cast(BlindSpot, self.network)
-        output = np.empty((len(shifts) * self.channels, *image.shape[1:]), np.float32)
+        output = np.empty((len(targets) * self.channels, *image.shape[1:]), np.float32)
 
         def forward(x: Tensor) -> Tensor:
             with autocast(x.device, precision):
-                return network.all_shifts(x, shifts).flatten(1, 2)
+                return self.outputs(x, targets).flatten(1, 2)
 
-        size = image.shape[1:]
+        size, shifts = image.shape[1:], [shift for shift, _ in targets]
         image = without_borders(image)
         for tile in self._tiles(size, config.tile, shifts):
             place = (slice(None), tile[0].kept, tile[1].kept)
             output[place] = self._apply(forward, _reader(image), size, tile, shifts)
-        return output.reshape(len(shifts), self.channels, *image.shape[1:])
+        return output.reshape(len(targets), self.channels, *image.shape[1:])
+
+    def outputs(self, image: Tensor, targets: Sequence[Target]) -> Tensor:
+        """A teacher's outputs T for normalised images (B, C or (2 k + 1) C, H, W): (B, j, C, H, W).
+
+        An image that comes without neighbours has all of T without them.
+        """
+        if self.neighbours:  # then it is one of our own networks
+            return cast(Tensor, cast(Any, self.network).targets(image, targets))
+        return cast(BlindSpot, self.network).all_shifts(image, [shift for shift, _ in targets])
 
     def to(self, device: str) -> Denoiser:
         """Move the network to a device ("auto", "cpu", "cuda", "cuda:1", "mps")."""
         self.network.to(pick_device(device))
         return self
 
-    def _mean_of(self, shifts: Sequence[int]) -> Callable[[Tensor], Tensor]:
+    def _mean_of(self, targets: Sequence[Target]) -> Callable[[Tensor], Tensor]:
         if not self.is_teacher:
             return self.network
-        network = cast(BlindSpot, self.network)
-        if len(shifts) == 1:
-            return lambda x: network(x, shifts[0])
-        return lambda x: network.all_shifts(x, shifts).mean(1)
+        network, (shift, with_neighbours) = cast(BlindSpot, self.network), targets[0]
+        if len(targets) == 1:
+            kept = None if with_neighbours else self.channels
+            return lambda x: network(x[:, :kept], shift)
+        return lambda x: self.outputs(x, targets).mean(1)
 
     def _tiles(self, size: Sequence[int], tile: int, shifts: Sequence[int]) -> list[Tile]:
         halo, multiple = self.architecture.halo(shifts), self.architecture.multiple

@@ -21,9 +21,10 @@ from ..data.scaling import Calibration, Normalisation
 from ..errors import UserError, cannot_read, cause
 from .architecture import Architecture, OwnArchitecture
 
-FORMAT = 3  # the newest format that this version reads
-# Formats of models that are calibrated by a line, by a curve, and of those with constant channels.
-LINE, CURVE, PARTLY = 1, 2, FORMAT
+FORMAT = 4  # the newest format that this version reads
+# Formats of models that are calibrated by a line, by a curve, of those with constant channels, and
+# of those that see neighbouring planes.
+LINE, CURVE, PARTLY, STACKED = 1, 2, 3, FORMAT
 KEY = "napari-aprrd"
 LARGEST_HEADER = 2**22  # bytes of JSON; real headers have a few kB, so 4 MB only stops attacks
 Numbers = tuple[float, ...]
@@ -86,10 +87,13 @@ def header_of(
     normal = asdict(normalisation)
     if not normalisation.not_learnt:
         del normal["not_learnt"]  # so that older versions read the file
-    whole = CURVE if curved else LINE
+    whole = PARTLY if normalisation.not_learnt else CURVE if curved else LINE
+    network = architecture.model_dump()
+    if not architecture.neighbours:
+        del network["neighbours"]  # so that older versions read the file
     return {
-        "format": PARTLY if normalisation.not_learnt else whole,
-        "architecture": architecture.model_dump(),
+        "format": STACKED if architecture.neighbours else whole,
+        "architecture": network,
         "normalisation": normal,
         "calibration": numbers,
         "record": record,

@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from ..config import DistillConfig, TrainConfig
 from ..data.planes import Image
@@ -84,7 +85,8 @@ def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
         return False
     weights = load_file(path_of(name))
     for network in _networks(denoiser.network):
-        network.load_state_dict(weights)
+        own = network.state_dict()
+        network.load_state_dict({**own, **{n: _widened(w, own[n]) for n, w in weights.items()}})
     return True
 
 
@@ -119,8 +121,19 @@ def _fits(denoiser: Denoiser, wanted: Architecture) -> bool:
     found = denoiser.architecture
     if not isinstance(found, Architecture):
         return False
-    alone = {"channels": 1, "separate": False} if found.separate else {}
+    alone: dict[str, Any] = {"neighbours": 0}
+    if found.separate:
+        alone |= {"channels": 1, "separate": False}
     return Architecture.of(found, **alone) == wanted
+
+
+def _widened(weight: Tensor, like: Tensor) -> Tensor:
+    """A weight with zeros for the channels of neighbouring planes, which come last."""
+    if weight.shape == like.shape:
+        return weight
+    wide = torch.zeros_like(like)
+    wide[:, : weight.shape[1]] = weight
+    return wide
 
 
 def _networks(network: nn.Module) -> list[nn.Module]:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 import torch
@@ -98,13 +99,13 @@ def in_all_orientations(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor
     """Average a network over the eight flips and rotations of its input."""
 
     def mean(x: Tensor) -> Tensor:
-        total = 0.0 * x
+        total: Tensor | float = 0.0
         for turns, flip in itertools.product(range(4), (False, True)):
             turned = torch.rot90(x.flip(3) if flip else x, turns, (2, 3))
             output = forward(turned.contiguous(memory_format=torch.channels_last))
             output = torch.rot90(output, -turns, (2, 3))
-            total += output.flip(3) if flip else output
-        return total / 8
+            total = total + (output.flip(3) if flip else output)
+        return cast(Tensor, total) / 8
 
     return mean
 

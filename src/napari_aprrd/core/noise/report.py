@@ -24,6 +24,7 @@ from .artefacts import (
 )
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
+from .stack import StackReport
 
 # Bounds without another source are chosen, not measured; docs/benchmarks-diary.md#noise-report has
 # what they give together.
@@ -90,6 +91,9 @@ class NoiseReport(Config):
     jpeg: bool = Field(False, description="Whether 8 x 8 blocks of JPEG compression show.")
     smoothed: bool = Field(
         False, description="Whether the noise is as smooth as after a filter or enlarging."
+    )
+    stack: StackReport | None = Field(
+        None, description="What planes of a stack have in common; none for single planes."
     )
     advice: tuple[str, ...] = Field((), description="The same in plain words.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ..config import (
 )
 from ..data.constant import without_constant
 from ..data.planes import Image, Place, Planes, in_random_order, some_windows
+from ..errors import UserError
 from ..jobs import STOP, Clock, Progress, Signal, report_progress
 from ..model.hardware import Precision
 from ..model.pretrained import LEARNING_RATE as RATE_FROM_WEIGHTS
@@ -28,7 +29,7 @@ from ..noise.sure import squared_errors
 from . import budget
 
 if TYPE_CHECKING:
-    from ..model.denoiser import Denoiser
+    from ..model.denoiser import Denoiser, Views
 
 # What automatic settings are without a measurement: the paper's values (section 4 and table 6).
 PUBLISHED_TRAINING: dict[str, Any] = {"shift": 5, "replace": True, "loss": "l1"}
@@ -94,8 +95,55 @@ class AutoSettings(Generic[S]):
         return f"{self.opening}: {', '.join(words)}." if words else ""
 
 
+class Stack(NamedTuple):
+    """Which neighbouring planes a network sees."""
+
+    axis: str  # along which planes are neighbours; empty where they are not used
+    neighbours: int  # k on either side
+    why: str
+
+
+def settle_neighbours(
+    config: TrainConfig, axes: str, noise: NoiseReport | None, is_own: bool = False
+) -> Stack:
+    """Choose the neighbours that a network sees, if that was left automatic.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    axes : str
+        Letters of the axes along which planes may be neighbours.
+    noise : NoiseReport or None
+        With what was measured between planes.
+    is_own : bool
+        Whether the network is one of the user's own, which sees planes alone.
+
+    Raises
+    ------
+    UserError
+        If neighbours are asked for where there are none.
+    """
+    measured = noise.stack if noise is not None and config.adapt else None
+    if config.neighbours is None:
+        if measured is None or is_own:
+            return Stack("", 0, "nothing was measured between planes")
+        return Stack(measured.axis, measured.neighbours, measured.sentence)
+    if config.neighbours and (is_own or not axes):
+        raise UserError(
+            f"The setting neighbours = {config.neighbours} has no effect: "
+            + ("a network of your own sees" if is_own else "there is no stack, so it sees")
+            + " planes alone."
+        )
+    axis = measured.axis if measured is not None else axes[:1]
+    return Stack(axis if config.neighbours else "", config.neighbours, "")
+
+
 def settle_training(
-    config: TrainConfig, noise: NoiseReport | None, *, pretrained: bool
+    config: TrainConfig,
+    noise: NoiseReport | None,
+    stack: Stack = Stack("", 0, ""),  # noqa: B008  it cannot be changed
+    *,
+    pretrained: bool,
 ) -> AutoSettings[SettledTraining]:
     """Choose the settings of a training that were left automatic.
 
@@ -105,6 +153,8 @@ def settle_training(
         Settings that are given stay as they are.
     noise : NoiseReport or None
         None where it was not or could not be measured: the paper's values are taken.
+    stack : Stack
+        The neighbours, see `settle_neighbours`.
     pretrained : bool
         Whether the network starts from the starting weights.
     """
@@ -114,7 +164,9 @@ def settle_training(
         opening = _describe(noise)
     else:
         candidates = _published(PUBLISHED_TRAINING)
-    choices = _automatic(config, [*candidates, _learning_rate(pretrained)])
+    words = f"{stack.neighbours} neighbours on either side" if stack.neighbours else ""
+    neighbours = Choice("neighbours", stack.neighbours, stack.why, words)
+    choices = _automatic(config, [*candidates, neighbours, _learning_rate(pretrained)])
     settled = SettledTraining.model_validate(_filled_in(config, choices))
     return AutoSettings(settled, choices, opening)
 
@@ -234,14 +286,18 @@ def target_shifts(
     precision: Precision = "float32" if config.precision == "auto" else config.precision
     errors = np.zeros(len(ALL_SHIFTS))
 
+    stacked, beside = teacher.stacked(planes), list[Image]()
+
     def outputs(values: Image) -> Image:
-        image = normalisation.undo(values)
-        return teacher.targets(image, ALL_SHIFTS, DenoiseConfig(), precision)
+        image = np.concatenate([normalisation.undo(values), *beside])
+        return teacher.targets(image, teacher.targets_at(ALL_SHIFTS), DenoiseConfig(), precision)
 
     hurry = stopped or budget.is_short(config.minutes)
     windows = shift_windows(planes, noise, hurry=hurry)
     for done, place in enumerate(windows, start=1):
-        noisy = normalisation.apply(without_constant(planes.read(*place)))
+        window = stacked.read(*place)
+        beside[:] = [window[planes.channels :]]
+        noisy = normalisation.apply(without_constant(window[: planes.channels]))
         noisy[list(normalisation.not_learnt)] = np.nan
         errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
         progress = Progress("Choose shifts", done, len(windows), clock.seconds)
@@ -252,7 +308,7 @@ def target_shifts(
 
 
 def settle_distillation(
-    config: DistillConfig, shifts: tuple[int, ...]
+    config: DistillConfig, shifts: tuple[int, ...], views: Views = "alone"
 ) -> AutoSettings[SettledDistillation]:
     """Choose the settings of a distillation that were left automatic.
 
@@ -262,13 +318,21 @@ def settle_distillation(
         Settings that are given stay as they are.
     shifts : tuple of int
         At which the teacher's mean output is best.
+    views : {"with", "alone", "both"}
+        Whether that is with neighbouring planes, alone, or the mean of both.
     """
     candidates = _published(PUBLISHED_DISTILLATION)
     if config.adapt:
         candidates = _for_targets(config, shifts)
+    candidates.append(_views(views))
     choices = _automatic(config, candidates)
     settled = SettledDistillation.model_validate(_filled_in(config, choices))
     return AutoSettings(settled, choices, "Chosen")
+
+
+def _views(views: Views) -> Choice:
+    words = {"alone": "", "with": "with neighbours", "both": "with neighbours and without"}
+    return Choice("targets", views, "the teacher's mean is best so", words[views])
 
 
 def _for_targets(config: DistillConfig, shifts: tuple[int, ...]) -> list[Choice]:

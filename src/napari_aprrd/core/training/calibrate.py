@@ -131,12 +131,13 @@ def calibrate(
     dict
         For the record: "clipped", where noise was cut off; else empty.
     """
-    seen = []
+    seen, stacked = [], denoiser.stacked(planes)
     windows = windows_of(planes, hurry=how.short or how.stopped)
     stopped = how.stopped
     for done, (plane, rows, columns) in enumerate(windows, start=1):
-        noisy = planes.read(plane, rows, columns)
-        output, blind = _outputs(denoiser, teacher, shift, noisy)
+        window = stacked.read(plane, rows, columns)
+        noisy = window[: planes.channels]
+        output, blind = _outputs(denoiser, teacher, shift, window)
         parts = (without_constant(noisy), output, blind, _steepness(output))
         seen.append([part.reshape(planes.channels, -1) for part in parts])
         progress = Progress("Calibrate", done, len(windows), clock.seconds)
@@ -193,7 +194,9 @@ def _outputs(
     if not denoiser.is_teacher:
         blind = DenoiseConfig.of(raw, shifts=(shift,))
         return denoiser.predict(noisy, raw), teacher.predict(noisy, blind)
-    *outputs, blind_output = teacher.targets(noisy, (*teacher.shifts, shift), raw)  # of one pass
+    best = teacher.targets_at(teacher.shifts)
+    with_neighbours = teacher.neighbours > 0
+    *outputs, blind_output = teacher.targets(noisy, [*best, (shift, with_neighbours)], raw)
     undo = teacher.normalisation.undo
     return undo(np.mean(outputs, axis=0)), undo(blind_output)
 

@@ -103,7 +103,7 @@ def _distill(
     teacher = teacher.copy().to(config.device)
     recharged = Share() if settled.recharge == "measured" else None
     maker = TargetMaker(teacher, settled, precision, recharged)
-    shares = DistillationShares.of(settled, planes)
+    shares = DistillationShares.of(settled, planes, teacher.neighbours)
     pairs = yield from parts.part(_pairs(maker, planes, plan.targets, clock), shares.targets)
     if isinstance(pairs, StoredTargets):
         # Checkpoints hold the record: a resumed distillation has as many targets.
@@ -124,13 +124,14 @@ def _fresh_student(
     teacher: Denoiser, planes: Planes, config: DistillConfig, clock: Clock
 ) -> Generator[Progress, Signal | None, tuple[Denoiser, DistillationPlan]]:
     """An untrained student, and its settings with those that were automatic."""
-    automatic = settle_distillation(config, teacher.shifts)
+    automatic = settle_distillation(config, teacher.shifts, teacher.views)
     architecture = Architecture(
         kind=cast(NetworkKind, f"student-{config.student}"),
         channels=planes.channels,
         width=config.width,
         depth=config.depth,
         separate=teacher.architecture.separate,
+        neighbours=teacher.neighbours,
     )
     student = Denoiser.fresh(architecture, teacher.normalisation, config.seed)
     started = pretrained.begin(student, config)
@@ -148,11 +149,12 @@ def _pairs(
     maker: TargetMaker, planes: Planes, known: int | None, clock: Clock
 ) -> Generator[Progress, Signal | None, StoredTargets | ComputedTargets]:
     """Noisy images with their targets, which are computed now if there is memory and time."""
-    if not are_stored(planes, maker.config):
-        return ComputedTargets(maker, planes)
-    parts = in_parts(planes, maker.config)
+    stacked = maker.teacher.stacked(planes)
+    if not are_stored(planes, maker.config, maker.teacher.neighbours):
+        return ComputedTargets(maker, stacked)
+    parts = in_parts(stacked, maker.config)
     joined = yield from compute_targets(maker, parts, known, clock)
-    return StoredTargets(joined, planes.channels, maker.config)
+    return StoredTargets(joined, planes.channels, stacked.channels, maker.config)
 
 
 def _training_shift(teacher: Denoiser) -> int:
@@ -179,13 +181,14 @@ class _Recharging(Objective):
     def __init__(self, pairs: Pairs, maker: TargetMaker, student: nn.Module) -> None:
         super().__init__(pairs.sampler, maker.config.seed)
         self._pairs, self._config, self._recharged = pairs, maker.config, maker.recharged
+        self._targets = len(maker.targets)
         self.held_out_loss = self._on_held_out(student)
 
     def draw(self) -> Batch:
         """Crops, and the masks that recharge their targets."""
         crops = self._pairs.draw()
         mask = crops.valid & ~crops.held_out
-        (b, _, h, w), j = mask.shape, len(self._config.shifts)
+        (b, _, h, w), j = mask.shape, self._targets
         if self._config.recharge == "random":
             recharged_at = recharge_masks(b, j, h, w, generator=self.generator)
         else:

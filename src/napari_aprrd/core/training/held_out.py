@@ -43,8 +43,10 @@ def blind_spot_loss(
             losses = []
             for batch in batches:
                 crops = batch.to(network)
-                error = bsn.all_shifts(crops.values, shifts).mean(1) - crops.values
-                losses.append(mean_norm(error, config.loss, crops.held_out & crops.valid))
+                outputs = bsn.all_shifts(crops.values, shifts).mean(1)
+                error = outputs - crops.values[:, : outputs.shape[1]]
+                valid = crops.valid[:, : outputs.shape[1]]
+                losses.append(mean_norm(error, config.loss, crops.held_out & valid))
             return float(torch.stack(losses).mean())
 
     return loss

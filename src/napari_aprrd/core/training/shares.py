@@ -48,9 +48,9 @@ class DistillationShares(NamedTuple):
     calibration: float
 
     @classmethod
-    def of(cls, config: SettledDistillation, planes: Planes) -> DistillationShares:
-        """Shares of a distillation with settled settings."""
-        stored = are_stored(planes, config)
+    def of(cls, config: SettledDistillation, planes: Planes, neighbours: int) -> DistillationShares:
+        """Shares of a distillation with settled settings, by a teacher with k neighbours."""
+        stored = are_stored(planes, config, neighbours)
         if config.steps is None:
             targets = budget.TARGETS if stored else 0.0
             return cls(targets, budget.LEARNING - targets, 1 - budget.LEARNING)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from ..data.planes import CutPlanes, Image, MemoryPlanes, Planes
 from ..data.scaling import Normalisation
 from ..errors import StoppedEarlyError
 from ..jobs import STOP, Clock, Progress, Signal, report_progress
-from ..method.networks import BlindSpot
-from ..model.denoiser import Denoiser
+from ..method.networks import Target
+from ..model.denoiser import VIEWS, Denoiser
 from ..model.hardware import Precision, autocast
 from . import budget
 from .restore_detail import Share, restore_detail
@@ -56,24 +56,32 @@ class TargetMaker:
     precision: Precision
     recharged: Share | None
 
+    @property
+    def targets(self) -> list[Target]:
+        """T: shifts, each with neighbours, without, or both."""
+        return self.teacher.targets_at(self.config.shifts, self.config.targets)
+
     def of_plane(self, image: Image) -> tuple[Image, Image]:
-        """Normalised noisy plane (C, H, W) and its targets (j, C, H, W)."""
-        targets = self.teacher.targets(image, self.config.shifts, DenoiseConfig(), self.precision)
+        """Normalised noisy plane, with its neighbours if it has any, and its targets (j, C, H, W).
+
+        The plane and its neighbours are ((2 k + 1) C, H, W).
+        """
+        targets = self.teacher.targets(image, self.targets, DenoiseConfig(), self.precision)
         noisy = self.teacher.normalisation.apply(without_borders(image))
         if self.recharged is not None:
-            targets = restore_detail(targets, noisy, self.recharged)
+            targets = restore_detail(targets, noisy[: self.teacher.channels], self.recharged)
         return noisy, targets
 
     def of_crops(self, noisy: Tensor) -> Tensor:
-        """Targets (B, j, C, h, w) of normalised crops (B, C, h, w)."""
-        network = cast(BlindSpot, self.teacher.network)
+        """Targets (B, j, C, h, w) of normalised crops (B, (2 k + 1) C, h, w)."""
         height, width = noisy.shape[2:]
         spare = -width % self.teacher.architecture.multiple
         with torch.no_grad(), autocast(noisy.device, self.precision):
             padded = F.pad(noisy, (0, spare, 0, spare), mode="reflect")
-            targets = network.all_shifts(padded, self.config.shifts).float()
+            targets = self.teacher.outputs(padded, self.targets).float()
         if self.recharged is not None:
-            crops = zip(targets.float().cpu().numpy(), padded.cpu().numpy(), strict=True)
+            centre = padded[:, : self.teacher.channels]
+            crops = zip(targets.float().cpu().numpy(), centre.cpu().numpy(), strict=True)
             recharged = np.stack([restore_detail(*crop, self.recharged) for crop in crops])
             targets = torch.from_numpy(recharged).to(targets)
         return targets[..., :height, :width]
@@ -97,9 +105,11 @@ class StoredTargets:
     Parameters
     ----------
     joined : MemoryPlanes
-        Planes of (1 + j) C channels, normalised: the noisy image, then its targets.
+        Planes, normalised: the noisy image, its neighbours if there are any, then its targets.
     channels : int
         Number of image channels C.
+    inputs : int
+        Number of channels with those of the neighbours, (2 k + 1) C.
     config : SettledDistillation
 
     Attributes
@@ -108,8 +118,10 @@ class StoredTargets:
         Number of planes that have targets.
     """
 
-    def __init__(self, joined: MemoryPlanes, channels: int, config: SettledDistillation) -> None:
-        self.planes, self._channels = len(joined.sizes), channels
+    def __init__(
+        self, joined: MemoryPlanes, channels: int, inputs: int, config: SettledDistillation
+    ) -> None:
+        self.planes, self._channels, self._inputs = len(joined.sizes), channels, inputs
         already_normalised = Normalisation((0.0,) * joined.channels, (1.0,) * joined.channels)
         self.sampler = _sampler(joined, already_normalised, config, config.patch)
 
@@ -120,9 +132,8 @@ class StoredTargets:
 
     def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Noisy crops and their targets."""
-        c = self._channels
-        noisy, targets = values[:, :c], values[:, c:]
-        return noisy, targets.reshape(len(values), -1, c, *values.shape[2:])
+        noisy, targets = values[:, : self._inputs], values[:, self._inputs :]
+        return noisy, targets.reshape(len(values), -1, self._channels, *values.shape[2:])
 
 
 class ComputedTargets:
@@ -142,12 +153,14 @@ class ComputedTargets:
         margin = min(MARGIN, (min(wide) - patch) // 2) if wide else MARGIN
         inner = slice(margin, margin + patch)
         self._centre = (..., inner, inner)
+        self._channels = maker.teacher.channels
         normalisation = maker.teacher.normalisation
         self.sampler = _sampler(planes, normalisation, maker.config, patch + 2 * margin)
 
     def draw(self) -> Crops:
         """The next crops with their context; the masks are without it."""
         values, valid, held_out = self.sampler.draw()
+        valid = valid[:, : self._channels]
         return Crops(values, valid[self._centre], held_out[self._centre])
 
     def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,10 +181,11 @@ def _sampler(
     )
 
 
-def are_stored(planes: Planes, config: SettledDistillation) -> bool:
+def are_stored(planes: Planes, config: SettledDistillation, neighbours: int = 0) -> bool:
     """True where targets of whole planes fit in memory and are worth computing."""
     pixels = sum(h * w for h, w in planes.sizes)
-    if 4 * pixels * planes.channels * (1 + len(config.shifts)) > TARGETS_IN_MEMORY:
+    targets = len(config.shifts) * len(VIEWS[config.targets])
+    if 4 * pixels * planes.channels * (1 + 2 * neighbours + targets) > TARGETS_IN_MEMORY:
         return False
     # Within a number of steps, crops may not need all of the pixels.
     return config.steps is None or pixels <= config.steps * config.batch * config.patch**2
@@ -188,7 +202,7 @@ def in_parts(planes: Planes, config: SettledDistillation) -> Planes:
 def compute_targets(
     maker: TargetMaker, planes: Planes, known: int | None, clock: Clock
 ) -> Generator[Progress, Signal | None, MemoryPlanes]:
-    """Planes of (1 + j) C channels: the normalised noisy image, then its targets.
+    """Planes of the normalised noisy image, its neighbours if it has any, then its targets.
 
     Planes come in random order. Within a time budget their targets take no more than a share of
     it, and may then be of fewer planes. Constant planes, of which nothing can be learnt, are left
@@ -209,7 +223,8 @@ def compute_targets(
     for done, index in enumerate(map(int, order), start=1):
         height, width = planes.sizes[index]
         image = planes.read(index, slice(0, height), slice(0, width))
-        if not constant_channels(image).all() or (done == total and not joined):
+        constant = constant_channels(image[: maker.teacher.channels])
+        if not constant.all() or (done == total and not joined):
             noisy, targets = maker.of_plane(image)
             joined.append(np.concatenate([noisy, targets.reshape(-1, height, width)]))
         time_with_next = (clock.seconds - started) * (done + 1) / done

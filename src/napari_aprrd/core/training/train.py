@@ -24,7 +24,13 @@ from ..model.hardware import pick_device, pick_precision
 from ..model.provenance import describe
 from ..noise.report import NoiseReport, inspect
 from . import budget
-from .auto_settings import channels_are_separate, max_steps, settle_training, target_shifts
+from .auto_settings import (
+    channels_are_separate,
+    max_steps,
+    settle_neighbours,
+    settle_training,
+    target_shifts,
+)
 from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .held_out import blind_spot_loss, held_out_crops
@@ -33,6 +39,8 @@ from .objective import Batch, Objective
 from .plan import TrainingPlan, with_facts
 from .processes import SINGLE, Processes
 from .shares import TrainingShares
+
+ALONE = 0.25  # share of the crops that a network with neighbours learns from without them
 
 
 def train(
@@ -97,7 +105,7 @@ def _train(
     else:
         plan = TrainingPlan.resumed(teacher.record, config.device)
     teacher.to(config.device)
-    objective = _Replacing(planes, teacher.normalisation, plan.config, processes)
+    objective = _Replacing(teacher.stacked(planes), teacher.normalisation, plan.config, processes)
     if plan.config.hold_out:
         objective.hold_out(plan.noise)
     shares = TrainingShares.of(plan, planes)
@@ -132,13 +140,14 @@ def _measure(
     return (yield from parts.part(measuring, shares.calibration))
 
 
-def _at_bsn(planes: Planes, config: TrainConfig) -> Architecture:
+def _at_bsn(planes: Planes, config: TrainConfig, neighbours: int) -> Architecture:
     return Architecture(
         kind="blind-spot",
         channels=planes.channels,
         width=config.width,
         depth=config.depth,
         separate=planes.channels > 1 and channels_are_separate(config, planes.colours),
+        neighbours=neighbours,
     )
 
 
@@ -148,9 +157,11 @@ def _fresh_teacher(
     """An untrained teacher, and its settings with those that were automatic."""
     normalisation = Normalisation.measure(planes, seed=config.seed)
     noise, note = _noise_of(planes, config)
-    teacher = Denoiser.fresh(own or _at_bsn(planes, config), normalisation, config.seed)
+    stack = settle_neighbours(config, planes.stack_axes, noise, own is not None)
+    network = own or _at_bsn(planes, config, stack.neighbours)
+    teacher = Denoiser.fresh(network, normalisation, config.seed)
     started = pretrained.begin(teacher, config)
-    automatic = settle_training(config, noise, pretrained=started)
+    automatic = settle_training(config, noise, stack, pretrained=started)
     chosen = (note or automatic.sentence, pretrained.sentence(started))
     for said in filter(None, (*chosen, _about_constant(normalisation))):
         progress = Progress("Inspect noise", 1, 1, clock.seconds, note=said, expert=said in chosen)
@@ -162,6 +173,7 @@ def _fresh_teacher(
             **describe(planes, settled),
             "method": "APR" if settled.replace else "blind-spot training",
             **pretrained.record(started),
+            **({"stack_axis": stack.axis} if stack.neighbours else {}),
         }
     }
     if noise is not None:
@@ -201,7 +213,7 @@ class _Replacing(Objective):
             hold_out=config.hold_out,
         )
         super().__init__(sampler, config.seed, processes)
-        self._config = config
+        self._config, self._channels = config, len(normalisation.offset)
         pixels = sum(height * width for height, width in planes.sizes)
         pixels_of_a_step = config.batch * processes.size * config.patch**2
         self.max_steps = max_steps(pixels, pixels_of_a_step)
@@ -209,23 +221,38 @@ class _Replacing(Objective):
     def draw(self) -> Batch:
         """Crops, and the replacer's index maps."""
         crops, config = self.sampler.draw(), self._config
-        maps = torch.empty(len(crops.values), 0)
+        values = self._some_alone(crops.values)
+        maps = torch.empty(len(values), 0)
         if config.replace:
-            size = (len(crops.values), config.patch, config.patch)
+            size = (len(values), config.patch, config.patch)
             maps = replacer_maps(*size, window=config.window, generator=self.generator)
             maps = maps.transpose(0, 1)  # (B, 2, H * W)
-        batch = Batch(crops.values, crops.valid & ~crops.held_out, maps)
+        valid = crops.valid[:, : self._channels]
+        batch = Batch(values, valid & ~crops.held_out, maps)
         return Batch(*map(self.processes.shard, batch))
+
+    def _some_alone(self, values: Tensor) -> Tensor:
+        """Crops (B, (2 k + 1) C, H, W), some of them without their neighbours.
+
+        So one network also denoises planes alone, and its outputs with neighbours and without err
+        in different ways: often their mean is the best.
+        """
+        if values.shape[1] == self._channels:
+            return values
+        alone = torch.rand(len(values), generator=self.generator) < ALONE
+        values[alone, self._channels :] = 0
+        return values
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Equation [6]."""
         values, mask, maps = batch.to(network)
         config = self._config
+        noisy, neighbours = values[:, : self._channels], values[:, self._channels :]
         if not config.replace:  # as AT-BSN is trained
-            return mean_norm(network(values, config.shift) - values, config.loss, mask)
+            return mean_norm(network(values, config.shift) - noisy, config.loss, mask)
         return apr_loss(
-            lambda image: network(image, config.shift),
-            values,
+            lambda image: network(torch.cat((image, neighbours), dim=1), config.shift),
+            noisy,
             maps.transpose(0, 1),
             regularization=config.regularization,
             norm=config.loss,

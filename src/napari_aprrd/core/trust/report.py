@@ -176,7 +176,7 @@ def _spread(noisy: Planes, denoiser: Denoiser | None, noise: NoiseReport) -> flo
 
 def spread_map(image: Image, teacher: Denoiser) -> Image:
     """Standard deviation of a teacher's outputs over its shifts: (C, h, w) -> (C, h, w)."""
-    outputs = teacher.targets(image, teacher.shifts, DenoiseConfig())
+    outputs = teacher.targets(image, teacher.targets_at(teacher.shifts), DenoiseConfig())
     scale = np.reshape(teacher.normalisation.scale, (-1, 1, 1))
     return np.asarray(outputs.std(0) * scale, np.float32)
 

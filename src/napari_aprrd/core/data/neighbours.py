@@ -1,0 +1,102 @@
+"""Neighbouring planes of a stack: frames before and after, slices above and below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .planes import Image, Planes
+
+
+def offsets(reach: int) -> tuple[int, ...]:
+    """Places of the neighbours in a stack, the nearest first: -1, 1, -2, 2, ... -k, k."""
+    return tuple(sign * step for step in range(1, reach + 1) for sign in (-1, 1))
+
+
+@dataclass(frozen=True)
+class StackedPlanes:
+    """Planes with their neighbours as further channels, in the order of `offsets`.
+
+    A neighbour that is not there has the one opposite in its place, or else a nearer one; where
+    there is none at all, all of them are NaN. Repeated frames and blank ones count as not there:
+    they would show the noise that a blind spot must hide, or nothing.
+
+    Parameters
+    ----------
+    planes : Planes
+    axis : str
+        Letter of the axis along which planes are neighbours.
+    reach : int
+        Neighbours k on either side.
+    """
+
+    planes: Planes
+    axis: str
+    reach: int
+
+    @property
+    def channels(self) -> int:
+        """Number of channels with those of the neighbours: (2 k + 1) C."""
+        return (2 * self.reach + 1) * self.planes.channels
+
+    @property
+    def sizes(self) -> Sequence[tuple[int, int]]:
+        """Height and width of each plane, in pixels."""
+        return self.planes.sizes
+
+    @property
+    def colours(self) -> bool:
+        """Whether the channels are the colours of one picture."""
+        return self.planes.colours
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether reading takes negligible time."""
+        return self.planes.in_memory
+
+    @property
+    def stack_axes(self) -> str:
+        """Letters of the axes along which planes may be neighbours."""
+        return self.planes.stack_axes
+
+    def beside(self, plane: int, offset: int, axis: str) -> int | None:
+        """Number of the plane that is so many steps further along an axis, if there is one."""
+        return self.planes.beside(plane, offset, axis)
+
+    def read(self, plane: int, rows: slice, columns: slice) -> Image:
+        """Read a window of a plane and of its neighbours: ((2 k + 1) C, h, w), float32."""
+        found: dict[int, Image] = {}
+        for offset in offsets(self.reach):
+            number = self.planes.beside(plane, offset, self.axis)
+            if number is not None:
+                found[offset] = self.planes.read(number, rows, columns)
+        return with_neighbours(self.planes.read(plane, rows, columns), found, self.reach)
+
+
+def with_neighbours(centre: Image, found: dict[int, Image], reach: int) -> Image:
+    """Join a window (C, h, w) and those of its neighbours by their offsets: ((2 k + 1) C, h, w)."""
+    there = {offset: image for offset, image in found.items() if _is_fresh(image, centre)}
+    nothing = np.full_like(centre, np.nan)
+    return np.concatenate(
+        [centre, *(_instead(offset, there, nothing) for offset in offsets(reach))]
+    )
+
+
+def _instead(offset: int, there: dict[int, Image], nothing: Image) -> Image:
+    """The neighbour at an offset, or what stands for it: the one opposite, or a nearer one."""
+    nearer = [sign * step for step in range(abs(offset), 0, -1) for sign in (1, -1)]
+    candidates = [offset, *nearer]
+    return next((there[other] for other in candidates if other in there), nothing)
+
+
+def _is_fresh(neighbour: Image, centre: Image) -> bool:
+    """Whether a neighbour shows something, and something else than the plane itself."""
+    # Each channel: a repeated one among others would be the answer to what is hidden.
+    low, high = neighbour.min(axis=(1, 2)), neighbour.max(axis=(1, 2))
+    differs = [
+        not np.array_equal(n, c, equal_nan=True) for n, c in zip(neighbour, centre, strict=True)
+    ]
+    varies = bool(np.isfinite(neighbour).any() and not (low == high).all())
+    return varies and all(d or low[i] == high[i] for i, d in enumerate(differs))
