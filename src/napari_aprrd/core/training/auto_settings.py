@@ -103,6 +103,9 @@ class Stack(NamedTuple):
     why: str
 
 
+PLANES_ALONE = Stack("", 0, "nothing was measured between planes")
+
+
 def settle_neighbours(
     config: TrainConfig, axes: str, noise: NoiseReport | None, is_own: bool = False
 ) -> Stack:
@@ -126,7 +129,7 @@ def settle_neighbours(
     measured = noise.stack if noise is not None and config.adapt else None
     if config.neighbours is None:
         if measured is None or is_own:
-            return Stack("", 0, "nothing was measured between planes")
+            return PLANES_ALONE
         return Stack(measured.axis, measured.neighbours, measured.sentence)
     if config.neighbours and (is_own or not axes):
         raise UserError(
@@ -141,7 +144,7 @@ def settle_neighbours(
 def settle_training(
     config: TrainConfig,
     noise: NoiseReport | None,
-    stack: Stack = Stack("", 0, ""),  # noqa: B008  it cannot be changed
+    stack: Stack = PLANES_ALONE,
     *,
     pretrained: bool,
 ) -> AutoSettings[SettledTraining]:
