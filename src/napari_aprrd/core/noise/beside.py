@@ -76,7 +76,7 @@ def _window(planes: Planes, place: Place, axis: str, channel: int) -> Beside:
         image = planes.read(number, *window)[channel]
         if np.array_equal(image, raw, equal_nan=True):
             copies += abs(offset) == 1
-        else:
+        elif np.fmin.reduce(image, axis=None) < np.fmax.reduce(image, axis=None):  # not empty
             others[offset] = image
     return Beside(without_constant(raw[None])[0], others, copies)
 

@@ -10,13 +10,9 @@ from ..config import Config
 from ..data.planes import Planes
 from .beside import windows_beside
 from .gain import expected_gain
-from .shared import noise_correlation, shared_scene
+from .shared import SHARED, noise_correlation, shared_scene
 
-# Correlation of the noise between planes from which on they are not used. Below it, what the shared
-# noise costs is taken from the gain. Of stacks with independent noise, the fixed pattern of one
-# camera had the most, 0.06; a tomogram, whose slices do share noise, has 0.11.
-SHARED = 0.08
-_NO_NOISE = 0.05  # correlation below which noise counts as not shared at all
+_NO_NOISE = 0.05  # correlation of the noise, below which noise counts as not shared at all
 _ALIKE = 0.7  # a fixed pattern has at the furthest lag at least this share of its correlation at 1
 # Lowering of the error that is worth the time that neighbours take, and what one more neighbour on
 # either side must add.
