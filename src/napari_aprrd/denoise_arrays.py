@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .axes import ArrayPlanes, convert
 from .core.config import DenoiseConfig
+from .core.data.neighbours import offsets
 from .core.data.planes import Image
 from .core.jobs import Job
 from .core.model.denoise_planes import denoise
@@ -144,7 +145,8 @@ def denoise_tile(
     Parameters
     ----------
     planes : ArrayPlanes
-        Whole planes, or windows of them that hold the tile and what lies within the halo.
+        Whole planes, or windows of them that hold the tile and what lies within the halo. Those
+        beside the tile's are read where the model sees neighbours.
     tile : PlaneTile
         Its rows and columns are those of the whole plane.
     denoiser : Denoiser
@@ -162,9 +164,10 @@ def denoise_tile(
         With all dimensions of the source.
     """
     top, left = corner
+    seen = denoiser.stacked(planes)
 
     def read(rows: slice, columns: slice) -> Any:
-        return planes.read(tile.plane, _moved(rows, top), _moved(columns, left))
+        return seen.read(tile.plane, _moved(rows, top), _moved(columns, left))
 
     place = planes.place(tile.plane, _moved(tile.rows.kept, top), _moved(tile.columns.kept, left))
     spans = (tile.rows, tile.columns)
@@ -202,7 +205,8 @@ def lazy_denoise(
         Of the data.
     denoiser : Denoiser
     config : DenoiseConfig
-        Its tile is the chunk; a chunk is computed from what lies within the network's halo.
+        Its tile is the chunk; a chunk is computed from what lies within the network's halo, in its
+        plane and in the neighbouring ones that the network sees.
     is_cancelled : callable, optional
         Asked while chunks are computed: once it says True, they raise `Interrupted` at once.
         Without it the array can travel to Dask workers.
@@ -229,9 +233,10 @@ def lazy_denoise(
     # so that it travels to a worker once.
     token = uuid.uuid4().hex
     model = dask.delayed(denoiser, name=f"denoiser-{token}", traverse=False)
-    return da.overlap.overlap(lazy, blocks.depth, "none").map_blocks(
+    return da.map_blocks(
         blocks.denoise,
         model,
+        *blocks.with_neighbours(da.overlap.overlap(lazy, blocks.depth, "none")),
         name=f"denoised-{token}",
         dtype=blocks.dtype,
         meta=np.ma.empty(0, blocks.dtype) if _is_masked(lazy) else np.empty(0, blocks.dtype),
@@ -239,13 +244,53 @@ def lazy_denoise(
     )
 
 
+class _Stack(NamedTuple):
+    """Where the network finds the neighbours of a plane."""
+
+    axis: int  # dimension along which planes are neighbours
+    length: int  # planes along it
+    neighbours: int  # on either side that the network sees
+
+    @classmethod
+    def of(cls, source: ArrayPlanes, denoiser: Denoiser) -> _Stack | None:
+        """The stack in a source; None where the network sees its planes alone."""
+        neighbours = denoiser.neighbours_in(source)
+        if not neighbours:
+            return None
+        axis = source.axes.index(denoiser.stack_axis)
+        return cls(axis, int(source.data.shape[axis]), neighbours)
+
+    def beside(self, blocks: Any) -> list[Any]:
+        """For each neighbour, an array of blocks that has it in the place of the plane's own.
+
+        Blocks are taken by their number, so that those of one plane need no others. Where there is
+        no neighbour, the plane at the end stands there, which `join` leaves out.
+        """
+        numbers, before = np.arange(self.length), (slice(None),) * self.axis
+        places = [(numbers + offset).clip(0, self.length - 1) for offset in self._offsets]
+        return [blocks.blocks[(*before, place.tolist())] for place in places]
+
+    def join(self, blocks: Sequence[Any], number: int) -> tuple[Any, int]:
+        """A small stack of a plane's block and its neighbours', and the plane's number in it."""
+        beside = zip((0, *self._offsets), blocks, strict=True)
+        there = {o: block for o, block in beside if 0 <= number + o < self.length}
+        order = sorted(there)
+        join = np.ma.concatenate if _is_masked(blocks[0]) else np.concatenate
+        return join([there[o] for o in order], self.axis), order.index(0)
+
+    @property
+    def _offsets(self) -> tuple[int, ...]:
+        return offsets(self.neighbours)
+
+
 @dataclass(frozen=True)
 class _Blocks:
-    """The blocks of a lazy array: tiles of single planes, with what lies around them.
+    """The blocks of a lazy array: tiles of single planes, with what lies around and beside them.
 
     Parameters
     ----------
     axes : str
+    stack : _Stack or None
     rows, columns : tuple of Span
         The tiles along Y and along X.
     around : tuple of int
@@ -257,6 +302,7 @@ class _Blocks:
     """
 
     axes: str
+    stack: _Stack | None
     rows: tuple[Span, ...]
     columns: tuple[Span, ...]
     around: tuple[int, int]
@@ -278,7 +324,8 @@ class _Blocks:
         columns = tuple(column for row, column in tiles if row == first_row)
         around = (least if len(rows) > 1 else 0, least if len(columns) > 1 else 0)
         dtype = output_dtype(source.data.dtype, config)
-        return cls(source.axes, rows, columns, around, config, dtype)
+        stack = _Stack.of(source, denoiser)
+        return cls(source.axes, stack, rows, columns, around, config, dtype)
 
     def chunks(self, plane_axes: str) -> dict[int, tuple[int, ...] | int]:
         """Lengths of the blocks along each dimension, as dask wants them."""
@@ -297,10 +344,17 @@ class _Blocks:
         around = {"Y": self.around[0], "X": self.around[1]}
         return {axis: around.get(letter, 0) for axis, letter in enumerate(self.axes)}
 
-    def denoise(self, block: Any, denoiser: Denoiser, block_info: Any = None) -> NDArray[Any]:
+    def with_neighbours(self, planes: Any) -> list[Any]:
+        """An array of these blocks, and one for each neighbour that the network sees."""
+        return [planes, *(self.stack.beside(planes) if self.stack else ())]
+
+    def denoise(self, denoiser: Denoiser, *blocks: Any, block_id: Any = None) -> NDArray[Any]:
         """Denoise the tile that a block holds; dask says where the block is."""
-        at = dict(zip(self.axes, block_info[0]["chunk-location"], strict=True))
-        tile = PlaneTile(0, self.rows[at["Y"]], self.columns[at["X"]])
+        at = dict(zip(self.axes, block_id, strict=True))
+        block, plane = blocks[0], 0
+        if self.stack is not None:
+            block, plane = self.stack.join(blocks, block_id[self.stack.axis])
+        tile = PlaneTile(plane, self.rows[at["Y"]], self.columns[at["X"]])
         # The block starts where its surroundings do, or at the edge of the image.
         corner = (
             max(tile.rows.keep_start - self.around[0], 0),
