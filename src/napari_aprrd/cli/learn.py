@@ -109,7 +109,7 @@ def distill(
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
     from ..core.model.denoiser import load
-    from ..core.trust.domain_shift import misfit
+    from ..core.trust.domain_shift import misfit, missing_neighbours
     from ..files.picture import Choice
 
     refuse_without_effect("distill", settings)
@@ -118,8 +118,9 @@ def distill(
     check_model_output(out, teacher, *pictures)
     checkpoint = _checkpoint_of(out, resume)
     model = load(teacher)
-    if differing := misfit(model, as_planes(pictures)):
-        typer.echo(differing, err=True)
+    noisy = as_planes(pictures)
+    for said in filter(None, (misfit(model, noisy), missing_neighbours(model, noisy))):
+        typer.echo(said, err=True)
     _keep(distill_student(model, pictures, config, checkpoint), out, checkpoint)
 
 
