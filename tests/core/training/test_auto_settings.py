@@ -17,18 +17,19 @@ from napari_aprrd.core.config import (
     SettledTraining,
     TrainConfig,
 )
-from napari_aprrd.core.data.planes import Image, MemoryPlanes
+from napari_aprrd.core.data.planes import Image, MemoryPlanes, Planes
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.core.jobs import Clock
+from napari_aprrd.core.method.networks import Target
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.noise.report import LAGS, NoiseReport
 from napari_aprrd.core.training.auto_settings import (
     channels_are_separate,
     settle_distillation,
     settle_training,
-    target_shifts,
 )
+from napari_aprrd.core.training.best_targets import best_targets
 from napari_aprrd.core.training.distill import distill
 from napari_aprrd.core.training.train import train
 
@@ -155,10 +156,18 @@ class Blurs:
 
     normalisation = Normalisation((0.0,), (1.0,))
 
+    channels, neighbours = 1, 0
+
+    def stacked(self, planes: Planes) -> Planes:
+        return planes
+
+    def targets_at(self, shifts: tuple[int, ...], _: str = "") -> list[Target]:
+        return [(shift, False) for shift in shifts]
+
     def targets(
-        self, image: Image, shifts: tuple[int, ...], config: DenoiseConfig, precision: str
+        self, image: Image, targets: list[Target], config: DenoiseConfig, precision: str
     ) -> Image:
-        return np.stack([ndimage.convolve(image, _ring(s)) for s in shifts])
+        return np.stack([ndimage.convolve(image, _ring(s)) for s, _ in targets])
 
 
 def _ring(radius: int) -> NDArray[np.float64]:
@@ -174,14 +183,14 @@ def test_smooth_images_get_large_shifts_and_detailed_ones_small(wave: float, las
     y, x = np.mgrid[:128, :128] * wave
     image = np.sin(x) + np.sin(y) + np.random.default_rng(0).normal(0, 0.3, x.shape)
     planes = MemoryPlanes([image[None].astype("f4")])
-    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(), SETTLED, Clock()))
-    assert shifts == tuple(range(last + 1))
+    best, _ = drive(best_targets(cast(Denoiser, Blurs()), planes, noise(), SETTLED, Clock()))
+    assert best.shifts == tuple(range(last + 1))
 
 
 def test_a_time_budget_that_is_spent_leaves_one_window_to_choose_shifts_by() -> None:
     planes, config = noisy_planes(*[(64, 64)] * 5), SETTLED
     for minutes, looked_at in [(60.0, 5), (1e-9, 1)]:
-        job = target_shifts(cast(Denoiser, Blurs()), planes, noise(), config, Clock(minutes))
+        job = best_targets(cast(Denoiser, Blurs()), planes, noise(), config, Clock(minutes))
         assert len(drive(job)[1]) == looked_at
 
 
@@ -189,8 +198,8 @@ def test_a_time_budget_that_is_spent_leaves_one_window_to_choose_shifts_by() -> 
 def test_correlated_noise_gets_all_shifts_up_to_that_of_training(shift: int) -> None:
     planes = MemoryPlanes([np.zeros((1, 64, 64), np.float32)])
     config = SettledTraining.of(SETTLED, shift=shift)
-    shifts, _ = drive(target_shifts(cast(Denoiser, Blurs()), planes, noise(2, 2), config, Clock()))
-    assert shifts == tuple(range(shift + 1))
+    best, _ = drive(best_targets(cast(Denoiser, Blurs()), planes, noise(2, 2), config, Clock()))
+    assert best.shifts == tuple(range(shift + 1))
 
 
 def distilled(config: DistillConfig, shifts: tuple[int, ...]) -> tuple[SettledDistillation, str]:
@@ -211,7 +220,7 @@ def test_recharging_is_as_asked_for() -> None:
     config, why = distilled(DistillConfig.of(recharge=True), (0, 1, 2))
     assert (config.shifts, config.recharge, config.loss) == ((0, 1, 2), "random", "l1")
     assert "recharg" not in why
-    given = DistillConfig(shifts=(0, 1, 2, 3, 4, 5), recharge="off", loss="l1")
+    given = DistillConfig(shifts=ALL_SHIFTS, targets="alone", recharge="off", loss="l1")
     config, why = distilled(given, (0, 1, 2))
     assert (config.model_dump(), why) == (given.model_dump(), "")
     for paper in (DistillConfig(preset="paper"), DistillConfig(adapt=False)):

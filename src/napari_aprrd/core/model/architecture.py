@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import nn
 
 from ..config import MOST_NEIGHBOURS, Config
@@ -55,6 +55,14 @@ class Architecture(Config):
     depth: Annotated[int, Field(ge=2, le=8)]
     separate: bool = False  # one network for each channel instead of one for all
     neighbours: Annotated[int, Field(ge=0, le=MOST_NEIGHBOURS)] = 0  # planes on either side
+
+    @model_serializer(mode="wrap")
+    def _as_older_versions_read_it(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what a network without neighbours does not need."""
+        fields: dict[str, Any] = dump(self)
+        if not self.neighbours:
+            del fields["neighbours"]
+        return fields
 
     def build(self) -> nn.Module:
         """Make the network with fresh weights from torch's current random state."""

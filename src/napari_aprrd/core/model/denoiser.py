@@ -290,7 +290,7 @@ class Denoiser:
     def targets(
         self,
         image: Image,
-        targets: Sequence[Target],
+        targets: Sequence[Target | int],
         config: DenoiseConfig,
         precision: Precision = "float32",
     ) -> Image:
@@ -300,8 +300,8 @@ class Denoiser:
         ----------
         image : ndarray, shape (C, H, W), or ((2 k + 1) C, H, W) with neighbours, float32
             Units of the source.
-        targets : sequence of (shift, whether with neighbours)
-            T, such as from `targets_at`.
+        targets : sequence of int, or of (shift, whether with neighbours)
+            T, such as from `targets_at`; shifts alone are with neighbours where there are any.
         config : DenoiseConfig
             Its tile and device are used.
         precision : {"float32", "bfloat16", "float16"}
@@ -314,18 +314,19 @@ class Denoiser:
         """
         if not self.is_teacher:
             raise UserError("Targets come from a teacher (blind-spot network), not a student.")
-        output = np.empty((len(targets) * self.channels, *image.shape[1:]), np.float32)
+        chosen = [(target, True) if isinstance(target, int) else target for target in targets]
+        output = np.empty((len(chosen) * self.channels, *image.shape[1:]), np.float32)
 
         def forward(x: Tensor) -> Tensor:
             with autocast(x.device, precision):
-                return self.outputs(x, targets).flatten(1, 2)
+                return self.outputs(x, chosen).flatten(1, 2)
 
-        size, shifts = image.shape[1:], [shift for shift, _ in targets]
+        size, shifts = image.shape[1:], [shift for shift, _ in chosen]
         image = without_borders(image)
         for tile in self._tiles(size, config.tile, shifts):
             place = (slice(None), tile[0].kept, tile[1].kept)
             output[place] = self._apply(forward, _reader(image), size, tile, shifts)
-        return output.reshape(len(targets), self.channels, *image.shape[1:])
+        return output.reshape(len(chosen), self.channels, *image.shape[1:])
 
     def outputs(self, image: Tensor, targets: Sequence[Target]) -> Tensor:
         """A teacher's outputs T for normalised images (B, C or (2 k + 1) C, H, W): (B, j, C, H, W).

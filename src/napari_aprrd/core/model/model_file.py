@@ -88,12 +88,9 @@ def header_of(
     if not normalisation.not_learnt:
         del normal["not_learnt"]  # so that older versions read the file
     whole = PARTLY if normalisation.not_learnt else CURVE if curved else LINE
-    network = architecture.model_dump()
-    if not architecture.neighbours:
-        del network["neighbours"]  # so that older versions read the file
     return {
         "format": STACKED if architecture.neighbours else whole,
-        "architecture": network,
+        "architecture": architecture.model_dump(),
         "normalisation": normal,
         "calibration": numbers,
         "record": record,

@@ -7,7 +7,7 @@ of the noise that f lets through. That share is measured by adding a little nois
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,46 +27,58 @@ _FLAT = 0.5  # the flatter half of a group's pixels, where hardly any structure 
 
 
 def squared_errors(
-    noisy: Image, outputs: Callable[[Image], Image], noise: NoiseReport, seed: int = 0
+    noisy: Image,
+    outputs: Callable[[Image], Image],
+    noise: NoiseReport,
+    means: Sequence[Sequence[int]] | None = None,
+    *,
+    blind: Sequence[bool] | None = None,
+    seed: int = 0,
 ) -> Array:
-    """Mean squared error of several outputs, up to a constant that they share.
+    """Mean squared error of means over several outputs, up to a constant that they share.
 
     Parameters
     ----------
     noisy : ndarray, shape (C, H, W)
         In any units. NaN and infinite pixels are ignored.
     outputs : callable
-        Maps an image (C, H, W) to K outputs (K, C, H, W). At each pixel, all but the first are
-        blind to the noise of that pixel.
+        Maps an image (C, H, W) to K outputs (K, C, H, W).
     noise : NoiseReport
         Its correlation along x and y is used.
+    means : sequence of sequence of int, optional
+        Numbers of the outputs that each mean is over; by default 0..k for k = 0..K - 1.
+    blind : sequence of bool, optional
+        Which outputs are, at each pixel, blind to its noise; by default all but the first.
     seed : int
         Seed of the noise that is added.
 
     Returns
     -------
-    ndarray, shape (K,)
-        Error of the mean over outputs 0..k for k = 0..K - 1, in squared units of the image.
+    ndarray
+        Error of each mean, in squared units of the image.
     """
     at_rest = outputs(noisy).astype(np.float64)
+    means = means or [range(last + 1) for last in range(len(at_rest))]
     valid = np.isfinite(noisy)
     if not valid.any():
-        return np.zeros(len(at_rest))
+        return np.zeros(len(means))
     finite = np.where(valid, noisy, np.nan)
-    best = min(_means(at_rest[1:]), key=lambda blind: np.nanmean((blind - finite) ** 2))
+    is_blind = [False, *[True] * (len(at_rest) - 1)] if blind is None else blind
+    blind_means = filter(None, ([n for n in numbers if is_blind[n]] for numbers in means))
+    candidates = (at_rest[numbers].mean(0) for numbers in blind_means)
+    best = min(candidates, key=lambda mean: np.nanmean((mean - finite) ** 2))
     deviation = np.sqrt(noise_variance(finite, best))
     rng = np.random.default_rng(seed)
     more = deviation * np.stack([noise_field(image.shape, noise, rng) for image in noisy])
     answers = outputs((noisy + _MORE * more).astype(np.float32)) - at_rest
     passed = (more * answers / _MORE).mean(axis=(1, 2, 3), where=valid)
-    residual = np.nanmean((_means(at_rest) - finite) ** 2, axis=(1, 2, 3))
-    return np.asarray(residual + 2 * _means(passed))
-
-
-def _means(outputs: Array) -> Array:
-    """Mean over outputs 0..k, for each k."""
-    count = np.arange(1, len(outputs) + 1)
-    return np.asarray(outputs.cumsum(axis=0) / count.reshape(-1, *[1] * (outputs.ndim - 1)))
+    return np.array(
+        [
+            np.nanmean((at_rest[list(numbers)].mean(0) - finite) ** 2)
+            + 2 * passed[list(numbers)].mean()
+            for numbers in means
+        ]
+    )
 
 
 def noise_field(shape: tuple[int, ...], noise: NoiseReport, rng: np.random.Generator) -> Array:

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
-
-import numpy as np
 
 from ..config import (
     ALL_SHIFTS,
     Config,
-    DenoiseConfig,
     DistillConfig,
     SettledDistillation,
     SettledTraining,
     TrainConfig,
 )
-from ..data.constant import without_constant
-from ..data.planes import Image, Place, Planes, in_random_order, some_windows
 from ..errors import UserError
-from ..jobs import STOP, Clock, Progress, Signal, report_progress
-from ..model.hardware import Precision
 from ..model.pretrained import LEARNING_RATE as RATE_FROM_WEIGHTS
 from ..model.pretrained import fits
 from ..noise.report import NoiseReport
-from ..noise.sure import squared_errors
-from . import budget
 
 if TYPE_CHECKING:
-    from ..model.denoiser import Denoiser, Views
+    from ..model.denoiser import Views
 
 # What automatic settings are without a measurement: the paper's values (section 4 and table 6).
 PUBLISHED_TRAINING: dict[str, Any] = {"shift": 5, "replace": True, "loss": "l1"}
@@ -43,10 +34,6 @@ _STRONG = 0.075
 # Within a time budget a teacher sees each pixel so many times, and small images more often: with
 # more steps it overfits (docs/experiments.md#kept, "Overfitting").
 PASSES, FEWEST_STEPS = 60, 1000
-# Side in pixels, that in a hurry, and number of the windows by which a teacher's shifts are chosen:
-# seconds, even on a CPU. Chosen, not measured.
-_WINDOW, _SMALL, _WINDOWS = 256, 128, 8
-
 S = TypeVar("S", SettledTraining, SettledDistillation)
 
 
@@ -245,69 +232,6 @@ def channels_are_separate(config: TrainConfig, colours: bool) -> bool:
     if config.channels != "auto":
         return config.channels == "separate"
     return not colours or fits(config)
-
-
-def shift_windows(planes: Planes, noise: NoiseReport | None, *, hurry: bool = False) -> list[Place]:
-    """The windows by which a teacher's shifts are chosen; none where the noise decides."""
-    if noise is None or not noise.hardly_correlated:
-        return []
-    return in_random_order(some_windows(planes, _SMALL if hurry else _WINDOW, _WINDOWS))
-
-
-def target_shifts(
-    teacher: Denoiser,
-    planes: Planes,
-    noise: NoiseReport,
-    config: SettledTraining,
-    clock: Clock,
-    *,
-    stopped: bool = False,
-) -> Generator[Progress, Signal | None, tuple[int, ...]]:
-    """Find the shifts whose outputs are worth a mean.
-
-    Small shifts keep detail, large ones remove more noise. Where noise is (nearly) white, the
-    error of the mean over shifts 0..k is estimated for each k, and the best k >= 1 is taken.
-    Where it is correlated, its faint tails, which no report sees, decide; all shifts up to the
-    one of training are taken.
-
-    Parameters
-    ----------
-    teacher : Denoiser
-    planes : Planes
-        What it was trained on; a few windows are looked at.
-    noise : NoiseReport
-    config : SettledTraining
-        Of the training; its precision is settled.
-    clock : Clock
-        Of a time budget that is nearly spent, fewer windows have to do.
-    stopped : bool
-        The user waits for the end: one small window has to do.
-    """
-    if not noise.hardly_correlated:
-        return tuple(range(config.shift + 1))
-    normalisation = teacher.normalisation
-    precision: Precision = "float32" if config.precision == "auto" else config.precision
-    errors = np.zeros(len(ALL_SHIFTS))
-
-    stacked, beside = teacher.stacked(planes), list[Image]()
-
-    def outputs(values: Image) -> Image:
-        image = np.concatenate([normalisation.undo(values), *beside])
-        return teacher.targets(image, teacher.targets_at(ALL_SHIFTS), DenoiseConfig(), precision)
-
-    hurry = stopped or budget.is_short(config.minutes)
-    windows = shift_windows(planes, noise, hurry=hurry)
-    for done, place in enumerate(windows, start=1):
-        window = stacked.read(*place)
-        beside[:] = [window[planes.channels :]]
-        noisy = normalisation.apply(without_constant(window[: planes.channels]))
-        noisy[list(normalisation.not_learnt)] = np.nan
-        errors += np.isfinite(noisy).sum() * squared_errors(noisy, outputs, noise, seed=done)
-        progress = Progress("Choose shifts", done, len(windows), clock.seconds)
-        stopped |= (yield from report_progress(progress, clock)) is STOP
-        if stopped or clock.spent > budget.SHIFTS:
-            break
-    return ALL_SHIFTS[: int(np.argmin(errors[1:])) + 2]
 
 
 def settle_distillation(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..config import SettledDistillation
 from ..data.planes import Planes, pixels_of
 from . import budget
-from .auto_settings import shift_windows
+from .best_targets import target_windows
 from .calibrate import windows_of
 from .plan import TrainingPlan
 from .targets import are_stored
@@ -30,7 +30,8 @@ class TrainingShares(NamedTuple):
         """Shares of a training with settled settings."""
         config, hurry = plan.config, budget.is_short(plan.config.minutes)
         # Shifts are chosen by how outputs answer to more noise: each window is looked at twice.
-        shifts = 2 * pixels_of(shift_windows(planes, plan.noise, hurry=hurry))
+        neighbours = plan.config.neighbours
+        shifts = 2 * pixels_of(target_windows(planes, plan.noise, neighbours, hurry=hurry))
         windows = pixels_of(windows_of(planes, hurry=hurry))
         learning = budget.LEARNING
         if config.steps is not None:

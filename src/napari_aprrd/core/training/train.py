@@ -29,8 +29,8 @@ from .auto_settings import (
     max_steps,
     settle_neighbours,
     settle_training,
-    target_shifts,
 )
+from .best_targets import best_targets
 from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .held_out import blind_spot_loss, held_out_crops
@@ -127,14 +127,16 @@ def _measure(
     bar: tuple[Parts, TrainingShares],
     clock: Clock,
 ) -> Generator[Progress, Signal | None, dict[str, Any]]:
-    """Choose the shifts of a teacher that has learnt, and calibrate it; facts for its record."""
+    """Choose the targets of a teacher that has learnt, and calibrate it; facts for its record."""
     parts, shares = bar
     config = plan.config
     if plan.noise is not None:
-        ending = target_shifts(teacher, planes, plan.noise, config, clock, stopped=parts.stopped)
-        shifts = yield from parts.part(ending, shares.shifts)
-        # This makes them the shifts of `teacher`, at which it is calibrated.
-        teacher.record = {**teacher.record, "target_shifts": list(shifts)}
+        ending = best_targets(teacher, planes, plan.noise, config, clock, stopped=parts.stopped)
+        best = yield from parts.part(ending, shares.shifts)
+        # This makes them the targets of `teacher`, at which it is calibrated.
+        teacher.record = {**teacher.record, "target_shifts": list(best.shifts)}
+        if teacher.neighbours:
+            teacher.record["target_views"] = best.views
     how = Hurry(budget.is_short(config.minutes), parts.stopped)
     measuring = calibrate(teacher, teacher, config.shift, planes, clock, how)
     return (yield from parts.part(measuring, shares.calibration))

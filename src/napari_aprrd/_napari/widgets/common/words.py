@@ -10,7 +10,7 @@ from ....core.jobs import BAR, Progress
 STAGES = {
     "Inspect noise": "Measuring the noise",
     "Train teacher": "Learning what is noise",
-    "Choose shifts": "Checking what was learnt",
+    "Choose targets": "Checking what was learnt",
     "Compute targets": "Preparing the fast model",
     "Distil student": "Training the fast model",
     "Calibrate": "Matching the brightness",
