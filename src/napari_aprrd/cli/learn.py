@@ -144,11 +144,14 @@ def export_package(
     """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
     from ..core.atomic_files import check_not_input
     from ..core.model.denoiser import load
-    from ..files.bioimage_io import export
+    from ..files.bioimage_io import planes_alone, write_package
 
     check_not_input(out, [student])
-    export(load(student), out, name)
+    model = load(student)
+    write_package(model, out, name)
     typer.echo(f"Wrote {out}")
+    if said := planes_alone(model):
+        typer.echo(said, err=True)
 
 
 def _keep(model: Denoiser, out: Path, checkpoint: Checkpoint) -> None:
