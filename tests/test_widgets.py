@@ -627,6 +627,18 @@ def test_the_form_says_which_values_are_automatic_now(qtbot: Any, viewer: Viewer
     assert shift.text() == "automatic"
 
 
+def test_targets_of_a_stack_are_automatic_until_they_are_chosen(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(noisy_stack(3, 64, 80), name="film")
+    session.add("film teacher", neighbour_denoiser("blind-spot"))
+    widget = DistillWidget(viewer)
+    qtbot.addWidget(widget)
+    targets = widget.form._widgets["targets"]
+    assert targets.native.currentText() == "auto: with"
+    targets.value = "both"
+    assert widget.config().targets == "both"
+
+
 def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -> None:
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
