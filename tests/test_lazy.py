@@ -29,7 +29,8 @@ from napari_aprrd.core.jobs import run
 from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.interrupt import Interrupted
-from napari_aprrd.denoise_arrays import denoise_now, lazy_denoise
+from napari_aprrd.denoise_arrays.at_once import denoise_now
+from napari_aprrd.denoise_arrays.lazily import lazy_denoise
 from napari_aprrd.layers import denoised_layer
 
 

@@ -26,7 +26,8 @@ from .core.training.distill import distill
 from .core.training.train import train
 from .core.training.two_steps import Learnt, configs_of, learn
 from .core.trust.domain_shift import misfit, missing_neighbours
-from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy, rounding_loss
+from .denoise_arrays.at_once import Denoised, denoise_now, rounding_loss
+from .denoise_arrays.lazily import denoise_lazily, is_lazy
 from .given.images import are_several, as_planes, planes_of, worth_learning
 from .layers import KEY, denoised_layer, is_image_layer
 from .progress_bar import Listen, keep_window_live, progress_bar

@@ -97,6 +97,7 @@ def test_where_all_frames_repeat_there_is_no_neighbour() -> None:
 def test_planes_without_a_stack_or_of_another_size_are_alone() -> None:
     images = levels(3).images
     assert seen(MemoryPlanes(images), 1, 1) == [10, NONE, NONE]
+    assert seen(ArrayPlanes(np.concatenate(images), "ZYX"), 1, 1, "T") == [10, NONE, NONE]
     smaller = [images[0], images[1][:, :5], images[2][:, :5]]
     assert seen(MemoryPlanes(smaller, stack_axes="T"), 1, 1) == [10, 20, 20]
 

@@ -130,7 +130,7 @@ def remarks(planes: ArrayPlanes, model: Denoiser | None = None) -> Job[None]:
     from ...core.jobs import Progress
     from ...core.noise.rounding import WORDS
     from ...core.trust.domain_shift import misfit, missing_neighbours
-    from ...denoise_arrays import rounding_loss
+    from ...denoise_arrays.at_once import rounding_loss
 
     loss = rounding_loss(planes, DenoiseConfig())
     costs = f"{WORDS[loss]}: convert the layer to float32 first." if loss else ""
@@ -147,7 +147,7 @@ def _denoise(
 
     None when it was stopped before the end.
     """
-    from ...denoise_arrays import denoise_now
+    from ...denoise_arrays.at_once import denoise_now
 
     yield from remarks(planes, model)
     config = DenoiseConfig(device=default_device())

@@ -1,4 +1,4 @@
-"""Denoising arrays of any axes: at once, lazily as dask arrays, and single tiles for files."""
+"""Denoising arrays when they are looked at, as dask arrays whose chunks are tiles."""
 
 from __future__ import annotations
 
@@ -14,56 +14,18 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import ArrayPlanes, convert
-from .core.config import DenoiseConfig
-from .core.data.neighbours import offsets
-from .core.data.planes import Image
-from .core.jobs import Job
-from .core.model.denoise_planes import denoise
-from .core.model.denoiser import Denoiser
-from .core.model.interrupt import unless_cancelled
-from .core.model.provenance import of_output
-from .core.model.tiling import Span
-from .core.noise.rounding import Loss, loss_by_rounding
+from ..axes import ArrayPlanes
+from ..core.config import DenoiseConfig
+from ..core.data.neighbours import offsets
+from ..core.model.denoiser import Denoiser
+from ..core.model.interrupt import unless_cancelled
+from ..core.model.provenance import of_output
+from ..core.model.tiling import Span
+from .at_once import Denoised, output_dtype
+from .tiles import PlaneTile, denoise_tile, is_masked
 
 # torch uses all cores for one block, so dask's threads wait for each other.
 one_at_a_time = threading.Lock()
-
-
-class Denoised(NamedTuple):
-    """A denoised array, and what tells how it was made.
-
-    The record is made when it is asked for: model and source are hashed for it.
-    """
-
-    data: Any
-    record: Callable[[], dict[str, Any]]
-
-
-def denoise_now(
-    planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig, *, first: int = 0
-) -> Job[Denoised | None]:
-    """Denoise a whole array into memory, beginning with one of its planes.
-
-    Yields
-    ------
-    Progress
-        See `denoise`.
-
-    Returns
-    -------
-    Denoised or None
-        None when stopped before the end.
-    """
-    out = planes.new_output(output_dtype(planes.data.dtype, config))
-
-    def write(plane: int, place: tuple[slice, slice], tile: Image) -> None:
-        planes.write(out, plane, place, tile)
-
-    done = yield from denoise(denoiser, planes, write, config, first=first)
-    if not done:
-        return None
-    return Denoised(masked_like(planes.data, out), lambda: of_output(denoiser, planes, config))
 
 
 def denoise_lazily(
@@ -84,107 +46,12 @@ def is_lazy(data: Any) -> bool:
     return not isinstance(data, np.ndarray) and hasattr(data, "chunks")
 
 
-def masked_like(source: Any, out: NDArray[Any]) -> NDArray[Any]:
-    """Give a result the mask of its source, and under it the pixels that the source has there."""
-    if not isinstance(source, np.ma.MaskedArray):
-        return out
-    mask = np.ma.getmaskarray(source).copy()
-    out[mask] = convert(np.ma.getdata(source)[mask], out.dtype)
-    fill: Any = convert(source.fill_value, out.dtype)
-    masked: NDArray[Any] = np.ma.MaskedArray(out, mask, fill_value=fill)
-    return masked
-
-
 def identify(data: Any) -> dict[str, str]:
     """What tells a lazy source from others unread: see `core.model.provenance.identify`."""
     name = getattr(data, "name", "") or str(getattr(data, "store", ""))
     text = repr((name, tuple(map(int, data.shape)), str(data.dtype)))
     digest = hashlib.sha256(text.encode()).hexdigest()
     return {"sha256": digest, "of": "name, shape and type of the lazy source, not its pixels"}
-
-
-def output_dtype(dtype: np.dtype[Any], config: DenoiseConfig) -> np.dtype[Any]:
-    """The type of the denoised image, in the byte order of this machine."""
-    return np.dtype(np.float32 if config.dtype == "float32" else dtype).newbyteorder("=")
-
-
-def rounding_loss(planes: ArrayPlanes, config: DenoiseConfig) -> Loss:
-    """What the result loses by the type that it gets, see `loss_by_rounding`.
-
-    Parameters
-    ----------
-    planes : ArrayPlanes
-        The noisy source; a few windows are read.
-    config : DenoiseConfig
-    """
-    if output_dtype(planes.data.dtype, config).kind not in "iu":
-        return ""
-    return loss_by_rounding(planes)
-
-
-class PlaneTile(NamedTuple):
-    """One tile of one plane: what is computed, written and marked as done at once."""
-
-    plane: int
-    rows: Span
-    columns: Span
-
-
-def denoise_tile(
-    planes: ArrayPlanes,
-    tile: PlaneTile,
-    denoiser: Denoiser,
-    config: DenoiseConfig,
-    dtype: np.dtype[Any],
-    *,
-    size: tuple[int, int] | None = None,
-    corner: tuple[int, int] = (0, 0),
-) -> NDArray[Any]:
-    """Denoise one tile of one plane, with all its channels; alpha is kept as it is.
-
-    Parameters
-    ----------
-    planes : ArrayPlanes
-        Whole planes, or windows of them that hold the tile and what lies within the halo. Those
-        beside the tile's are read where the model sees neighbours.
-    tile : PlaneTile
-        Its rows and columns are those of the whole plane.
-    denoiser : Denoiser
-    config : DenoiseConfig
-    dtype : dtype
-        Of the output.
-    size : tuple of int, optional
-        Height and width of the whole plane, if `planes` are windows.
-    corner : tuple of int
-        First row and column of such windows in the whole plane.
-
-    Returns
-    -------
-    ndarray
-        With all dimensions of the source.
-    """
-    top, left = corner
-    seen = denoiser.stacked(planes)
-
-    def read(rows: slice, columns: slice) -> Any:
-        return seen.read(tile.plane, _moved(rows, top), _moved(columns, left))
-
-    place = planes.place(tile.plane, _moved(tile.rows.kept, top), _moved(tile.columns.kept, left))
-    spans = (tile.rows, tile.columns)
-    clean = denoiser.predict_tile(read, size or planes.size, spans, config)
-    block = planes.new_output(dtype, place)
-    ArrayPlanes(block, planes.axes).write(block, 0, (slice(None), slice(None)), clean)
-    return masked_like(planes.data[place], block) if _is_masked(planes.data) else block
-
-
-def _is_masked(data: Any) -> bool:
-    """Whether an array, or the chunks of a lazy one, have masks."""
-    return isinstance(getattr(data, "_meta", data), np.ma.MaskedArray)
-
-
-def _moved(part: slice, start: int) -> slice:
-    """The same pixels, counted from a start."""
-    return slice(part.start - start, part.stop - start)
 
 
 def lazy_denoise(
@@ -239,7 +106,7 @@ def lazy_denoise(
         *blocks.with_neighbours(da.overlap.overlap(lazy, blocks.depth, "none")),
         name=f"denoised-{token}",
         dtype=blocks.dtype,
-        meta=np.ma.empty(0, blocks.dtype) if _is_masked(lazy) else np.empty(0, blocks.dtype),
+        meta=np.ma.empty(0, blocks.dtype) if is_masked(lazy) else np.empty(0, blocks.dtype),
         chunks=lazy.chunks,
     )
 
@@ -275,7 +142,7 @@ class _Stack(NamedTuple):
         beside = zip((0, *self._offsets), blocks, strict=True)
         there = {o: block for o, block in beside if 0 <= number + o < self.length}
         order = sorted(there)
-        join = np.ma.concatenate if _is_masked(blocks[0]) else np.concatenate
+        join = np.ma.concatenate if is_masked(blocks[0]) else np.concatenate
         return join([there[o] for o in order], self.axis), order.index(0)
 
     @property
