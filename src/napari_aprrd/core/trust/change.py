@@ -37,6 +37,7 @@ from .pairs import (
 # Change where it is strongest / variance of the noise, from which on it is judged. Below it, noise
 # that is left in the output looks like change. Chosen on simulations of known change.
 _JUDGED = 1.0
+_CERTAIN = 2.0  # standard errors by which a share may be too large by chance
 _FINEST = 1.0  # pixels: detail that shows how strong the noise is near a pixel
 
 
@@ -113,20 +114,25 @@ def measure_change(
 
 
 def _faded(moments: Sequence[Moment], curve: NoiseCurve, size: int) -> float | None:
-    """Share of the change, in detail of a size, that came from the neighbours."""
-    *products, structure, changing = _products(moments, curve, size)
+    """Share of the change, in detail of a size, that came from the neighbours; at least."""
+    products, structure, changing = _products(moments, curve, size)
     flat, strongest = lowest(structure + changing), highest(changing)
-    either = np.union1d(strongest, highest(structure))
-    quiet = np.array([product[flat].mean() for product in products])
-    away = np.array([product[either].mean() for product in products]) - quiet
-    lost = np.linalg.lstsq(away[:4].reshape(2, 2), away[4:6], rcond=1e-6)[0]
-    faded = float(np.clip(lost[1], 0, 0.9))  # of what is gone, nothing is there to compare
-    change = (products[3][strongest].mean() - quiet[3]) / (1 - faded)
+    quiet = products[:, flat].mean(1)
+    away = products[:, np.union1d(strongest, highest(structure))] - quiet[:, None]
+    shown, removed = away[:4].reshape(2, 2, -1), away[4:6]
+    inverse = np.linalg.pinv(shown.sum(2), rcond=1e-6)
+    lost = inverse @ removed.sum(1)
+    unexplained = inverse @ (removed - np.tensordot(lost, shown, (0, 1)))
+    at_least = lost[1] - _CERTAIN * np.sqrt((unexplained[1] ** 2).sum())
+    faded = float(np.clip(at_least, 0, 0.9))  # of what is gone, nothing is there to compare
+    change = (products[3, strongest].mean() - quiet[3]) / (1 - faded)
     return faded if change >= _JUDGED * quiet[6] > 0 else None
 
 
-def _products(moments: Sequence[Moment], curve: NoiseCurve, size: int) -> Array:
-    """Means of products of detail, and the strengths of structure and change: (9, N blocks)."""
+def _products(
+    moments: Sequence[Moment], curve: NoiseCurve, size: int
+) -> tuple[Array, Array, Array]:
+    """Products of detail (7, N), and strengths of structure and of change, of N blocks."""
     rows = []
     for moment in moments:
         rest, out, near = _Detail.of(moment, curve, size)
@@ -138,7 +144,8 @@ def _products(moments: Sequence[Moment], curve: NoiseCurve, size: int) -> Array:
         )
         means = [places(a * b) for a, b in pairs]
         rows.append(np.stack([*means, *_strengths(moment, curve, size)]))
-    return np.concatenate(rows, axis=1)
+    every = np.concatenate(rows, axis=1)
+    return every[:7], every[7], every[8]
 
 
 def _strengths(moment: Moment, curve: NoiseCurve, size: int) -> tuple[Array, Array]:
@@ -175,7 +182,9 @@ def _like_change(rest: Sequence[Array], kept: Array, size: int) -> Array:
     removed = band(rest[0], size)
     change = removed - band(rest[1], size) + kept
     along = local(removed * change, size).clip(0) ** 2 / (local(change**2, size) + 1e-12)
-    return np.asarray(along / (local(band(rest[0], _FINEST) ** 2, size) + 1e-12))
+    grain = local(band(rest[0], _FINEST) ** 2, size)
+    # Where nothing was removed, as of invalid pixels, there is no grain.
+    return np.asarray(along / np.maximum(grain, np.median(grain) / 2 + 1e-12))
 
 
 def _beside(moments: Sequence[Moment], curve: NoiseCurve, shared: float) -> float:

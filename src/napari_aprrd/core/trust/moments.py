@@ -74,6 +74,9 @@ def read_moments(noisy: Planes, clean: Planes, axis: str) -> list[tuple[int, Mom
             for of in (noisy, clean)
         ]
         for channel, images in enumerate(zip(*here, *beside, strict=True)):
-            if all(np.isfinite(image).any() for image in images):
-                found.append((channel, Moment(Pair.of(*images[:2]), Pair.of(*images[2:]))))
+            valid = np.isfinite(images).all(axis=0)
+            if valid.any():
+                # What one of them lacks, all of them lack: it would look like change.
+                known = [np.where(valid, image, np.nan) for image in images]
+                found.append((channel, Moment(Pair.of(*known[:2]), Pair.of(*known[2:]))))
     return found

@@ -26,7 +26,7 @@ _CORRELATION = (0.2, 0.4)  # correlation of the noise minus that of the residual
 _SHIFTED = (0.2, 0.3)  # mean bias / standard deviation of the residual
 _BENT = (0.5, 1.0)  # bias at some brightness / standard deviation of the residual
 _COARSER = (1.25, 2.0)  # finest detail on which denoised frames agree / that of noisy frames
-_FADED = (0.15, 0.3)  # share of what changes that was replaced by what the neighbours show
+_FADED = (0.12, 0.25)  # share of what changes that was replaced by what the neighbours show
 _EVENTS = (1.45, 2.5)  # strongest places that look like a lost change / those of equal noise
 _FEWER = "train with fewer neighbours (--neighbours 0)"
 _PLANES = {"T": "frame", "Z": "slice"}  # what one plane of a stack is called
@@ -171,7 +171,7 @@ def _change(change: Change) -> Verdict:
     status = _status((faded, _FADED), (change.events, _EVENTS))
     changes = f"hat changes from {plane} to {plane}"
     if _status((faded, _FADED)) != "good":
-        sentence = f"W{changes} fades by about {100 * faded:.0f} %: {_FEWER}."
+        sentence = f"W{changes} fades by at least {100 * faded:.0f} %: {_FEWER}."
     elif status != "good":
         sentence = (
             f"Some of what a single {plane} shows may have faded: look for it in the residual."
