@@ -2,8 +2,13 @@
 
     python starter/make.py teacher PHOTOGRAPHS --steps 9000 --batch 4
     python starter/make.py student PHOTOGRAPHS --steps 10000 --batch 8
+    python starter/make.py teacher PHOTOGRAPHS --neighbours 3 --steps STEPS --batch 4
+    python starter/make.py student PHOTOGRAPHS --neighbours 3 --steps STEPS --batch 8
 
-So the files were made; it took 45 and 15 minutes of one core without AVX-512 or bfloat16.
+So the files were made; the first two took 45 and 15 minutes of one core without AVX-512 or
+bfloat16. The last two go on from the first: they also see neighbouring planes of stacks, in which
+things stand still or move as `stacks.py` tells. Networks with fewer neighbours take their part of
+these weights, since a part of the stacks has fewer, and some planes have none.
 
 Both networks learn, supervised, to remove simulated noise of random strength and correlation from
 images whose truth is known: the simulated scenes of `scenes.py`, pictures that come with
@@ -25,6 +30,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -32,15 +38,18 @@ import numpy as np
 import skimage
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from scenes import scenes
 from scipy import ndimage
+from stacks import stack
 from torch import Tensor, nn
 
+from napari_aprrd.core.data.neighbours import offsets
 from napari_aprrd.core.data.scaling import Normalisation
+from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.hardware import autocast, pick_precision
-from napari_aprrd.core.model.pretrained import FITTING, path_of
+from napari_aprrd.core.model.pretrained import FITTING, path_of, take
 
 Image = NDArray[np.float32]
 
@@ -60,6 +69,8 @@ LONGEST = 1000  # pixels: about the longer side of a photograph once its own noi
 WINDOW = 256  # pixels: side of what gets noise at once
 SAVED = 1000  # steps from one saving of the average to the next
 RATE, AVERAGE = 2e-3, 0.002  # highest learning rate; share of the newest weights in the average
+STACKED_WINDOW = 128  # pixels: side of the windows of stacks
+ALONE, MIRRORED = 0.25, 0.1  # shares of the crops of stacks without neighbours, and as at the ends
 
 
 def main() -> None:
@@ -69,10 +80,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10_000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch", type=int, default=64)
+    parser.add_argument("--neighbours", type=int, default=0, help="Planes on either side.")
     options = parser.parse_args()
-    architecture = FITTING[options.kind]
+    reach = options.neighbours
+    architecture = Architecture.of(FITTING[options.kind], neighbours=reach)
     fresh = [Denoiser.fresh(architecture, Normalisation((0.0,), (1.0,)), 0) for _ in range(2)]
     network, average = (denoiser.network for denoiser in fresh)
+    if reach:
+        for start in (network, average):
+            take(start, load_file(path_of(options.kind)))
     optimizer = torch.optim.Adam(network.parameters())
     device, teaches = torch.device("cpu"), fresh[0].is_teacher
     mixed = autocast(device, pick_precision(device, "auto", blind_spot=teaches))
@@ -82,7 +98,8 @@ def main() -> None:
         fraction = step / options.steps
         rate = RATE * min(1, 50 * fraction) * (1 + math.cos(math.pi * fraction)) / 2
         optimizer.param_groups[0]["lr"] = rate
-        noisy, clean, shift = batch(rng, kinds, options.batch, options.patch)
+        make = partial(batch_of_stacks, reach=reach) if reach else batch
+        noisy, clean, shift = make(rng, kinds, options.batch, options.patch)
         with mixed:
             output = network(noisy, shift) if options.kind == "teacher" else network(noisy)
         loss = (output.float() - clean).square().mean().sqrt()  # weak and strong noise alike
@@ -95,7 +112,7 @@ def main() -> None:
                 mean.lerp_(newest, max(AVERAGE, 1 / (step + 1)))
         if (step + 1) % SAVED == 0 or step + 1 == options.steps:
             print(f"step {step + 1}: loss {np.mean(recent[-SAVED:]):.4f}", flush=True)
-            save(average, path_of(options.kind))
+            save(average, path_of(options.kind, stacked=reach > 0))
 
 
 def save(network: nn.Module, path: Path) -> None:
@@ -137,6 +154,39 @@ def batch(
     return noisy_crops.contiguous(memory_format=torch.channels_last), clean_crops, shift
 
 
+def batch_of_stacks(
+    rng: np.random.Generator, kinds: tuple[list[Image], ...], count: int, side: int, reach: int
+) -> tuple[Tensor, Tensor, int]:
+    """The same of stacks: noisy crops are (B, 2 k + 1, side, side), the plane to denoise first.
+
+    Some lack the outer neighbours, some have those of one side on both, as at the ends of a stack,
+    and some have none.
+    """
+    images = kinds[rng.integers(len(kinds))]
+    order = [reach, *(reach + offset for offset in offsets(reach))]
+    clean = stack(rng, images, STACKED_WINDOW, reach)[order]
+    noisy, shift = exposed(rng, clean)
+    mean, deviation = noisy.mean(), noisy.std() + 1e-6
+    planes = [(plane - mean) / deviation for plane in (clean[0], *noisy)]
+    cropped = crops(rng, planes, side, count)
+    inputs = np.stack(cropped[1:], axis=1)  # (B, 2 k + 1, side, side)
+    inputs[:, 1 + 2 * int(rng.integers(1, reach + 1)) :] = 0
+    for planes_of_one in inputs:
+        planes_of_one[1:] = as_in_a_stack(rng, planes_of_one[1:])
+    noisy_crops = torch.from_numpy(inputs).contiguous(memory_format=torch.channels_last)
+    return noisy_crops, torch.from_numpy(np.stack(cropped[0])[:, None]), shift
+
+
+def as_in_a_stack(rng: np.random.Generator, neighbours: Image) -> Image:
+    """Neighbours, (2 k, side, side), that may be reversed, mirrored or missing."""
+    backwards = np.arange(len(neighbours)) ^ 1  # what comes before changes places with what follows
+    if rng.random() < 0.5:
+        neighbours = neighbours[backwards]
+    if rng.random() < MIRRORED:
+        neighbours = neighbours[np.arange(len(neighbours)) | 1]
+    return neighbours * np.float32(rng.random() >= ALONE)
+
+
 def crops(
     rng: np.random.Generator, images: list[Image], side: int, count: int
 ) -> list[list[Image]]:
@@ -162,7 +212,7 @@ def turned(image: Image, way: int) -> Image:
 
 
 def exposed(rng: np.random.Generator, clean: Image) -> tuple[Image, int]:
-    """A noisy image, and a shift of the blind spot that suits its noise.
+    """A noisy image or stack (..., Y, X), and a shift of the blind spot that suits its noise.
 
     The noise is of random strength, dependence on light and correlation. Some cameras count
     single photons, some cut off what is below their black level.
@@ -185,10 +235,10 @@ def noise_for(rng: np.random.Generator, clean: Image) -> tuple[Image, int]:
     unit, shift = rng.normal(size=clean.shape), int(rng.integers(1, 7))
     match rng.choice(["white", "blobby", "lines"], p=[0.4, 0.3, 0.3]):
         case "blobby":
-            unit = ndimage.gaussian_filter(unit, rng.uniform(0.4, 1.1))
+            unit = ndimage.gaussian_filter(unit, rng.uniform(0.4, 1.1), axes=(-2, -1))
         case "lines":
             taps = rng.uniform(0.15, 0.6) ** np.arange(9)
-            unit = ndimage.convolve1d(unit, taps, axis=int(rng.integers(2)))
+            unit = ndimage.convolve1d(unit, taps, axis=int(rng.integers(2)) - 2)
         case _:
             return (deviation * unit).astype(np.float32), shift
     return (deviation * unit / unit.std()).astype(np.float32), max(shift, 3)

@@ -44,7 +44,7 @@ def stack(rng: Generator, images: list[Image], side: int, reach: int) -> Image:
         events(rng, first)
     if rng.random() < 0.2:  # light that flickers or bleaches
         first = first * np.exp(rng.normal(0, 0.05, (count, 1, 1)))
-    return np.asarray(first, np.float32)
+    return np.asarray(np.maximum(first, 0), np.float32)
 
 
 def places(rng: Generator, motion: str, count: int) -> NDArray[np.float64]:

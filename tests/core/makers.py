@@ -32,18 +32,26 @@ def random_denoiser(
     depth: int = 2,
     seed: int = 0,
     separate: bool = False,
+    neighbours: int = 0,
 ) -> Denoiser:
-    """A denoiser that was never trained."""
+    """A denoiser that was never trained; neighbours, if it sees any, are along T."""
     architecture = Architecture(
-        kind=kind, channels=channels, width=width, depth=depth, separate=separate
+        kind=kind,
+        channels=channels,
+        width=width,
+        depth=depth,
+        separate=separate,
+        neighbours=neighbours,
     )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = architecture.build()
         for name, parameter in network.named_parameters():  # biases that are not zero
-            if name.endswith("bias"):
+            if name.endswith("bias") or "join" in name:  # nor what joins the neighbours
                 torch.nn.init.normal_(parameter, std=0.1)
-    return Denoiser(network, architecture, Normalisation((0.0,) * channels, (1.0,) * channels))
+    normalisation = Normalisation((0.0,) * channels, (1.0,) * channels)
+    record = {"train": {"stack_axis": "T"}} if neighbours else {}
+    return Denoiser(network, architecture, normalisation, record=record)
 
 
 class Distorted(nn.Module):

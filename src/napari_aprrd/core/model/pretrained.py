@@ -6,6 +6,7 @@ truth is known. `starter/make.py` in the repository names the pictures and makes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,9 +59,10 @@ def record(pretrained: bool) -> dict[str, str]:
     return {"start": "starter", "pretraining": PRETRAINING}
 
 
-def path_of(name: Name) -> Path:
-    """Path of the weights, which are part of the package."""
-    return Path(__file__).parent / "weights" / f"{name}.safetensors"
+def path_of(name: Name, *, stacked: bool = False) -> Path:
+    """Path of the weights, which are part of the package; those for stacks see neighbours."""
+    file = f"{name}-stack" if stacked else name
+    return Path(__file__).parent / "weights" / f"{file}.safetensors"
 
 
 def fits(config: TrainConfig) -> bool:
@@ -83,11 +85,21 @@ def begin(denoiser: Denoiser, config: TrainConfig | DistillConfig) -> bool:
     name: Name = "teacher" if denoiser.is_teacher else "student"
     if config.start != "starter" or not _fits(denoiser, FITTING[name]):
         return False
-    weights = load_file(path_of(name))
+    weights = load_file(path_of(name, stacked=denoiser.neighbours > 0))
     for network in _networks(denoiser.network):
-        own = network.state_dict()
-        network.load_state_dict({**own, **{n: _widened(w, own[n]) for n, w in weights.items()}})
+        take(network, weights)
     return True
+
+
+def take(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a network weights that were made for more or fewer neighbours.
+
+    The channels of the nearest neighbours come first: of more, those of the others are left out;
+    for others than the weights know, they are zeros.
+    """
+    own = network.state_dict()
+    fitting = {name: _fitted(weight, own[name]) for name, weight in weights.items()}
+    network.load_state_dict({**own, **fitting})
 
 
 def first_look(noisy: Image) -> Image:
@@ -127,13 +139,14 @@ def _fits(denoiser: Denoiser, wanted: Architecture) -> bool:
     return Architecture.of(found, **alone) == wanted
 
 
-def _widened(weight: Tensor, like: Tensor) -> Tensor:
-    """A weight with zeros for the channels of neighbouring planes, which come last."""
+def _fitted(weight: Tensor, like: Tensor) -> Tensor:
+    """A weight for as many input channels as another, of which those of neighbours come last."""
     if weight.shape == like.shape:
         return weight
-    wide = torch.zeros_like(like)
-    wide[:, : weight.shape[1]] = weight
-    return wide
+    fitted = torch.zeros_like(like)
+    common = min(weight.shape[1], like.shape[1])
+    fitted[:, :common] = weight[:, :common]
+    return fitted
 
 
 def _networks(network: nn.Module) -> list[nn.Module]:

@@ -116,7 +116,7 @@ class Checkpoint:
             remove_leftovers(self.path)
             if self._resume and self.path.exists():
                 about, self._model, tensors = read(self.path)
-                _check(self.path, about.identity, self._identity)
+                _check(self.path, about.identity, self._identity, config)
                 self._snapshot = Snapshot(tensors, about.numbers)
         if self._model is None:
             return None
@@ -256,10 +256,11 @@ def _identity(
     }
 
 
-def _check(path: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Refuse to resume with other data or settings."""
+def _check(path: Path, found: dict[str, Any], wanted: dict[str, Any], config: Config) -> None:
+    """Refuse to resume with other data or settings; older files lack settings that came later."""
     differing = [words for name, words in _WORDS.items() if found.get(name) != wanted[name]]
-    known = found.get("config", {})
+    usual = {name: info.default for name, info in type(config).model_fields.items()}
+    known = usual | found.get("config", {})
     settings = [name for name, value in wanted["config"].items() if known.get(name) != value]
     if settings and not differing:
         differing = [f"other settings ({', '.join(settings)})"]

@@ -38,6 +38,7 @@ from .targets import (
     in_parts,
 )
 
+ALONE = 0.1  # share of the steps in which a student of a stack learns without neighbours
 HELD_OUT_BATCHES = 4  # for the held-out loss: enough to compare weights, a small part of the time
 
 
@@ -181,11 +182,16 @@ class _Recharging(Objective):
     def __init__(self, pairs: Pairs, maker: TargetMaker, student: nn.Module) -> None:
         super().__init__(pairs.sampler, maker.config.seed)
         self._pairs, self._config, self._recharged = pairs, maker.config, maker.recharged
-        self._targets = len(maker.targets)
+        self._targets, self._alone = len(maker.targets), False
+        self._neighbours = maker.teacher.neighbours
         self.held_out_loss = self._on_held_out(student)
 
     def draw(self) -> Batch:
-        """Crops, and the masks that recharge their targets."""
+        """Crops, and the masks that recharge their targets.
+
+        In some steps the student of a stack sees planes without their neighbours, so that it also
+        denoises single ones.
+        """
         crops = self._pairs.draw()
         mask = crops.valid & ~crops.held_out
         (b, _, h, w), j = mask.shape, self._targets
@@ -193,15 +199,19 @@ class _Recharging(Objective):
             recharged_at = recharge_masks(b, j, h, w, generator=self.generator)
         else:
             recharged_at = torch.empty(b, 0)
+        if self._neighbours:
+            self._alone = bool(torch.rand(1, generator=self.generator) < ALONE)
         return Batch(crops.values, mask, recharged_at)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Equation [9], or [3]."""
         values, mask, recharged_at = batch.to(network)
         noisy, targets = self._pairs.split(values)
+        plane = noisy[:, : targets.shape[2]]
         if self._config.recharge == "random":
-            targets = recharge(targets, noisy, recharged_at)
-        return distillation_loss(network(noisy), targets, norm=self._config.loss, mask=mask)
+            targets = recharge(targets, plane, recharged_at)
+        output = network(plane if self._alone else noisy)
+        return distillation_loss(output, targets, norm=self._config.loss, mask=mask)
 
     def state(self) -> dict[str, Any]:
         """The random state, and how many pixels were recharged so far."""

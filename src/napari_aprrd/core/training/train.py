@@ -40,7 +40,7 @@ from .plan import TrainingPlan, with_facts
 from .processes import SINGLE, Processes
 from .shares import TrainingShares
 
-ALONE = 0.25  # share of the crops that a network with neighbours learns from without them
+ALONE = 0.25  # share of the steps in which a network with neighbours learns without them
 
 
 def train(
@@ -234,16 +234,15 @@ class _Replacing(Objective):
         return Batch(*map(self.processes.shard, batch))
 
     def _some_alone(self, values: Tensor) -> Tensor:
-        """Crops (B, (2 k + 1) C, H, W), some of them without their neighbours.
+        """Crops (B, (2 k + 1) C, H, W), in some steps without their neighbours, (B, C, H, W).
 
         So one network also denoises planes alone, and its outputs with neighbours and without err
         in different ways: often their mean is the best.
         """
         if values.shape[1] == self._channels:
             return values
-        alone = torch.rand(len(values), generator=self.generator) < ALONE
-        values[alone, self._channels :] = 0
-        return values
+        alone = bool(torch.rand(1, generator=self.generator) < ALONE)
+        return values[:, : self._channels] if alone else values
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Equation [6]."""
