@@ -22,6 +22,7 @@ from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.data.synthetic import OFFSET, NoiseKind, add_noise, cells
 from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.trust.moments import PLANES_ALONE, stacked
 from napari_aprrd.core.trust.report import TrustReport, examine, spread_map
 from napari_aprrd.core.trust.ring_correlation import resolution
 
@@ -183,10 +184,11 @@ def test_a_pattern_that_every_frame_has_and_the_output_keeps_is_noise() -> None:
 def test_slices_are_called_slices_and_only_used_neighbours_are_asked_about() -> None:
     moving = scene()
     assert "from slice to slice" in sentence(report_on(moving, moving.good, "Z"))
-    noisy, good = planes(moving.noisy), planes(moving.good)
+    noisy = planes(moving.noisy)
     strange: dict[str, Any] = {"train": {"config": {"neighbours": "?"}, "stack_axis": ["T"]}}
     for other in ({}, record(0), record(axis="Z"), strange):
-        assert examine(noisy, good, record=other).change is None
+        assert stacked(other, None, noisy) == PLANES_ALONE
+    assert stacked(record(2), None, noisy) == ("T", 2)
     two = planes(moving.noisy[:2]), planes(moving.good[:2])
     assert examine(*two, record=record()).change is None
 
