@@ -7,9 +7,9 @@
 
 So the files were made; the first two took 45 and 15 minutes of one core without AVX-512 or
 bfloat16, the last two about 12 minutes each of one with it. These go on from the first and also
-see neighbouring planes of stacks, in which things stand still or move as `stacks.py` tells. Networks
-with fewer neighbours take their part of these weights, since some of the stacks have fewer, and some
-planes have none.
+see neighbouring planes of stacks, in which things stand still or move as `stacks.py` tells.
+Networks with fewer neighbours take their part of these weights, since some of the stacks have
+fewer, and some planes have none.
 
 Both networks learn, supervised, to remove simulated noise of random strength and correlation from
 images whose truth is known: the simulated scenes of `scenes.py`, pictures that come with
