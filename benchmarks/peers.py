@@ -117,10 +117,41 @@ def careamics(image: Image, minutes: float, **settings: object) -> Image:
     return planes.reshape(padded.shape)[tuple(slice(n) for n in image.shape)]
 
 
+def n2v3d(image: Image, minutes: float) -> Image:
+    """Noise2Void in 3-D: planes are slices of a volume, padded at both ends by reflection."""
+    from careamics import CAREamist
+    from careamics.config.factories.n2v_factory import create_advanced_n2v_config
+
+    depth = 8  # planes: the least that its network takes
+    config = create_advanced_n2v_config(
+        experiment_name="peer",
+        data_type="array",
+        axes="ZYX",
+        patch_size=[depth, 64, 64],
+        batch_size=4,
+        num_epochs=10_000,
+        num_workers=0,
+        trainer_params={"max_time": {"seconds": round(60 * minutes)}},
+        seed=1,
+    )
+    before = max((depth - len(image) + 1) // 2, 0)
+    after = max(depth - len(image), 0) - before
+    after += -(len(image) + before + after) % 4
+    ends = [(before, after), *((0, -n % 4) for n in image.shape[1:])]
+    padded = np.pad(image, ends, mode="symmetric")
+    with tempfile.TemporaryDirectory() as folder:
+        tool = CAREamist(config, work_dir=folder, enable_progress_bar=False)
+        tool.train(train_data=padded)
+        output = tool.predict(padded)[0]
+    volume = np.squeeze(np.asarray(output)).reshape(padded.shape)
+    return volume[before : before + len(image), : image.shape[1], : image.shape[2]]
+
+
 METHODS = {
     "nlm": nlm,
     "bm3d": bm3d,
     "n2v": careamics,
+    "n2v3d": n2v3d,
     "n2v2": lambda image, minutes: careamics(image, minutes, use_n2v2=True),
     "structn2v": lambda image, minutes: careamics(
         image, minutes, struct_n2v_axes="square", struct_n2v_span=5, augmentations=[]

@@ -8,6 +8,11 @@ through `peers.py`, in their own environment. The peers start from random weight
 starts from those that come with it, and with `--start scratch` from random ones, too. What was
 measured is kept in results.json, so that an interrupted benchmark goes on where it was; delete it
 to measure anew.
+
+    python benchmarks/quality.py DATA --stacks --peers PEERS/bin/python
+
+compares stacks of `stack_pairs.py`: planes with their neighbours, as automatic settings choose,
+planes alone (--neighbours 0), and Noise2Void in 3-D; each in the minutes that are noted there.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from stack_pairs import Stack, find_stacks
 
 from napari_aprrd.cli.demo import side_by_side
 from napari_aprrd.core.data.synthetic import noisy_cells
@@ -33,6 +39,8 @@ OURS = "ours"  # automatic settings decide which steps of APR-RD run
 STARTS = {"starter": "from the starting weights", "scratch": "from scratch"}
 METHODS = (OURS, "nlm", "bm3d", "n2v", "structn2v", "n2v2")
 STACKS = ("confocal_bpae_b_50frames",)  # of these, all planes are denoised; of all others the first
+# How stacks are denoised: the options of the command line, or a peer.
+STACKED = {"planes alone": ["--neighbours", 0], "automatic": [], "n2v3d": None}
 SYNTHETIC = ("white", "blobby", "line-x", "line-y")
 
 
@@ -50,6 +58,9 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     store = work / "results.json"
     results = json.loads(store.read_text()) if store.exists() else {}
+    if options.stacks:
+        _compare_stacks(options, results, store)
+        return
     pairs = find_pairs(options.data, options.only)
     for method in () if options.table else options.methods:
         for pair in pairs:
@@ -75,9 +86,57 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", help="Names of images.")
     parser.add_argument("--methods", nargs="*", default=METHODS)
     parser.add_argument("--start", choices=STARTS, default="starter", help="Of this package.")
+    parser.add_argument("--stacks", action="store_true", help="Compare stacks instead.")
     parser.add_argument("--table", action="store_true", help="Only write the table anew.")
     parser.add_argument("--work", type=Path, default=Path("quality"), help="Folder for results.")
     return parser.parse_args()
+
+
+def _compare_stacks(options: argparse.Namespace, results: dict[str, Any], store: Path) -> None:
+    """PSNR after an affine fit of the scored planes of each stack, by each way."""
+    ways = [way for way in STACKED if way in options.methods] or list(STACKED)
+    stacks = find_stacks(options.data, options.only)
+    for stack in () if options.table else stacks:
+        for way in ways:
+            key = f"{stack.name}/{way}/{stack.minutes:g} min"
+            if key not in results:
+                results[key] = _measure_stack(stack, way, options)
+                store.write_text(json.dumps(results, indent=1))
+            print(key, {k: round(v, 3) for k, v in results[key].items()}, flush=True)
+    lines = [["", "minutes", "noisy", *ways], ["---"] * (3 + len(ways))]
+    for stack in stacks:
+        noisy = evaluate(stack.noisy[stack.scored], stack.reference).psnr_fitted
+        found = [results.get(f"{stack.name}/{way}/{stack.minutes:g} min") for way in ways]
+        cells = [f"{one['psnr_fitted']:.2f}" if one else "" for one in found]
+        lines.append([stack.name, f"{stack.minutes:g}", f"{noisy:.2f}", *cells])
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    (options.work / "stacks.md").write_text(table)
+    print(table)
+
+
+def _measure_stack(stack: Stack, way: str, options: argparse.Namespace) -> dict[str, float]:
+    noisy = options.work / f"{stack.name}.tif"
+    clean = options.work / f"{stack.name}_{way.replace(' ', '-')}.tif"
+    tifffile.imwrite(noisy, stack.noisy, photometric="minisblack")
+    more = STACKED[way]
+    if more is None:
+        script = Path(__file__).with_name("peers.py")
+        command = [options.peers, script, way, noisy, clean, stack.minutes]
+    else:
+        command = [Path(sys.executable).with_name("napari-aprrd"), "denoise", noisy, "-o", clean]
+        command += ["--minutes", stack.minutes, "--axes", stack.axes, "--dtype", "float32", *more]
+    seconds = _run(command)
+    scores = evaluate(tifffile.imread(clean)[stack.scored], stack.reference)
+    return {"psnr_fitted": scores.psnr_fitted, "ssim": scores.ssim, "seconds": seconds}
+
+
+def _run(command: list[Any]) -> float:
+    """Run a command: its seconds."""
+    begun = time.perf_counter()
+    done = subprocess.run(map(str, command), capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
+    return time.perf_counter() - begun
 
 
 def find_pairs(data: Path, only: Sequence[str] | None = None) -> list[Pair]:
@@ -110,11 +169,7 @@ def _measure(pair: Pair, method: str, seed: int, options: argparse.Namespace) ->
     else:
         script = Path(__file__).with_name("peers.py")
         command = [options.peers, script, method, noisy, clean, options.minutes]
-    begun = time.perf_counter()
-    done = subprocess.run(map(str, command), capture_output=True, text=True, check=False)
-    seconds = time.perf_counter() - begun
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}\n{done.stderr}")
+    seconds = _run(command)
     scores = evaluate(tifffile.imread(clean), pair.reference, rgb=rgb).as_dict()
     return {**{k: v for k, v in scores.items() if v is not None}, "seconds": seconds}
 

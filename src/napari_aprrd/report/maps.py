@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..api import load
 from ..arrays.labelled import is_labelled, labelled_like
 from ..axes import ArrayPlanes
-from ..core.data.planes import fill_invalid
+from ..core.data.neighbours import StackedPlanes, offsets, with_neighbours
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
 from ..core.model.interrupt import unless_cancelled
@@ -137,10 +137,13 @@ def lazy_spread(
     source = ArrayPlanes(noisy, axes)
     teacher.check_channels(source.channels)
     planes = _in_planes(noisy, axes, f"YX{source.channel_axis}")
+    stacked = teacher.stacked(source)
+    reach = stacked.reach if isinstance(stacked, StackedPlanes) else 0
+    beside = [_moved(planes, axes.index(teacher.stack_axis), step) for step in offsets(reach)]
     token = uuid.uuid4().hex  # names of their own: else dask hashes the network to find them
     model = dask.delayed(teacher, name=f"teacher-{token}", traverse=False)
     block = partial(_spread_block, is_cancelled=is_cancelled)
-    return _mapped(block, planes, model, axes=axes, name=f"spread-{token}")
+    return _mapped(block, model, planes, *beside, axes=axes, name=f"spread-{token}")
 
 
 def _in_planes(data: Any, axes: str, whole: str) -> Any:
@@ -160,16 +163,38 @@ def _mapped(function: Any, *parts: Any, axes: str, name: str | None = None) -> A
     )
 
 
+def _moved(planes: Any, along: int, step: int) -> Any:
+    """Planes so many steps further along a dimension; beyond the ends the last ones stay."""
+    count = planes.shape[along]
+    numbers = (np.arange(count) + step).clip(0, count - 1)
+    return da.take(planes, numbers, axis=along).rechunk(planes.chunks)
+
+
 def _spread_block(
-    noisy: Any, teacher: Denoiser, *, axes: str, is_cancelled: Callable[[], bool] | None
+    teacher: Denoiser,
+    noisy: Any,
+    *beside: Any,
+    axes: str,
+    is_cancelled: Callable[[], bool] | None,
+    block_info: Any = None,
 ) -> Any:
     """The spread of one plane with all its channels, or of the mean of its samples."""
-    planes = ArrayPlanes(noisy, axes)
-    image = fill_invalid(planes.read(0, slice(None), slice(None)))
+    planes, *others = (ArrayPlanes(block, axes) for block in (noisy, *beside))
+    whole = slice(None), slice(None)
+    image = planes.read(0, *whole)
+    if others:
+        along, reach = axes.index(teacher.stack_axis), teacher.neighbours
+        place, count = block_info[1]["chunk-location"][along], block_info[1]["num-chunks"][along]
+        found = {
+            step: other.read(0, *whole)
+            for step, other in zip(offsets(reach), others, strict=True)
+            if 0 <= place + step < count
+        }
+        image = with_neighbours(image, found, reach)
     out = np.zeros(noisy.shape, np.float32)
     with one_at_a_time, unless_cancelled(is_cancelled):
         spread = spread_map(image, teacher)
-    planes.write(out, 0, (slice(None), slice(None)), spread)
+    planes.write(out, 0, whole, spread)
     return _mean_of_samples(out, axes)
 
 

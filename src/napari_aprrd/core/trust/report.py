@@ -13,12 +13,12 @@ from ..data.planes import Image, Planes, fill_invalid, some_windows
 from ..errors import UserError
 from ..model.denoiser import Denoiser
 from ..noise.report import WINDOW, WINDOWS, NoiseReport, inspect
+from .change import Change, measure_change
 from .domain_shift import brought_to_scale, learnt_from, misfit, unlike
+from .moments import stacked
+from .pairs import SIZES, NoiseCurve, Pair
 from .residual import (
-    SIZES,
     Bias,
-    NoiseCurve,
-    Pair,
     Scale,
     bias,
     correlation,
@@ -45,6 +45,12 @@ class TrustReport(Config):
     biases: tuple[Bias, ...] = Field(description="Mean residual over brightness, for each channel.")
     frames: tuple[float, float] | None = Field(
         None, description="Smallest detail on which frames agree: noisy, denoised; pixels."
+    )
+    frames_apart: int = Field(
+        1, description="Distance of the frames that are compared, so that they share no input."
+    )
+    change: Change | None = Field(
+        None, description="What neighbouring planes may have spoilt; none where they were not used."
     )
     spread: float | None = Field(
         None, description="Spread of a teacher over its shifts / noise of the source."
@@ -96,13 +102,16 @@ def examine(
     UserError
         If the images do not belong together, or there is nothing to measure.
     """
+    record = record or {}
     if list(noisy.sizes) != list(clean.sizes) or noisy.channels != clean.channels:
         raise UserError("The denoised image must have the size and the channels of its source.")
     noise = noise or inspect(noisy)
     channels = read_pairs(noisy, clean)
     curves = [NoiseCurve.measure(pairs) for pairs in channels]
-    every = [_scaled(p, c) for pairs, c in zip(channels, curves, strict=True) for p in pairs]
+    every = [p.in_units_of(c) for pairs, c in zip(channels, curves, strict=True) for p in pairs]
     one = NoiseCurve.measure(every)
+    seen = stacked(record, denoiser, noisy)
+    apart = 2 * seen.neighbours + 1 if seen.axis == "T" else 1
     removed = float(np.median([np.median(curve.sigma) for curve in curves]))
     measured = Measured(
         noise=noise,
@@ -110,10 +119,12 @@ def examine(
         correlation=correlation(every, one),
         scales=tuple(scale(every, one, size) for size in SIZES),
         biases=tuple(bias(pairs) for pairs in channels),
-        frames=_frames(noisy, clean, frames),
+        frames=_frames(noisy, clean, frames[::apart]),
+        frames_apart=apart,
+        change=measure_change(noisy, clean, seen.axis, noise, curves, one) if seen.axis else None,
         spread=_spread(noisy, denoiser, noise),
-        unlike=_unlike(noisy, denoiser, noise, record or {}),
-        learnt_here=learnt_from(record or {}),
+        unlike=_unlike(noisy, denoiser, noise, record),
+        learnt_here=learnt_from(record),
     )
     return TrustReport(verdicts=verdicts(measured), **measured._asdict())
 
@@ -131,23 +142,10 @@ def read_pairs(noisy: Planes, clean: Planes) -> list[list[Pair]]:
         both = noisy.read(*place), clean.read(*place)
         for pairs, before, after in zip(channels, *both, strict=True):
             if np.isfinite(before).any() and np.isfinite(after).any():
-                pairs.append(pair_of(before, after))
+                pairs.append(Pair.of(before, after))
     if not all(channels):
         raise UserError("There are no finite pixels to compare.")
     return channels
-
-
-def pair_of(noisy: Image, clean: Image) -> Pair:
-    """Pair a window (h, w) of both images; the residual is 0 where either is invalid."""
-    valid = np.isfinite(noisy) & np.isfinite(clean)
-    after = fill_invalid(np.where(valid, clean, np.nan)[None])[0].astype(np.float64)
-    return Pair(np.where(valid, noisy, after), after)
-
-
-def _scaled(pair: Pair, curve: NoiseCurve) -> Pair:
-    """Express a pair in units of the channel's noise, so that channels can be pooled."""
-    unit = float(np.median(curve.sigma))
-    return Pair(pair.noisy / unit, pair.clean / unit)
 
 
 def _unlike(
@@ -168,15 +166,24 @@ def _spread(noisy: Planes, denoiser: Denoiser | None, noise: NoiseReport) -> flo
     """Root mean square of a teacher's spread over a few windows, in units of the noise."""
     if denoiser is None or not denoiser.is_teacher or len(denoiser.shifts) < 2:
         return None
-    places = some_windows(noisy, WINDOW, _SPREAD_WINDOWS)
-    spreads = [spread_map(fill_invalid(noisy.read(*place)), denoiser) for place in places]
+    places, planes = some_windows(noisy, WINDOW, _SPREAD_WINDOWS), denoiser.stacked(noisy)
+    spreads = [spread_map(planes.read(*place), denoiser) for place in places]
     mean = np.sqrt(np.mean([np.mean(spread**2) for spread in spreads]))
     return float(mean / max(noise.sigma, 1e-12))
 
 
 def spread_map(image: Image, teacher: Denoiser) -> Image:
-    """Standard deviation of a teacher's outputs over its shifts: (C, h, w) -> (C, h, w)."""
-    outputs = teacher.targets(image, teacher.targets_at(teacher.shifts), DenoiseConfig())
+    """Standard deviation of a teacher's outputs over its targets: (C, h, w), float32.
+
+    Parameters
+    ----------
+    image : ndarray, shape (C, h, w) or ((2 k + 1) C, h, w)
+        A plane, alone or with its neighbours as `Denoiser.stacked` reads them.
+    teacher : Denoiser
+    """
+    channels = teacher.channels
+    whole = np.concatenate([fill_invalid(image[:channels]), image[channels:]])
+    outputs = teacher.targets(whole, teacher.targets_at(teacher.shifts), DenoiseConfig())
     scale = np.reshape(teacher.normalisation.scale, (-1, 1, 1))
     return np.asarray(outputs.std(0) * scale, np.float32)
 
@@ -193,7 +200,7 @@ class PlaneMaps(NamedTuple):
 
 def plane_maps(noisy: Image, clean: Image) -> PlaneMaps:
     """The residual of a plane (h, w), and where structure was removed and noise was left."""
-    pair = pair_of(noisy, clean)
+    pair = Pair.of(noisy, clean)
     curve = NoiseCurve.measure([pair])
     residual = pair.residual.astype(np.float32)
     return PlaneMaps(noisy, clean, residual, removed_map(pair, curve), left_map(pair, curve))

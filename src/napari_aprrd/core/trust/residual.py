@@ -9,59 +9,30 @@ structured ones, where the residual is stronger than noise if structure was remo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import gaussian_filter, uniform_filter
+from scipy.ndimage import gaussian_filter
 
 from ..config import Config
 from ..noise.autocorrelation import LAGS, autocovariance, detrended
-
-Array = NDArray[np.float64]
-# These values are chosen, not measured. The bounds of the verdicts were chosen for them, see
-# docs/trust.md.
-SIZES = (2, 4, 8)  # pixels: detail whose dark and bright parts are as wide as this
-SIDE = 16  # pixels: side of the blocks that are classified as flat or structured
-_FLAT, _STRUCTURED = 0.3, 0.1  # shares of the blocks; the others are neither
-_BINS = 12  # groups of brightness
-_CLIP = 4.0  # standard deviations: hot pixels, which are rightly removed, are limited to these
-_SMOOTH = 2.0  # pixels: blur of the output, so that noise in it does not sort pixels by brightness
-_HALF_PERIOD = 0.6  # sigma of the wider Gaussian of a band / half period of the detail it selects
-
-
-class Pair(NamedTuple):
-    """A window (h, w) of one channel, noisy and denoised, without invalid pixels."""
-
-    noisy: Array
-    clean: Array
-
-    @property
-    def residual(self) -> Array:
-        """Input minus output."""
-        return self.noisy - self.clean
-
-
-class NoiseCurve(NamedTuple):
-    """Standard deviation of the residual as a function of brightness."""
-
-    brightness: Array
-    sigma: Array
-
-    def at(self, image: Array) -> Array:
-        """The standard deviation at each pixel's brightness."""
-        smooth = gaussian_filter(image, _SMOOTH)
-        return np.asarray(np.interp(smooth, self.brightness, self.sigma))
-
-    @classmethod
-    def measure(cls, pairs: Sequence[Pair]) -> NoiseCurve:
-        """Measure the median deviation in bins of brightness, which ignores sparse structure."""
-        fine = [p.residual - gaussian_filter(p.residual, SIZES[1]) for p in pairs]
-        groups = _by_brightness(pairs, fine)
-        sigma = [1.4826 * np.median(np.abs(values - np.median(values))) for _, values in groups]
-        floor = max(1e-3 * max(sigma), 1e-9)  # avoids a division by zero where nothing was removed
-        return cls(np.array([b for b, _ in groups]), np.maximum(sigma, floor))
+from .pairs import (
+    SIDE,
+    SIZES,
+    Array,
+    NoiseCurve,
+    Pair,
+    band,
+    by_brightness,
+    highest,
+    in_sigmas,
+    local,
+    lowest,
+    places,
+    share,
+    with_random_phases,
+)
 
 
 class Scale(Config):
@@ -90,21 +61,13 @@ class Bias(Config):
     sigma: tuple[float, ...] = Field(description="Standard deviation of the residual there.")
 
 
-def band(image: Array, size: float) -> Array:
-    """Detail of a size: a difference of Gaussians whose half period is the size."""
-    sigma = _HALF_PERIOD * size
-    return np.asarray(gaussian_filter(image, sigma / 2) - gaussian_filter(image, sigma))
-
-
 def scale(pairs: Sequence[Pair], curve: NoiseCurve, size: int) -> Scale:
     """Compare residual and output in detail of one size."""
     products = [_products(pair, curve, size) for pair in pairs]
     both, clean, residual, coarse = (
         np.concatenate(part) for part in zip(*products, strict=True)
     )  # one value for each block
-    order = np.argsort(coarse)
-    flat = order[: max(1, round(_FLAT * len(order)))]
-    structured = order[-max(1, round(_STRUCTURED * len(order))) :]
+    flat, structured = lowest(coarse), highest(coarse)
     noise = max(residual[flat].mean(), 1e-12)
     shared = both[flat].mean() / noise
     structure = clean[structured].mean() - clean[flat].mean()
@@ -113,16 +76,10 @@ def scale(pairs: Sequence[Pair], curve: NoiseCurve, size: int) -> Scale:
         size=size,
         excess=float(residual[structured].mean() / noise),
         contrast=float(np.sqrt(max(structure, 0.0) / noise)),
-        lost=_share(removed),
-        left=_share(shared),
+        lost=share(removed),
+        left=share(shared),
         outliers=outliers(pairs, curve, size),
     )
-
-
-def _share(ratio: float) -> float:
-    """Convert a ratio a / b to the fraction a / (a + b)."""
-    ratio = max(float(ratio), 0.0)
-    return ratio / (1 + ratio)
 
 
 def _products(pair: Pair, curve: NoiseCurve, size: int) -> tuple[Array, Array, Array, Array]:
@@ -130,16 +87,7 @@ def _products(pair: Pair, curve: NoiseCurve, size: int) -> tuple[Array, Array, A
     sigma = curve.at(pair.clean)
     out, coarse = (band(pair.clean, s) / sigma for s in (size, 2 * size))
     rest = band(pair.residual, size) / sigma
-    return _places(rest * out), _places(out**2), _places(rest**2), _places(coarse**2)
-
-
-def _places(image: Array) -> Array:
-    """Means of blocks, in one row; a window that is smaller than a block is one block."""
-    h, w = (n // SIDE * SIDE for n in image.shape)
-    if not h or not w:
-        return np.array([image.mean()])
-    blocks = image[:h, :w].reshape(h // SIDE, SIDE, w // SIDE, SIDE)
-    return np.asarray(blocks.mean((1, 3)).ravel())
+    return places(rest * out), places(out**2), places(rest**2), places(coarse**2)
 
 
 def outliers(pairs: Sequence[Pair], curve: NoiseCurve, size: int) -> float:
@@ -152,38 +100,24 @@ def outliers(pairs: Sequence[Pair], curve: NoiseCurve, size: int) -> float:
     found, expected = [], []
     for pair in pairs:
         detail = band(_in_sigmas(pair, curve), size)
-        random = np.fft.rfft2(rng.normal(size=detail.shape))
-        same = np.abs(np.fft.rfft2(detail)) * random / np.maximum(np.abs(random), 1e-12)
-        found.append(_local(detail**2, size).ravel())
-        expected.append(_local(np.fft.irfft2(same, detail.shape) ** 2, size).ravel())
+        found.append(local(detail**2, size).ravel())
+        expected.append(local(with_random_phases(detail, rng) ** 2, size).ravel())
     high, usual = (np.quantile(np.concatenate(values), 0.999) for values in (found, expected))
     return float(high / max(usual, 1e-12))
 
 
 def _in_sigmas(pair: Pair, curve: NoiseCurve) -> Array:
-    return np.asarray((pair.residual / curve.at(pair.clean)).clip(-_CLIP, _CLIP))
-
-
-def _local(image: Array, size: int) -> Array:
-    return np.asarray(uniform_filter(image, 2 * size + 1))
+    return in_sigmas(pair.residual, curve.at(pair.clean))
 
 
 def bias(pairs: Sequence[Pair]) -> Bias:
     """Mean residual over the brightness of the output."""
-    groups = _by_brightness(pairs, [pair.residual for pair in pairs])
+    groups = by_brightness(pairs, [pair.residual for pair in pairs])
     return Bias(
         brightness=tuple(float(b) for b, _ in groups),
         bias=tuple(float(values.mean()) for _, values in groups),
         sigma=tuple(float(values.std()) for _, values in groups),
     )
-
-
-def _by_brightness(pairs: Sequence[Pair], values: Sequence[Array]) -> list[tuple[float, Array]]:
-    """Sort values into bins of equal counts: (brightness of the output, values) of each bin."""
-    smooth = np.concatenate([gaussian_filter(pair.clean, _SMOOTH).ravel() for pair in pairs])
-    every = np.concatenate([value.ravel() for value in values])
-    bins = np.array_split(np.argsort(smooth), min(_BINS, len(smooth)))
-    return [(float(smooth[members].mean()), every[members]) for members in bins]
 
 
 def correlation(pairs: Sequence[Pair], curve: NoiseCurve) -> dict[str, tuple[float, ...]]:

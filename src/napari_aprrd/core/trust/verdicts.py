@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from ..config import Config
 from ..noise.report import NoiseReport
+from .change import Change
 from .residual import Bias, Scale
 
 Status = Literal["good", "warn", "bad"]
@@ -24,6 +26,10 @@ _CORRELATION = (0.2, 0.4)  # correlation of the noise minus that of the residual
 _SHIFTED = (0.2, 0.3)  # mean bias / standard deviation of the residual
 _BENT = (0.5, 1.0)  # bias at some brightness / standard deviation of the residual
 _COARSER = (1.25, 2.0)  # finest detail on which denoised frames agree / that of noisy frames
+_FADED = (0.12, 0.25)  # share of what changes that was replaced by what the neighbours show
+_EVENTS = (1.45, 2.5)  # strongest places that look like a lost change / those of equal noise
+_FEWER = "train with fewer neighbours (--neighbours 0)"
+_PLANES = {"T": "frame", "Z": "slice"}  # what one plane of a stack is called
 # Mean bias / standard deviation of the residual: a model that errs by more than the noise has not
 # learnt what such images look like.
 _STRANGE = 1.0
@@ -48,6 +54,8 @@ class Measured(NamedTuple):
     scales: tuple[Scale, ...]
     biases: tuple[Bias, ...]
     frames: tuple[float, float] | None = None
+    frames_apart: int = 1
+    change: Change | None = None
     spread: float | None = None
     unlike: str = ""
     learnt_here: bool = False
@@ -76,13 +84,20 @@ class Measured(NamedTuple):
 def verdicts(measured: Measured) -> tuple[Verdict, ...]:
     """Answer every question that can be answered, the worst verdict first."""
     found = [_signal(measured), _noise(measured), _brightness(measured)]
+    if measured.change is not None:
+        found[1] = _worst_first([found[1], _noise_of_neighbours(measured.change)])[0]
+        found.append(_change(measured.change))
     if measured.is_strange or measured.unlike:
         found.insert(0, _training_data(measured))
     if measured.frames is not None:
-        found.append(_frames(*measured.frames, measured.remedy))
+        found.append(_frames(*measured.frames, measured.frames_apart, measured.remedy))
     if measured.spread is not None:
         found.append(_spread(measured.spread, measured.remedy))
-    return tuple(sorted(found, key=lambda verdict: _WORST_FIRST.index(verdict.status)))
+    return tuple(_worst_first(found))
+
+
+def _worst_first(found: Iterable[Verdict]) -> list[Verdict]:
+    return sorted(found, key=lambda verdict: _WORST_FIRST.index(verdict.status))
 
 
 def _status(*judged: tuple[float, tuple[float, float]]) -> Status:
@@ -141,6 +156,33 @@ def _noise(measured: Measured) -> Verdict:
     return Verdict(check="Noise", status=status, sentence=sentence, details=details)
 
 
+def _noise_of_neighbours(change: Change) -> Verdict:
+    share = f"{100 * change.beside:.0f} %"
+    return Verdict(
+        check="Noise",
+        status=_status((change.beside, _LEFT)),
+        sentence=f"Noise that neighbouring {_PLANES.get(change.axis, 'plane')}s have as well is in "
+        f"the output, about {share} of the noise: {_FEWER}.",
+    )
+
+
+def _change(change: Change) -> Verdict:
+    plane, faded = _PLANES.get(change.axis, "plane"), change.faded or 0.0
+    status = _status((faded, _FADED), (change.events, _EVENTS))
+    changes = f"hat changes from {plane} to {plane}"
+    if _status((faded, _FADED)) != "good":
+        sentence = f"W{changes} fades by at least {100 * faded:.0f} %: {_FEWER}."
+    elif status != "good":
+        sentence = (
+            f"Some of what a single {plane} shows may have faded: look for it in the residual."
+        )
+    elif change.faded is None:
+        sentence = f"Hardly anything t{changes} stands out from the noise."
+    else:
+        sentence = f"W{changes} is kept."
+    return Verdict(check="Change", status=status, sentence=sentence)
+
+
 def _brightness(measured: Measured) -> Verdict:
     mean, relative = measured.bias, measured.relative_biases
     worst = max(relative, key=lambda values: float(np.abs(values).max()))
@@ -162,18 +204,18 @@ def _brightness(measured: Measured) -> Verdict:
     return Verdict(check="Brightness", status=status, sentence=sentence)
 
 
-def _frames(noisy: float, clean: float, remedy: str) -> Verdict:
+def _frames(noisy: float, clean: float, apart: int, remedy: str) -> Verdict:
     status = _status((clean / noisy, _COARSER))
     before = f"(before denoising: {noisy:.1f})"
+    same = "every other frame shows the same as the frames between"
+    if apart > 1:  # closer ones may agree because the same noise went into both
+        same = f"frames that were denoised from different frames ({apart} apart) show the same"
     if status == "good":
-        sentence = (
-            "Every other frame shows the same as the frames between, in detail down to "
-            f"{clean:.1f} pixels {before}."
-        )
+        sentence = f"{same[0].upper()}{same[1:]}, in detail down to {clean:.1f} pixels {before}."
     else:
         sentence = (
-            "Fine detail was lost: every other frame shows the same as the frames between only in "
-            f"detail from {clean:.1f} pixels up {before}; {remedy}."
+            f"Fine detail was lost: {same} only in detail from {clean:.1f} pixels up {before}; "
+            f"{remedy}."
         )
     return Verdict(check="Frames", status=status, sentence=sentence)
 
