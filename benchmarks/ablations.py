@@ -145,7 +145,9 @@ def _teacher(pairs: Pairs, name: str, seed: int, steps: int, kept: Path) -> dict
     teacher = run(job(planes, config))
     if name == "APR":
         teacher.save(kept)
-    outputs = np.stack([teacher.targets(y, SHIFTS, DenoiseConfig()) for y in pairs.noisy], axis=1)
+    wanted = teacher.targets_at(SHIFTS)
+    outputs = [teacher.targets(y, wanted, DenoiseConfig()) for y in pairs.noisy]
+    outputs = np.stack(outputs, axis=1)
     scores = [_scores(_in_grey(teacher, output), pairs.reference) for output in outputs]
     mean = _scores(_in_grey(teacher, outputs[:6].mean(0)), pairs.reference)
     return {"shifts": scores, "mean": mean, "seconds": teacher.record["train"]["seconds"]}

@@ -6,9 +6,10 @@
     python starter/make.py student PHOTOGRAPHS --neighbours 3 --steps 6000 --batch 8
 
 So the files were made; the first two took 45 and 15 minutes of one core without AVX-512 or
-bfloat16, the last two about 12 minutes each of one with. These go on from the first: they also see neighbouring planes of stacks, in which
-things stand still or move as `stacks.py` tells. Networks with fewer neighbours take their part of
-these weights, since a part of the stacks has fewer, and some planes have none.
+bfloat16, the last two about 12 minutes each of one with it. These go on from the first and also
+see neighbouring planes of stacks, in which things stand still or move as `stacks.py` tells.
+Networks with fewer neighbours take their part of these weights, since some of the stacks have
+fewer, and some planes have none.
 
 Both networks learn, supervised, to remove simulated noise of random strength and correlation from
 images whose truth is known: the simulated scenes of `scenes.py`, pictures that come with

@@ -7,9 +7,17 @@ import time
 from pathlib import Path
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pytest
-from core.makers import THREE_STEPS, noisy_stack, random_denoiser, same_weights
+from core.makers import (
+    THREE_STEPS,
+    assert_one_sentence,
+    neighbour_denoiser,
+    noisy_stack,
+    random_denoiser,
+    same_weights,
+)
 from napari.layers import Image
 
 import napari_aprrd
@@ -288,6 +296,43 @@ def test_without_a_model_layers_and_lists_are_denoised_too(tiny_presets: Any) ->
     assert first.name == "cells denoised"
     assert {"train", "distill", "denoise"} <= set(first.metadata["napari-aprrd"])
     assert second.shape == (33, 35)
+
+
+def test_without_a_model_neighbours_of_a_stack_can_be_asked_for(tiny_presets: Any) -> None:
+    tiny_presets(3)
+    stack = noisy(3, 64, 64)
+    clean = api.denoise(stack, seed=1, neighbours=1, progress=False)
+    teacher = api.train_apr(stack, seed=1, neighbours=1, **QUIET)
+    student = api.distill_rd(teacher, stack, seed=1, **QUIET)
+    assert (teacher.neighbours, student.neighbours, student.stack_axis) == (1, 1, "T")
+    np.testing.assert_array_equal(clean, api.denoise(stack, student, **QUIET))
+    alone = api.denoise(stack, seed=1, neighbours=0, progress=False)
+    assert (alone != clean).any()
+
+
+def test_planes_that_a_model_of_stacks_denoises_alone_are_told() -> None:
+    model = neighbour_denoiser()
+    with pytest.warns(DataWarning, match=r"frames \(axis T\), and this image has none"):
+        api.denoise(noisy_stack(40, 48), model, **QUIET)
+    with pytest.warns(DataWarning, match="its planes are denoised alone"):
+        api.denoise(da.from_array(noisy_stack(2, 40, 48)), model, axes="ZYX", progress=False)
+    teacher = neighbour_denoiser("blind-spot")
+    with pytest.warns(DataWarning, match="its planes are denoised alone"):
+        student = api.distill_rd(teacher, noisy_stack(72, 72), **THREE_STEPS, progress=False)
+    assert student.neighbours == 1
+    api.denoise(noisy_stack(2, 40, 48), model, **QUIET)  # a stack: nothing is said
+
+
+def test_images_without_a_stack_beside_one_are_told_of_when_it_is_learnt(
+    tiny_presets: Any,
+) -> None:
+    tiny_presets(3)
+    heard: list[Progress] = []
+    images = [noisy(3, 64, 64), noisy(64, 64)]
+    api.denoise(images, seed=1, neighbours=1, progress=heard.append)
+    notes = [report.note for report in heard if "denoised alone" in report.note]
+    assert len(notes) == 1
+    assert_one_sentence(notes[0], "this image has none")
 
 
 def test_stopped_while_it_learns_it_denoises_with_what_is_there(tiny_presets: Any) -> None:

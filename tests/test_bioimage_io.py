@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 import zipfile
 from importlib.metadata import PackageNotFoundError, version
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from command_line import succeed
-from core.makers import noisy_image, random_denoiser
+from command_line import call, succeed
+from core.makers import assert_one_sentence, neighbour_denoiser, noisy_image, random_denoiser
 
 import napari_aprrd as aprrd
 from napari_aprrd.core.data.curve import Curve
 from napari_aprrd.core.data.scaling import Calibration, Normalisation
+from napari_aprrd.core.errors import DataWarning
 from napari_aprrd.files.bioimage_io import InUnitsOfTheSource
 
 INNER = (slice(None), slice(20, -20), slice(20, -20))  # what lies outside is padded otherwise
@@ -77,6 +79,23 @@ def test_the_command_writes_a_package(tmp_path: Path) -> None:
         names = set(package.namelist())
         assert b'"name": "Cells"' in package.read("rdf.yaml")
     assert names == {"rdf.yaml", "README.md", "weights.pt", "noisy.npy", "denoised.npy"}
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.load")
+def test_a_student_of_stacks_denoises_planes_alone_and_says_so(tmp_path: Path) -> None:
+    student = neighbour_denoiser(channels=2)
+    with pytest.warns(DataWarning, match="there it denoises each plane alone"):
+        aprrd.export(student, tmp_path / "p.zip")
+    with zipfile.ZipFile(tmp_path / "p.zip") as package:
+        assert b"denoises each plane alone" in package.read("README.md")
+        network = torch.jit.load(io.BytesIO(package.read("weights.pt")))
+    image = noisy_image(2, 96, 96)
+    with torch.no_grad():
+        output = network(torch.from_numpy(image)[None])[0].numpy()
+    np.testing.assert_allclose(output[INNER], student.predict(image)[INNER], rtol=1e-4)
+    student.save(tmp_path / "s.aprrd")
+    told = call("export", tmp_path / "s.aprrd", "-o", tmp_path / "q.zip").stderr
+    assert_one_sentence(told, "each plane alone")
 
 
 def test_a_teacher_is_not_exported(tmp_path: Path) -> None:

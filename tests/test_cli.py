@@ -20,7 +20,13 @@ import pytest
 import tifffile
 import zarr
 from command_line import QUICK, call, contents, succeed
-from core.makers import assert_one_sentence, noisy_stack, random_denoiser, same_weights
+from core.makers import (
+    assert_one_sentence,
+    neighbour_denoiser,
+    noisy_stack,
+    random_denoiser,
+    same_weights,
+)
 
 from napari_aprrd import api, cli
 from napari_aprrd.core.config import Config, DenoiseConfig, DistillConfig, TrainConfig
@@ -35,7 +41,7 @@ from napari_aprrd.metrics import evaluate
 
 PROGRAM = [sys.executable, "-c", "from napari_aprrd.cli import main; main()"]
 DEADLINE = 60.0  # seconds
-DETAILS = ("preset", "minutes", "seed", "start", "device")
+DETAILS = ("preset", "minutes", "seed", "start", "neighbours", "device")
 COMMANDS: dict[str, Sequence[str]] = {
     "benchmark": ["root", "out", "model", *TrainConfig.model_fields, *DistillConfig.model_fields],
     "demo": ["out"],
@@ -176,6 +182,59 @@ def test_lists_and_switches_reach_the_distillation(
     succeed("distill", teacher, stack, "-o", out, *QUICK, "--shifts", "0, 2,3", "--recharge", "off")
     config = load(out).record["distill"]["config"]
     assert (config["shifts"], config["recharge"]) == ([0, 2, 3], "off")
+
+
+def test_models_of_stacks_are_made_described_and_used(tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", noisy_stack(3, 64, 64))
+    stack, first, second = (tmp_path / n for n in ("stack.npy", "t.aprrd", "s.aprrd"))
+    succeed("train", stack, "-o", first, *QUICK, "--neighbours", "1")
+    succeed("distill", first, stack, "-o", second, *QUICK, "--targets", "both")
+    facts = json.loads(succeed("info", second, "--json"))
+    assert (facts["neighbours"], facts["stack_axis"]) == (1, "T")
+    assert facts["distill"]["config"]["targets"] == "both"
+    out = tmp_path / "out.npy"
+    assert "alone" not in call("denoise", stack, "--model", second, "-o", out).stderr
+    expected = api.denoise(np.load(stack), load(second), progress=False)
+    np.testing.assert_array_equal(np.load(out), expected)
+
+
+def test_a_model_of_stacks_says_that_a_single_image_is_denoised_alone(tmp_path: Path) -> None:
+    np.save(tmp_path / "stack.npy", noisy_stack(3, 64, 64))
+    model, teacher, out = (tmp_path / n for n in ("s.aprrd", "t.aprrd", "out.npy"))
+    neighbour_denoiser().save(model)
+    neighbour_denoiser("blind-spot").save(teacher)
+    one = [tmp_path / "stack.npy", "--planes", "1"]
+    told = call("denoise", *one, "--model", model, "-o", out).stderr.splitlines()[0]
+    assert_one_sentence(told, "its planes are denoised alone")
+    expected = load(model).predict(np.load(one[0])[1:2].astype(np.float32))
+    np.testing.assert_array_equal(np.load(out), np.rint(expected[0]).clip(0))
+    distilled = call("distill", teacher, *one, "-o", tmp_path / "d.aprrd", *QUICK)
+    assert "this image has none" in distilled.stderr
+
+
+def test_chosen_planes_are_each_others_neighbours_and_others_are_not_read(tmp_path: Path) -> None:
+    stack = noisy_stack(9, 64, 64)
+    np.save(tmp_path / "stack.npy", stack)
+    model, out = tmp_path / "s.aprrd", tmp_path / "out.npy"
+    neighbour_denoiser().save(model)
+    for planes, chosen in (("2:6", stack[2:6]), ("0:9:3", stack[::3])):
+        succeed(
+            *("denoise", tmp_path / "stack.npy", "--model", model, "-o", out, "--planes", planes)
+        )
+        expected = api.denoise(chosen, load(model), progress=False)
+        np.testing.assert_array_equal(np.load(out), expected)
+
+
+def test_denoising_without_a_model_learns_from_neighbours_if_told(
+    tmp_path: Path, tiny_presets: Any
+) -> None:
+    tiny_presets(3)
+    stack, out = noisy_stack(3, 64, 64), tmp_path / "out.npy"
+    np.save(tmp_path / "in.npy", stack)
+    succeed("denoise", tmp_path / "in.npy", "-o", out, "--neighbours", "1", "--seed", "2")
+    expected = api.denoise(stack, neighbours=1, seed=2, progress=False)
+    np.testing.assert_array_equal(np.load(out), expected)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "out.npy"]
 
 
 def test_settings_reach_the_denoising(tmp_path: Path, stack: Path, student: Path) -> None:

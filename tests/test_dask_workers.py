@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 import torch
 from command_line import succeed
-from core.makers import SMALL_TILES, random_denoiser, random_pixels
+from core.makers import (
+    SMALL_TILES,
+    neighbour_denoiser,
+    noisy_stack,
+    random_denoiser,
+    random_pixels,
+)
 
 from napari_aprrd import api
 from napari_aprrd.core.errors import UserError
@@ -46,6 +52,19 @@ def test_workers_give_the_pixels_of_one_process(
     expected = api.denoise(stack, model, SMALL_TILES, progress=False)
     written = np.asarray(read_picture(target).data).astype(int)
     assert abs(written - expected).max() <= 1  # other numbers of threads round differently
+    assert (written == expected).mean() > 0.99
+
+
+def test_workers_see_the_neighbours_of_a_plane(
+    tmp_path: Path, two_workers: cluster.Cluster
+) -> None:
+    data, model = noisy_stack(5, 150, 90), neighbour_denoiser(neighbours=2)
+    np.save(tmp_path / "in.npy", data)
+    picture, target = read_picture(tmp_path / "in.npy"), tmp_path / "out.npy"
+    assert run(stream.denoise_file(picture, target, model, SMALL_TILES, cluster=two_workers))
+    expected = api.denoise(data, model, SMALL_TILES, progress=False)
+    written = np.load(target).astype(int)
+    assert abs(written - expected).max() <= 1
     assert (written == expected).mean() > 0.99
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ import pytest
 import tifffile
 import zarr
 from command_line import contents
-from core.makers import SMALL_TILES, drive, random_denoiser, random_pixels
+from core.makers import (
+    SMALL_TILES,
+    drive,
+    neighbour_denoiser,
+    noisy_stack,
+    random_denoiser,
+    random_pixels,
+)
 
 from napari_aprrd import api
 from napari_aprrd.core.config import DenoiseConfig
@@ -69,6 +77,63 @@ def test_files_hold_what_the_array_function_gives(
         wanted = {a: step for a, step in picture.scale.items() if a in axes}
         assert {a: written.scale[a] for a in wanted} == pytest.approx(wanted)
         assert written.units["X"] in ("µm", "micrometer")
+
+
+@pytest.mark.parametrize("kind", ["blind-spot", "student-1.00M"])
+@pytest.mark.parametrize("name", ["out.npy", "out.tif", "out.zarr"])
+def test_files_of_stacks_hold_what_the_array_function_gives(
+    tmp_path: Path, name: str, kind: Any
+) -> None:
+    data, denoiser = noisy_stack(4, 2, 150, 90), neighbour_denoiser(kind, axis="Z", neighbours=1)
+    picture, target = Picture(data, "ZTYX"), tmp_path / name
+    assert run(stream.denoise_file(picture, target, denoiser, SMALL_TILES))
+    expected = api.denoise(data, denoiser, SMALL_TILES, axes="ZTYX", progress=False)
+    written = read_picture(target)
+    axes = written.axes if name == "out.zarr" else "ZTYX"
+    order = ["ZTYX".index(letter) for letter in axes]
+    np.testing.assert_array_equal(np.asarray(written.data), expected.transpose(order))
+    model = replace(denoiser, record={})  # which sees planes alone
+    alone = api.denoise(data, model, SMALL_TILES, axes="ZTYX", progress=False)
+    assert (alone != expected).mean() > 0.5
+
+
+def test_a_stack_is_gone_on_with_between_any_two_tiles(tmp_path: Path) -> None:
+    np.save(tmp_path / "in.npy", noisy_stack(3, 150, 90))
+    picture, model = read_picture(tmp_path / "in.npy"), neighbour_denoiser()
+    target, ended = tmp_path / "out.npy", False
+    for _ in range(20):
+        job = stream.denoise_file(picture, target, model, SMALL_TILES)
+        try:
+            next(job)
+            job.send(STOP)
+        except StopIteration as end:
+            ended = end.value
+            if ended:
+                break
+    assert ended
+    expected = api.denoise(np.asarray(picture.data), model, SMALL_TILES, progress=False)
+    np.testing.assert_array_equal(np.load(target), expected)
+
+
+def test_a_long_stack_is_read_around_the_plane_that_is_written(tmp_path: Path) -> None:
+    data, model, read = noisy_stack(30, 40, 48), neighbour_denoiser(), list[int]()
+
+    class Spied:
+        shape, dtype, ndim = data.shape, data.dtype, data.ndim
+
+        def __getitem__(self, index: Any) -> Any:
+            part = data[index]
+            assert part.size <= 40 * 48  # never more than one plane
+            if not isinstance(index[0], slice):
+                read.append(int(index[0]))
+            return part
+
+    job = stream.denoise_file(Picture(Spied(), "TYX"), tmp_path / "out.npy", model, SMALL_TILES)
+    for plane, _ in enumerate(job):
+        assert set(read) <= {plane - 1, plane, plane + 1}
+        read.clear()
+    expected = api.denoise(data, model, SMALL_TILES, progress=False)
+    np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), expected)
 
 
 def test_stopped_and_started_again_it_goes_on_to_the_same_bytes(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from core.makers import ramp
+from core.makers import neighbour_denoiser, noisy_stack, ramp
 from napari.components import ViewerModel
 from napari.layers import Image
 
@@ -23,7 +25,10 @@ from napari_aprrd._napari.layers.preview import LivePreview
 from napari_aprrd._napari.layers.training_part import part_of
 from napari_aprrd._napari.layers.views import show_result
 from napari_aprrd._napari.widgets.images.layer_picker import LayerPicker
-from napari_aprrd._napari.work.previews import Preview, View
+from napari_aprrd._napari.work import previews
+from napari_aprrd._napari.work.previews import Preview, View, with_preview
+from napari_aprrd.axes import ArrayPlanes
+from napari_aprrd.core.jobs import Progress
 from napari_aprrd.layers import denoised_layer, layer_planes, map_layer
 
 
@@ -309,3 +314,26 @@ def test_a_preview_is_not_summed_with_an_additive_source(viewer: ViewerModel) ->
     assert viewer.layers["a preview"].blending.startswith("translucent")
     preview.close()
     assert source.visible
+
+
+@pytest.mark.parametrize("kind", ["blind-spot", "student-1.00M"])
+def test_a_preview_of_a_stack_sees_the_neighbours_of_the_plane_on_screen(
+    kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count(step=10.0)
+    monkeypatch.setattr(previews, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    model, stack = neighbour_denoiser(kind), noisy_stack(3, 64, 64)
+
+    def shown_of(data: Any) -> Any:
+        def training() -> Any:
+            yield Progress("Train teacher", 1, 9, 0.0, snapshot=model.copy)
+
+        planes = ArrayPlanes(data, "TYX")
+        view = View(planes, 1, slice(0, 64), slice(0, 64))
+        reports = with_preview(training(), lambda: view)
+        return next(each for each in reports if isinstance(each, Preview)).image
+
+    other = stack.copy()
+    other[2] = noisy_stack(64, 64, seed=9)  # only a neighbour of what is shown
+    assert shown_of(stack).shape == (1, 64, 64)
+    assert not np.array_equal(shown_of(stack), shown_of(other))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import zarr
-from core.makers import random_pixels
+from core.makers import SMALL_TILES, neighbour_denoiser, noisy_stack, random_pixels
 from napari.components import ViewerModel
 from napari.layers import Image
 
@@ -23,10 +25,12 @@ from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.jobs import run
 from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.interrupt import Interrupted
-from napari_aprrd.denoise_arrays import lazy_denoise
+from napari_aprrd.denoise_arrays.at_once import denoise_now
+from napari_aprrd.denoise_arrays.lazily import lazy_denoise
 from napari_aprrd.layers import denoised_layer
 
 
@@ -223,3 +227,109 @@ def test_sources_are_not_read_whole_from_files(tmp_path: Path) -> None:
     lazy = lazy_denoise(stored, "TYX", model, DenoiseConfig(device="cpu"))
     expected = api.denoise(data[1], model, device="cpu", progress=False)
     np.testing.assert_array_equal(lazy[1].compute(), expected)
+
+
+STACKS = [
+    pytest.param((4, 40, 48), "TYX", "T", 1, {}, id="frames"),
+    pytest.param((4, 40, 48), "TYX", "T", 2, {}, id="two on either side"),
+    pytest.param((2, 40, 48), "TYX", "T", 3, {}, id="fewer than it sees"),
+    pytest.param((40, 48, 3), "YXZ", "Z", 1, {}, id="planes last"),
+    pytest.param((2, 3, 2, 40, 48), "TZCYX", "Z", 1, {"channels": 2}, id="slices of frames"),
+    pytest.param((3, 2, 2, 40, 48), "TZCYX", "T", 1, {"channels": 2}, id="frames of slices"),
+    pytest.param((3, 40, 48, 4), "TYXS", "T", 1, {"channels": 3}, id="colours and alpha"),
+    pytest.param((3, 2, 40, 48), "TCYX", "T", 1, {"channels": 2, "separate": True}, id="separate"),
+]
+
+
+def denoised_whole(data: Any, axes: str, model: Denoiser) -> Any:
+    made = run(denoise_now(ArrayPlanes(data, axes), model, SMALL_TILES))
+    assert made is not None
+    return made.data
+
+
+def alone(model: Denoiser) -> Denoiser:
+    """The model without what it knows of stacks."""
+    return replace(model, record={})
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, da.from_array, zarr.array])
+@pytest.mark.parametrize(("shape", "axes", "axis", "neighbours", "network"), STACKS)
+def test_a_lazy_plane_sees_the_neighbours_that_it_has_in_the_whole_array(
+    shape: tuple[int, ...], axes: str, axis: str, neighbours: int, network: Any, wrap: Any
+) -> None:
+    data = noisy_stack(*shape)
+    model = neighbour_denoiser("blind-spot", axis=axis, neighbours=neighbours, **network)
+    expected = denoised_whole(data, axes, model)
+    lazy = lazy_denoise(wrap(data), axes, model, SMALL_TILES)
+    np.testing.assert_array_equal(lazy.compute(), expected)
+    assert (denoised_whole(data, axes, alone(model)) != expected).mean() > 0.5
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((3, 40, 48), "ZYX"), ((1, 40, 48), "TYX")])
+def test_a_lazy_image_without_the_stack_of_the_model_is_denoised_alone(
+    shape: tuple[int, ...], axes: str
+) -> None:
+    data, model = noisy_stack(*shape), neighbour_denoiser(neighbours=2)
+    expected = denoised_whole(data, axes, alone(model))
+    np.testing.assert_array_equal(lazy_denoise(data, axes, model, SMALL_TILES), expected)
+    np.testing.assert_array_equal(denoised_whole(data, axes, model), expected)
+
+
+@pytest.mark.parametrize("kind", ["student-1.00M", "blind-spot"])
+def test_tiles_of_a_lazy_stack_see_the_same_part_of_the_neighbours(kind: Any) -> None:
+    data, model = noisy_stack(3, 150, 170), neighbour_denoiser(kind)
+    lazy = lazy_denoise(data, "TYX", model, SMALL_TILES)
+    assert lazy.numblocks[0] == 3
+    assert min(lazy.numblocks[1:]) > 1
+    np.testing.assert_array_equal(lazy.compute(), denoised_whole(data, "TYX", model))
+
+
+def test_masked_repeated_and_blank_frames_are_the_same_lazily() -> None:
+    data = noisy_stack(7, 40, 48, dtype=np.float32)
+    data[2], data[4], data[6, 5:9] = data[1], 0, np.nan
+    masked, model = np.ma.masked_greater(data, 150), neighbour_denoiser(neighbours=2)
+    expected = denoised_whole(masked, "TYX", model)
+    for source in (masked, da.from_array(masked, chunks=(3, 20, 48))):
+        got = lazy_denoise(source, "TYX", model, SMALL_TILES).compute()
+        np.testing.assert_array_equal(got.mask, masked.mask)
+        np.testing.assert_array_equal(got.filled(-1), expected.filled(-1))
+
+
+def test_a_plane_of_a_stack_needs_its_neighbours_and_no_others() -> None:
+    data, model = noisy_stack(9, 40, 48), neighbour_denoiser(neighbours=2)
+    loaded: list[int] = []
+
+    class Spied:
+        shape, dtype, ndim = data.shape, data.dtype, data.ndim
+
+        def __getitem__(self, index: Any) -> Any:
+            loaded.extend(range(*index[0].indices(len(data))))
+            return data[index]
+
+    lazy = lazy_denoise(Spied(), "TYX", model, SMALL_TILES)
+    assert loaded == []
+    for plane, needed in ((4, [2, 3, 4, 5, 6]), (0, [0, 1, 2]), (8, [6, 7, 8])):
+        lazy[plane].compute()
+        assert sorted(loaded) == needed  # each of them once
+        loaded.clear()
+
+
+def test_a_long_stack_is_never_whole_in_memory() -> None:
+    data, model = noisy_stack(40, 40, 48), neighbour_denoiser()
+    alive: set[int] = set()
+    most = [0]
+
+    def load(block_id: Any = None) -> Any:
+        frame = data[block_id[0] : block_id[0] + 1].copy()
+        alive.add(id(frame))
+        weakref.finalize(frame, alive.discard, id(frame))
+        most[0] = max(most[0], len(alive))
+        return frame
+
+    source = da.map_blocks(load, chunks=((1,) * 40, (40,), (48,)), dtype=data.dtype, meta=data[:0])
+    lazy = lazy_denoise(source, "TYX", model, SMALL_TILES)
+    out = np.zeros_like(data)
+    with dask.config.set(scheduler="synchronous"):
+        da.store(lazy, out)
+    np.testing.assert_array_equal(out, denoised_whole(data, "TYX", model))
+    assert most[0] < 10

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from core.makers import random_denoiser, same_weights
+from core.makers import neighbour_denoiser, random_denoiser, same_weights
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils._proxies import PublicOnlyProxy
@@ -345,6 +345,12 @@ def test_a_row_says_what_there_is_to_know(models: ModelList, qtbot: Any) -> None
     (preferences.DATA / "mine.aprrd").unlink()
     models.refresh()
     assert "not saved" in models.chooser.item(0).data(DETAIL)
+
+
+def test_a_row_says_which_neighbours_a_model_sees(models: ModelList, qtbot: Any) -> None:
+    _kept(qtbot, session.add("film", neighbour_denoiser(neighbours=2)))
+    tip = models.chooser.item(0).toolTip()
+    assert "It sees 2 neighbouring planes on either side, along axis T." in tip
 
 
 def test_the_list_is_small_and_follows_the_keyboard(models: ModelList, qtbot: Any) -> None:

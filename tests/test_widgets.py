@@ -13,11 +13,12 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from core.makers import THREE_STEPS, random_denoiser
+from core.makers import THREE_STEPS, neighbour_denoiser, noisy_stack, random_denoiser
 from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
+from napari_aprrd import api
 from napari_aprrd._napari import commands, dialogs, preferences
 from napari_aprrd._napari.layers.views import image_layers
 from napari_aprrd._napari.models.session import session
@@ -25,6 +26,7 @@ from napari_aprrd._napari.widgets import DistillWidget, TrainWidget
 from napari_aprrd._napari.widgets.plots.loss_plot import LossPlot
 from napari_aprrd._napari.widgets.run.time_picker import OWN
 from napari_aprrd._napari.work import unfinished
+from napari_aprrd._napari.work.denoising import Comparison
 from napari_aprrd.core.config import TrainConfig
 from napari_aprrd.core.noise.report import inspect
 from napari_aprrd.core.training import train as engine
@@ -112,6 +114,40 @@ def test_denoising_lazily_computes_when_looked_at(
     eager = np.asarray(out.data[1])
     assert eager.shape == (64, 80)
     assert eager.dtype == np.uint16
+
+
+@pytest.mark.usefixtures("nothing_in_the_background")
+@pytest.mark.parametrize("lazily", [False, True])
+def test_a_model_of_stacks_says_that_a_single_image_is_denoised_alone(
+    qtbot: Any, lazily: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
+    viewer, model = ViewerModel(), neighbour_denoiser()
+    session.add("film student", model)
+    viewer.add_image(noisy_stack(64, 80), name="cell")
+    (commands.denoise_layer_lazily if lazily else commands.denoise_layer)(viewer)
+    qtbot.waitUntil(lambda: any("denoised alone" in m for m in _messages()), timeout=20_000)
+    qtbot.waitUntil(lambda: "cell denoised" in viewer.layers, timeout=20_000)
+    qtbot.waitUntil(lambda: not (commands.Denoising.running or Comparison.running), timeout=20_000)
+    result = np.asarray(viewer.layers["cell denoised"].data)
+    expected = model.predict(noisy_stack(1, 64, 80).astype(np.float32))[0]
+    np.testing.assert_array_equal(result, np.rint(expected).clip(0))
+
+
+@pytest.mark.usefixtures("nothing_in_the_background")
+def test_each_resolution_of_a_lazy_stack_has_neighbours_of_its_own(
+    qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialogs, "ask", lambda parent, title, text, answers, *_: answers[0])
+    viewer, model, full = ViewerModel(), neighbour_denoiser(), noisy_stack(3, 128, 128)
+    session.add("film student", model)
+    pyramid = [full, full[:, ::2, ::2]]
+    viewer.add_image([da.from_array(level) for level in pyramid], multiscale=True, name="film")
+    commands.denoise_layer_lazily(viewer)
+    qtbot.waitUntil(lambda: not Comparison.running, timeout=20_000)
+    for level, source in zip(viewer.layers["film denoised"].data, pyramid, strict=True):
+        expected = api.denoise(source, model, device="cpu", progress=False)
+        np.testing.assert_array_equal(np.asarray(level), expected)
 
 
 def test_several_layers_and_colours_are_denoised_at_once(
@@ -559,6 +595,21 @@ def test_a_setting_is_automatic_until_it_is_pinned_also_to_its_usual_value(
     assert widget.config().shift is None
 
 
+def test_neighbours_are_automatic_until_they_are_chosen_none_as_well(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    widget = TrainWidget(viewer)
+    qtbot.addWidget(widget)
+    box = widget.form._widgets["neighbours"]
+    assert box.native.text() == "automatic"
+    for chosen in (2, 0):
+        box.value = chosen
+        assert widget.config().neighbours == chosen
+        assert box.native.text() == str(chosen)
+    widget.form.set("neighbours", None)
+    assert widget.config().neighbours is None
+
+
 def test_the_form_says_which_values_are_automatic_now(qtbot: Any, viewer: ViewerModel) -> None:
     widget = TrainWidget(viewer)
     qtbot.addWidget(widget)
@@ -574,6 +625,18 @@ def test_the_form_says_which_values_are_automatic_now(qtbot: Any, viewer: Viewer
     widget.picker.part.value = "Plane on screen"  # other data: the report is gone
     widget.form.set("shift", None)
     assert shift.text() == "automatic"
+
+
+def test_targets_of_a_stack_are_automatic_until_they_are_chosen(qtbot: Any) -> None:
+    viewer = ViewerModel()
+    viewer.add_image(noisy_stack(3, 64, 80), name="film")
+    session.add("film teacher", neighbour_denoiser("blind-spot"))
+    widget = DistillWidget(viewer)
+    qtbot.addWidget(widget)
+    targets = widget.form._widgets["targets"]
+    assert targets.native.currentText() == "auto: with"
+    targets.value = "both"
+    assert widget.config().targets == "both"
 
 
 def test_a_time_budget_has_no_number_of_steps(qtbot: Any, viewer: ViewerModel) -> None:

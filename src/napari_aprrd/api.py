@@ -15,7 +15,7 @@ from .axes import ArrayPlanes, JoinedPlanes
 from .core.background import Background, CancelledError
 from .core.config import DenoiseConfig, DistillConfig, Preset, TrainConfig
 from .core.errors import DataWarning, UserError
-from .core.jobs import Job, OneBar, Parts, run
+from .core.jobs import Job, OneBar, Parts, Progress, run
 from .core.model.architecture import OwnArchitecture
 from .core.model.denoiser import Denoiser
 from .core.model.denoiser import load as read_model
@@ -24,9 +24,10 @@ from .core.noise.rounding import WORDS
 from .core.training.checkpoint import Checkpoint
 from .core.training.distill import distill
 from .core.training.train import train
-from .core.training.two_steps import Learnt, learn
-from .core.trust.domain_shift import misfit
-from .denoise_arrays import Denoised, denoise_lazily, denoise_now, is_lazy, rounding_loss
+from .core.training.two_steps import Learnt, configs_of, learn
+from .core.trust.domain_shift import misfit, missing_neighbours
+from .denoise_arrays.at_once import Denoised, denoise_now, rounding_loss
+from .denoise_arrays.lazily import denoise_lazily, is_lazy
 from .given.images import are_several, as_planes, planes_of, worth_learning
 from .layers import KEY, denoised_layer, is_image_layer
 from .progress_bar import Listen, keep_window_live, progress_bar
@@ -141,7 +142,8 @@ def train_apr(
     H. Kim and N. I. Cho, "APR-RD: Complementary Two Steps for Self-Supervised Real Image
     Denoising", AAAI 2025, equation [6].
     """
-    sized = [name for name in ("width", "depth", "channels", "start") if name in settings]
+    ours = ("width", "depth", "channels", "neighbours", "start")
+    sized = [name for name in ours if name in settings]
     if architecture is not None and sized:
         raise UserError(
             f"Settings without effect on a network of your own: {', '.join(sized)}; leave them out."
@@ -213,7 +215,8 @@ def distill_rd(
     Warns
     -----
     DataWarning
-        If the images are not like those that the teacher learnt from.
+        If the images are not like those that the teacher learnt from, or if it learnt from
+        neighbouring planes and they have none.
 
     References
     ----------
@@ -221,8 +224,8 @@ def distill_rd(
     """
     config = DistillConfig.of(config, **settings)
     planes = as_planes(images, axes)
-    if differing := misfit(teacher, planes):
-        warnings.warn(differing, DataWarning, stacklevel=2)
+    for said in filter(None, (misfit(teacher, planes), missing_neighbours(teacher, planes))):
+        warnings.warn(said, DataWarning, stacklevel=2)
     job = distill(teacher, planes, config, Checkpoint(checkpoint))
     return _carry_out(job, progress, background)
 
@@ -383,6 +386,7 @@ def denoise(
     minutes: float | None = None,
     seed: int | None = None,
     start: Start | None = None,
+    neighbours: int | None = None,
     **settings: Unpack[DenoiseSettings],
 ) -> Any:
     """Denoise an image or stack of any size, with a model or with one that is learnt from it.
@@ -400,7 +404,7 @@ def denoise(
     axes, progress, background
         As for `train_apr`. Stopped while it learns, ``.stop()`` or Ctrl-C, it denoises with what is
         learnt so far.
-    preset, minutes, seed, start
+    preset, minutes, seed, start, neighbours
         Without a model: as for `TrainConfig` and `DistillConfig`; the minutes are for both.
     **settings
         Single fields of `DenoiseConfig`, for example ``dtype="float32"``.
@@ -421,14 +425,16 @@ def denoise(
     Warns
     -----
     DataWarning
-        If the image is not like those that the model learnt from: far darker or brighter, or with
-        noise of another strength; or if its type is one of whole numbers, which cannot hold the
-        result. A few windows of the image are read for it. Also, once, where axes were guessed in
-        a way that would leave a part of the image noisy if it were wrong.
+        If the image is not like those that the model learnt from: far darker or brighter, with
+        noise of another strength, or without the neighbouring planes that it learnt from; or if
+        its type is one of whole numbers, which cannot hold the result. A few windows of the image
+        are read for it. Also, once, where axes were guessed in a way that would leave a part of
+        the image noisy if it were wrong.
     """
     config = DenoiseConfig.of(config, **settings)
     several = [(one, planes_of(one, axes)) for one in _to_denoise(image, model)]
     given = {"preset": preset, "minutes": minutes, "seed": seed, "start": start}
+    given["neighbours"] = neighbours
     learning = {name: value for name, value in given.items() if value is not None}
     if model is None:
         _check_learnt(config)
@@ -442,9 +448,10 @@ def denoise(
         job = _denoise_all(several, model, config)
     for _, planes in several:
         unlike = misfit(model, planes) if model and config.normalise == "model" else ""
+        alone = missing_neighbours(model, planes) if model else ""
         loss = rounding_loss(planes, config)
         lost = f"{WORDS[loss]}: dtype='float32' keeps it." if loss else ""
-        for said in filter(None, (unlike, lost)):
+        for said in filter(None, (unlike, alone, lost)):
             warnings.warn(said, DataWarning, stacklevel=2)
     if not are_several(image):
         job = _only(job)
@@ -519,7 +526,7 @@ def _learning(
 ) -> Job[Learnt]:
     """Check what is learnt from and how, at once, and give the job that learns."""
     noisy = JoinedPlanes([planes for _, planes in several])
-    configs = TrainConfig.of(**settings), DistillConfig.of(**settings)
+    configs = configs_of(settings)
     return learn(noisy, *configs, minutes=settings.get("minutes"), bar=bar, share=_LEARNING)
 
 
@@ -531,10 +538,18 @@ def _learn_and_denoise(
 ) -> Job[list[Any]]:
     """Learn from images, then denoise them, also where the learning was stopped."""
     learnt = yield from learning
+    yield from bar.part(_remarks(several, learnt.model), 0.0)
     denoising = _denoise_all(several, learnt.model, config)
     if learnt.stopped:
         denoising = _deaf(denoising)
     return (yield from bar.part(denoising, 1 - _LEARNING))
+
+
+def _remarks(several: list[tuple[Any, ArrayPlanes]], model: Denoiser) -> Job[None]:
+    """Tell, once, if only some of the images that were learnt from are stacks."""
+    told = {missing_neighbours(model, planes) for _, planes in several}
+    for said in filter(None, told):
+        yield Progress("Denoise", 0, len(several), 0.0, note=said)
 
 
 def _deaf(job: Job[R]) -> Job[R]:

@@ -75,6 +75,8 @@ class ArrayPlanes:
 
     def beside(self, plane: int, offset: int, axis: str) -> int | None:
         """Number of the plane that is so many steps further along an axis, if there is one."""
+        if axis not in self.stack_axes:
+            return None
         place = list(np.unravel_index(plane, self.plane_shape))
         along = self.plane_axes.index(axis)
         place[along] += offset

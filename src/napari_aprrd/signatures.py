@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 import dask.array as da
 from numpy.typing import NDArray
 
-from .core.config import Channels, Norm, Preset, Recharge, StudentKind
+from .core.config import Channels, Norm, Preset, Recharge, StudentKind, Targets
 from .core.model.architecture import OwnArchitecture
 from .progress_bar import Listen
 
@@ -89,6 +89,7 @@ class TrainSettings(_Schedule, total=False):
     window: int
     regularization: float
     channels: Channels
+    neighbours: int | None
 
 
 class DistillSettings(_Schedule, total=False):
@@ -96,6 +97,7 @@ class DistillSettings(_Schedule, total=False):
 
     learning_rate: float
     shifts: tuple[int, ...] | None
+    targets: Targets
     recharge: Recharge | bool | None
     student: StudentKind
 
@@ -138,3 +140,4 @@ class DenoiseKeywords(DenoiseSettings, total=False):
     minutes: float | None
     seed: int | None
     start: Start | None
+    neighbours: int | None

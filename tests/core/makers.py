@@ -54,6 +54,27 @@ def random_denoiser(
     return Denoiser(network, architecture, normalisation, record=record)
 
 
+def neighbour_denoiser(
+    kind: NetworkKind = "student-1.00M",
+    *,
+    axis: str = "T",
+    neighbours: int = 1,
+    channels: int = 1,
+    separate: bool = False,
+) -> Denoiser:
+    """A denoiser of `noisy_stack` that was never trained, and to which neighbours matter."""
+    architecture = Architecture(
+        kind=kind, channels=channels, width=4, depth=2, separate=separate, neighbours=neighbours
+    )
+    normalisation = Normalisation((100.0,) * channels, (30.0,) * channels)
+    denoiser = Denoiser.fresh(architecture, normalisation, seed=0)
+    for name, parameter in denoiser.network.named_parameters():
+        if name.endswith("beside.join.weight"):  # which is zero at first
+            torch.nn.init.normal_(parameter, std=0.3, generator=torch.Generator().manual_seed(0))
+    denoiser.record = {"train": {"stack_axis": axis}}
+    return denoiser
+
+
 class Distorted(nn.Module):
     """Blurs, then compresses by a gain and adds an offset: what L1 does to skewed noise."""
 

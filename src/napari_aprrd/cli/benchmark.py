@@ -65,13 +65,11 @@ def benchmark(
 
 
 def _learn(data: DataSet, out: Path, settings: dict[str, Any]) -> dict[str, Denoiser]:
+    from ..core.training.two_steps import configs_of
     from ..datasets.benchmark import learn
     from ..progress_bar import progress_bar
 
-    given = {"preset": "paper", **settings}
-    first = {name: value for name, value in given.items() if name in TrainConfig.model_fields}
-    second = {name: value for name, value in given.items() if name in DistillConfig.model_fields}
-    configs = (TrainConfig.of(**first), DistillConfig.of(**second))
+    configs = configs_of({"preset": "paper", **settings})
     with progress_bar(True) as listen:
         models = learn(data, out, configs, listen)
     if any(stopped(model) for model in models.values()):

@@ -56,7 +56,10 @@ Axes = Annotated[
 ]
 PlaneChoice = Annotated[
     str | None,
-    typer.Option("--planes", help="Only these planes along the first axis: '0' or '0:10'."),
+    typer.Option(
+        "--planes",
+        help="Only these planes along the first axis: '0' or '0:10'. Others are not read.",
+    ),
 ]
 Series = Annotated[
     int | None,

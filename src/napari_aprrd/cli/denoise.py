@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..files.learn_from_files import Learner
 
 # Of `denoise`, these are the training's; it has the rest to itself.
-_OFFERED = ("preset", "minutes", "seed", "start", "device")
+_OFFERED = ("preset", "minutes", "seed", "start", "neighbours", "device")
 _DETAILS = [name for name in TrainConfig.model_fields if name not in _OFFERED]
 
 

@@ -130,6 +130,7 @@ def _facts_of_model(path: Path) -> dict[str, Any]:
     return {
         "model": denoiser.fingerprint(),
         **denoiser.architecture.model_dump(),
+        "stack_axis": denoiser.stack_axis or None,  # along which planes are neighbours
         "parameters": sum(p.numel() for p in denoiser.network.parameters()),
         "normalisation": vars(denoiser.normalisation),
         "calibration": denoiser.calibration.summary() if denoiser.calibration else None,

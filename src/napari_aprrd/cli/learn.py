@@ -109,7 +109,7 @@ def distill(
 ) -> None:
     """Distil a teacher into a plain, fast student (RD)."""
     from ..core.model.denoiser import load
-    from ..core.trust.domain_shift import misfit
+    from ..core.trust.domain_shift import misfit, missing_neighbours
     from ..files.picture import Choice
 
     refuse_without_effect("distill", settings)
@@ -118,8 +118,9 @@ def distill(
     check_model_output(out, teacher, *pictures)
     checkpoint = _checkpoint_of(out, resume)
     model = load(teacher)
-    if differing := misfit(model, as_planes(pictures)):
-        typer.echo(differing, err=True)
+    noisy = as_planes(pictures)
+    for said in filter(None, (misfit(model, noisy), missing_neighbours(model, noisy))):
+        typer.echo(said, err=True)
     _keep(distill_student(model, pictures, config, checkpoint), out, checkpoint)
 
 
@@ -143,11 +144,14 @@ def export_package(
     """Write a student as a bioimage.io package, for ilastik, deepImageJ and others."""
     from ..core.atomic_files import check_not_input
     from ..core.model.denoiser import load
-    from ..files.bioimage_io import export
+    from ..files.bioimage_io import planes_alone, write_package
 
     check_not_input(out, [student])
-    export(load(student), out, name)
+    model = load(student)
+    write_package(model, out, name)
     typer.echo(f"Wrote {out}")
+    if said := planes_alone(model):
+        typer.echo(said, err=True)
 
 
 def _keep(model: Denoiser, out: Path, checkpoint: Checkpoint) -> None:

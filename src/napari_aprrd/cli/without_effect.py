@@ -59,6 +59,10 @@ _STARTER_PAPER = Rule(
     lambda g: _starts_from_the_starter(g) and g.get("preset") == "paper" and not {*_SIZE} <= {*g},
     "with --preset paper, whose networks the starting weights do not fit",
 )
+_NO_STACKS = Rule(
+    ("neighbours", "targets"), lambda _: True, "in a benchmark, whose images are no stacks"
+)
+_OF_LEARNING = ("preset", "minutes", "seed", "start", "neighbours")
 _TRAINED = "with --model, which is trained already"
 _RULES: dict[str, tuple[Rule, ...]] = {
     "train": (
@@ -85,7 +89,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "distill": (_BUDGET, _STARTER_SIZE, _STARTER_KIND, _STARTER_PAPER),
     "denoise": (
-        Rule(("preset", "minutes", "seed", "start", "each"), lambda g: "model" in g, _TRAINED),
+        Rule((*_OF_LEARNING, "each"), lambda g: "model" in g, _TRAINED),
         Rule(
             ("shifts",),
             lambda g: "model" not in g,
@@ -96,7 +100,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     ),
     "benchmark": (
         Rule(_SETTINGS, lambda g: "model" in g, _TRAINED),
-        *(_BUDGET, _REPLACING, _STARTER_SIZE, _STARTER_KIND, _STARTER_PAPER),
+        *(_BUDGET, _REPLACING, _STARTER_SIZE, _STARTER_KIND, _STARTER_PAPER, _NO_STACKS),
     ),
     "info": (Rule(("json",), lambda g: "methods" in g, "with --methods, which prints text"),),
 }

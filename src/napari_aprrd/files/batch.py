@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.config import DenoiseConfig
+from ..core.data.planes import Planes
 from ..core.errors import UserError
 from ..core.jobs import STOP, Clock, Job, Progress, R, Signal, heard, report_progress
 from ..core.model.denoiser import Denoiser
-from ..core.trust.domain_shift import misfit
+from ..core.trust.domain_shift import misfit, missing_neighbours
 from .denoise_file import denoise_file
 from .inputs import Files, Tell, say_nothing
 
@@ -192,13 +193,17 @@ class _Batch:
         if said:
             self.tell(f"{path}: {said}")
         model = yield from at.learn(self.model_for(path), for_all=not files.each)
-        if self.warn is not None and config.normalise == "model":
-            differing = misfit(model, picture.as_planes)
-            if differing:
-                self.warn(f"{path}: {differing}")
+        for said in self._remarks(model, picture.as_planes):
+            (self.warn or self.tell)(f"{path}: {said}")
         with self.listening() as listen:
             job = denoise_file(picture, target, model, own, cluster=self.cluster)
             return (yield from at.denoise(heard(job, listen)))
+
+    def _remarks(self, model: Denoiser, planes: Planes) -> list[str]:
+        """What the user must know of a model and an image."""
+        compared = self.warn is not None and self.config.normalise == "model"
+        differing = misfit(model, planes) if compared else ""
+        return [said for said in (differing, missing_neighbours(model, planes)) if said]
 
 
 class _At:

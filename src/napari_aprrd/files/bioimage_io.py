@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..core.atomic_files import write_atomically
 from ..core.data.scaling import Calibration
-from ..core.errors import UserError
+from ..core.errors import DataWarning, UserError
 from ..core.model.denoiser import Denoiser
 from ..core.model.methods_text import PRETRAINING
 
@@ -53,7 +53,29 @@ def export(
     ------
     UserError
         If it is a teacher, or the file cannot be written.
+
+    Warns
+    -----
+    DataWarning
+        If the student sees neighbouring planes, which such packages have not.
     """
+    write_package(student, path, name)
+    if said := planes_alone(student):
+        warnings.warn(said, DataWarning, stacklevel=2)
+
+
+def planes_alone(student: Denoiser) -> str:
+    """Say that a package denoises planes alone, where its student knows more; else empty."""
+    if not student.neighbours:
+        return ""
+    return (
+        "This model learnt from neighbouring planes of stacks, which the programs that read its "
+        "package do not give it: there it denoises each plane alone."
+    )
+
+
+def write_package(student: Denoiser, path: str | PathLike[str], name: str) -> None:
+    """Write a package as `export` does, without a warning."""
     if student.is_teacher:
         raise UserError("Only students can be exported; distil this teacher first (RD).")
     student = student.copy().to("cpu")
@@ -215,12 +237,13 @@ def _origin(student: Denoiser) -> str:
 
 def _documentation(student: Denoiser, name: str) -> str:
     trained = student.record.get("distill", {})
+    alone = f"\n{planes_alone(student)}".rstrip()
     return f"""# {name}
 
 A student network. {_origin(student)}
 The noisy images: {trained.get("planes", "?")} planes, {trained.get("megapixels", "?")} megapixels.
 Input and output are in the units of the images that it was trained on: do not rescale them.
-It suits images from the same instrument with the same kind of noise.
+It suits images from the same instrument with the same kind of noise.{alone}
 
 # Validation
 

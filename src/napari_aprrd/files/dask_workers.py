@@ -14,7 +14,7 @@ from ..axes import ArrayPlanes
 from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
-from ..denoise_arrays import PlaneTile
+from ..denoise_arrays.tiles import PlaneTile
 from .formats import read_chosen
 from .picture import Choice, Picture
 from .tile_writer import TileWriter

@@ -21,7 +21,8 @@ from ..core.errors import UserError
 from ..core.jobs import STOP, Clock, Job, Progress, report_progress
 from ..core.model.denoiser import Denoiser
 from ..core.model.provenance import of_output
-from ..denoise_arrays import PlaneTile, output_dtype
+from ..denoise_arrays.at_once import output_dtype
+from ..denoise_arrays.tiles import PlaneTile
 from .formats import check_format
 from .ome_zarr import ome_zarr
 from .picture import Picture

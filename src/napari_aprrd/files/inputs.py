@@ -18,7 +18,7 @@ from ..core.config import DenoiseConfig
 from ..core.data.crops import is_large_enough
 from ..core.errors import UserError
 from ..core.noise.rounding import WORDS, Loss, loss_by_rounding
-from ..denoise_arrays import output_dtype
+from ..denoise_arrays.at_once import output_dtype
 from .description import describe
 from .formats import (
     IN_MEMORY,

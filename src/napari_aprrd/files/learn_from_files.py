@@ -8,11 +8,10 @@ from typing import Any
 
 from ..axes import JoinedPlanes
 from ..core.atomic_files import hidden_beside
-from ..core.config import DistillConfig, TrainConfig
 from ..core.jobs import Job, Parts, run
 from ..core.model.denoiser import Denoiser, load
 from ..core.training.checkpoint import Checkpoint, beside
-from ..core.training.two_steps import learn
+from ..core.training.two_steps import configs_of, learn
 from .batch import Listening, nobody_listens
 from .inputs import Files
 
@@ -165,8 +164,7 @@ def learning(files: Files, settings: dict[str, Any], kept: Kept) -> Job[Denoiser
     places = beside(kept.teacher), beside(kept.student)
     learnt = yield from learn(
         planes,
-        TrainConfig.of(**settings),
-        DistillConfig.of(**settings),
+        *configs_of(settings),
         minutes=settings.get("minutes"),
         bar=Parts(),
         teacher=load(kept.teacher) if kept.teacher.exists() else None,

@@ -8,7 +8,7 @@ from typing import Any
 from ..axes import ArrayPlanes
 from ..core.config import DenoiseConfig
 from ..core.model.denoiser import Denoiser
-from ..denoise_arrays import PlaneTile, denoise_tile
+from ..denoise_arrays.tiles import PlaneTile, denoise_tile
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
 from ..core.model.interrupt import unless_cancelled
 from ..core.trust.report import plane_maps, spread_map
-from ..denoise_arrays import one_at_a_time
+from ..denoise_arrays.lazily import one_at_a_time
 from ..given.images import planes_of
 from ..layers import is_image_layer, map_layer
 from ..signatures import AnyImage, AnyPath, DaskArray, Labelled, Layer, LazyArray

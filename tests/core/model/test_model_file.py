@@ -26,7 +26,14 @@ from napari_aprrd.core.model.denoiser import Denoiser, load
 from napari_aprrd.core.model.model_file import FORMAT, KEY
 from napari_aprrd.core.model.published import import_checkpoint
 
-from ..makers import KINDS, NetworkKind, noisy_image, random_denoiser, same_weights
+from ..makers import (
+    KINDS,
+    NetworkKind,
+    neighbour_denoiser,
+    noisy_image,
+    random_denoiser,
+    same_weights,
+)
 
 Weights = dict[str, Tensor]
 
@@ -77,6 +84,28 @@ def test_a_loaded_model_predicts_the_same_to_the_bit(kind: NetworkKind, tmp_path
     loaded = load(tmp_path / "model.aprrd")
     assert same_weights(loaded, denoiser)
     np.testing.assert_array_equal(loaded.predict(image), denoiser.predict(image))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_of_stacks_comes_back_with_its_neighbours(
+    kind: NetworkKind, tmp_path: Path
+) -> None:
+    denoiser = neighbour_denoiser(kind, axis="Z", neighbours=2, channels=2)
+    denoiser.save(tmp_path / "model.aprrd")
+    loaded = load(tmp_path / "model.aprrd")
+    assert (loaded.neighbours, loaded.stack_axis) == (2, "Z")
+    window = np.concatenate([noisy_image(2, 40, 50, seed=seed) for seed in range(5)])
+    output = loaded.predict(window)
+    assert output.shape == (2, 40, 50)
+    np.testing.assert_array_equal(output, denoiser.predict(window))
+    assert (output != denoiser.predict(window[:2])).mean() > 0.9
+
+
+def test_only_models_of_stacks_need_a_version_that_knows_neighbours() -> None:
+    assert neighbour_denoiser().header()["format"] == 4
+    header = random_denoiser().header()
+    assert header["format"] < 4
+    assert "neighbours" not in header["architecture"]  # older versions refuse unknown names
 
 
 def test_everything_around_the_network_comes_back(path: Path, denoiser: Denoiser) -> None:

@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 
 from napari_aprrd.core.data.planes import Image
-from napari_aprrd.core.noise.sure import noise_field, squared_errors
+from napari_aprrd.core.noise.autocorrelation import noise_field
+from napari_aprrd.core.noise.sure import squared_errors
 
 from ..training.test_auto_settings import noise
 
@@ -30,7 +31,7 @@ def test_estimates_differ_as_the_true_errors_do(reach: int) -> None:
     y, x = np.mgrid[:256, :256] * 0.08
     clean = (2 + np.sin(x) + np.sin(y))[None]
     report = noise(reach, reach, correlated=0.4)
-    noisy = clean + np.sqrt(0.1 + 0.1 * clean) * noise_field((256, 256), report, rng)
+    noisy = clean + np.sqrt(0.1 + 0.1 * clean) * noise_field((256, 256), report.correlation, rng)
     outputs = smoothed(noisy)
     counts = np.arange(1, len(outputs) + 1)[:, None, None, None]
     true = ((outputs.cumsum(axis=0) / counts - clean) ** 2).mean(axis=(1, 2, 3))
@@ -43,7 +44,9 @@ def test_estimates_differ_as_the_true_errors_do(reach: int) -> None:
 
 @pytest.mark.parametrize("reaches", [(0, 0), (3, 0), (0, 2), (2, 3)])
 def test_added_noise_is_correlated_as_the_report_says(reaches: tuple[int, int]) -> None:
-    field = noise_field((400, 500), noise(*reaches, correlated=0.3), np.random.default_rng(0))
+    field = noise_field(
+        (400, 500), noise(*reaches, correlated=0.3).correlation, np.random.default_rng(0)
+    )
     assert field.std() == pytest.approx(1, abs=0.02)
     for axis, reach in enumerate(reversed(reaches)):
         for lag in range(1, 5):

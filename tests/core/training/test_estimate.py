@@ -23,7 +23,7 @@ from napari_aprrd.core.training.estimate import (
     train_seconds,
 )
 
-from ..makers import TINY, random_denoiser
+from ..makers import TINY, neighbour_denoiser, random_denoiser
 
 Patch = pytest.MonkeyPatch
 
@@ -98,6 +98,14 @@ def test_deep_networks_have_trials_of_their_size() -> None:
     config = TrainConfig(width=1, depth=7, patch=128, steps=1, batch=1, hold_out=0)
     work = 2 * 4 * (128 / 64) ** 2  # the loss computes the crop twice, the network four views of it
     assert 0.5 < train_seconds(config, 1) / work < 2
+
+
+def test_networks_that_see_neighbours_have_trials_with_them() -> None:
+    config = TrainConfig.of(**TINY, steps=3, neighbours=2)
+    assert train_seconds(config, 1) > 0
+    teacher = neighbour_denoiser("blind-spot", axis="Z")
+    assert distill_seconds(teacher, DistillConfig.of(**TINY, steps=3, targets="both")) > 0
+    assert denoise_seconds(teacher, 64**2, device="cpu") > 0
 
 
 def test_a_time_budget_is_its_own_estimate() -> None:

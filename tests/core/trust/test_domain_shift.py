@@ -15,9 +15,9 @@ from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.noise.report import inspect
-from napari_aprrd.core.trust.domain_shift import misfit
+from napari_aprrd.core.trust.domain_shift import misfit, missing_neighbours
 
-from ..makers import random_denoiser
+from ..makers import assert_one_sentence, neighbour_denoiser, noisy_planes, random_denoiser
 
 SIZE = 160
 
@@ -176,3 +176,13 @@ def test_matched_to_the_images_it_learnt_from_nothing_changes() -> None:
     assert same.calibration is not None
     np.testing.assert_allclose(same.calibration.offset, model.calibration.offset, rtol=1e-4)
     np.testing.assert_allclose(same.predict(image), model.predict(image), rtol=1e-4, atol=0.5)
+
+
+def test_a_model_of_stacks_says_that_planes_are_denoised_alone() -> None:
+    stack = MemoryPlanes(noisy_planes((8, 8), (8, 8)).images, stack_axes="Z")
+    single = noisy_planes((8, 8))
+    told = missing_neighbours(neighbour_denoiser(axis="T"), stack)
+    assert_one_sentence(told, "learnt from neighbouring frames (axis T), and this image has none")
+    assert "slices (axis Z)" in missing_neighbours(neighbour_denoiser(axis="Z"), single)
+    assert missing_neighbours(neighbour_denoiser(axis="Z"), stack) == ""
+    assert missing_neighbours(random_denoiser(), single) == ""

@@ -39,6 +39,7 @@ def long(entry: Entry) -> str:
         entry.name,
         f"{summary(model).capitalize()}.",
         _learnt(stage, model),
+        _beside(model),
         f"Quality {config['preset']}, on {stage['device']}." if "preset" in config else "",
         _versions(stage.get("versions", {})),
         f"Made {when(entry.made)}.",
@@ -115,6 +116,13 @@ def _learnt(stage: dict[str, Any], model: Denoiser) -> str:
     ]
     said = ", ".join(filter(None, parts))
     return f"{said[0].upper()}{said[1:]}." if said else ""
+
+
+def _beside(model: Denoiser) -> str:
+    if not model.neighbours:
+        return ""
+    planes = _counted(model.neighbours, "neighbouring plane")
+    return f"It sees {planes} on either side, along axis {model.stack_axis}."
 
 
 def _versions(versions: dict[str, str]) -> str:

@@ -84,12 +84,12 @@ class DistillWidget(JobWidget[DistillConfig]):
 
     def automatic(self, config: DistillConfig) -> dict[str, Any]:
         """Automatic values for the chosen teacher."""
-        shifts = self.teacher().shifts  # first: without a teacher, nothing has to be imported
+        teacher = self.teacher()  # first: without a teacher, nothing has to be imported
 
         from ...core.training.auto_settings import settle_distillation
 
-        settled = settle_distillation(config, shifts)
-        return settled.config.model_dump(include={"shifts", "recharge", "loss"})
+        settled = settle_distillation(config, teacher.shifts, teacher.views)
+        return settled.config.model_dump(include={"shifts", "targets", "recharge", "loss"})
 
     def trial(self, config: DistillConfig) -> Callable[[], tuple[str, float]]:
         """Time a few steps on noise."""
@@ -110,9 +110,9 @@ class DistillWidget(JobWidget[DistillConfig]):
 def _compared(teacher: Denoiser, planes: Planes, job: Job[Denoiser]) -> Job[Denoiser]:
     """Run the job; first report, in its thread, if the planes differ from the teacher's."""
     from ...core.jobs import Progress
-    from ...core.trust.domain_shift import misfit
+    from ...core.trust.domain_shift import misfit, missing_neighbours
 
-    differing = misfit(teacher, planes)
-    if differing:
-        yield Progress("Compare", 0, 1, 0.0, note=differing)
+    for compare in (misfit, missing_neighbours):
+        if said := compare(teacher, planes):
+            yield Progress("Compare", 0, 1, 0.0, note=said)
     return (yield from job)

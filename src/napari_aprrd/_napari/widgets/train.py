@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ...core.model.denoiser import Denoiser
 
 
+_BY_NOISE = {"shift", "replace", "loss", "neighbours", "learning_rate"}
+
+
 class TrainWidget(JobWidget[TrainConfig]):
     """Train a blind-spot network on open layers."""
 
@@ -61,10 +64,12 @@ class TrainWidget(JobWidget[TrainConfig]):
         if self.noise.report is None:
             return {}
         from ...core.model.pretrained import fits
-        from ...core.training.auto_settings import settle_training
+        from ...core.training.auto_settings import settle_neighbours, settle_training
 
-        settled = settle_training(config, self.noise.report, pretrained=fits(config))
-        return settled.config.model_dump(include={"shift", "replace", "loss", "learning_rate"})
+        noise, planes = self.noise.report, self.picker.planes()
+        stack = settle_neighbours(config, planes.stack_axes, noise)
+        settled = settle_training(config, noise, stack, pretrained=fits(config))
+        return settled.config.model_dump(include=_BY_NOISE)
 
     def trial(self, config: TrainConfig) -> Callable[[], tuple[str, float]]:
         """Time a few steps on noise."""

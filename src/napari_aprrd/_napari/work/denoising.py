@@ -129,13 +129,14 @@ def remarks(planes: ArrayPlanes, model: Denoiser | None = None) -> Job[None]:
     """Report if rounding harms the result, or the planes differ from those that a model knows."""
     from ...core.jobs import Progress
     from ...core.noise.rounding import WORDS
-    from ...core.trust.domain_shift import misfit
-    from ...denoise_arrays import rounding_loss
+    from ...core.trust.domain_shift import misfit, missing_neighbours
+    from ...denoise_arrays.at_once import rounding_loss
 
     loss = rounding_loss(planes, DenoiseConfig())
     costs = f"{WORDS[loss]}: convert the layer to float32 first." if loss else ""
-    differing = misfit(model, planes) if model is not None else ""
-    for said in filter(None, (differing, costs)):
+    of_model = (misfit, missing_neighbours)
+    known = [about(model, planes) for about in of_model] if model is not None else []
+    for said in filter(None, (*known, costs)):
         yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=said)
 
 
@@ -146,7 +147,7 @@ def _denoise(
 
     None when it was stopped before the end.
     """
-    from ...denoise_arrays import denoise_now
+    from ...denoise_arrays.at_once import denoise_now
 
     yield from remarks(planes, model)
     config = DenoiseConfig(device=default_device())

@@ -62,7 +62,7 @@ class Overview:
 
 
 def _denoise(model: Denoiser, planes: ArrayPlanes) -> Job[Any]:
-    from ...denoise_arrays import denoise_now
+    from ...denoise_arrays.at_once import denoise_now
 
     made = yield from denoise_now(planes, model, DenoiseConfig(device=default_device()))
     return made.data if made is not None else None
@@ -70,7 +70,7 @@ def _denoise(model: Denoiser, planes: ArrayPlanes) -> Job[Any]:
 
 def _add(viewer: ViewerModel, layer: Any, model: Denoiser, lowest: Any = None) -> None:
     """Add the layer; its lowest resolution may be there already."""
-    from ...denoise_arrays import denoise_lazily
+    from ...denoise_arrays.lazily import denoise_lazily
 
     watch, axes = LazyLayer(viewer), layer_axes(layer)
     config = DenoiseConfig(device=default_device())
@@ -93,7 +93,7 @@ def is_too_large(data: Any) -> bool:
     import torch
 
     from ...core.model.hardware import SHARE, free_bytes
-    from ...denoise_arrays import is_lazy
+    from ...denoise_arrays.lazily import is_lazy
 
     size = data.dtype.itemsize * math.prod(data.shape)
     return is_lazy(data) and size > SHARE * free_bytes(torch.device("cpu"))

@@ -98,7 +98,7 @@ def fulfil(
     from ...core.config import DenoiseConfig, DistillConfig, TrainConfig
     from ...core.model.pretrained import first_look
     from ...core.training.two_steps import learn
-    from ...denoise_arrays import denoise_now
+    from ...denoise_arrays.at_once import denoise_now
 
     learnt, model, rest = None, wish.model, share
     if model is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ...core.config import DenoiseConfig
@@ -57,16 +57,18 @@ def with_preview(job: Job[Any], view: Callable[[], View | None]) -> Generator[An
             if wanted is None or not isinstance(progress, Progress) or not progress.snapshot:
                 continue
             denoiser = progress.snapshot()
-            answer = yield Preview(wanted, _quick_preview(denoiser, wanted.read()))
+            answer = yield Preview(wanted, _quick_preview(denoiser, wanted))
             spent = time.perf_counter() - start
             due = time.perf_counter() + max(EVERY, spent / SHARE)
     finally:
         job.close()
 
 
-def _quick_preview(denoiser: Denoiser, noisy: Image) -> Image:
+def _quick_preview(denoiser: Denoiser, view: View) -> Image:
     """Denoise quickly, at one shift and with the brightness of the noisy image."""
     denoiser.calibration = None
-    image = denoiser.predict(noisy, DenoiseConfig(shifts=(2,)))
+    seen = replace(view, planes=denoiser.stacked(view.planes)).read()
+    image = denoiser.predict(seen, DenoiseConfig(shifts=(2,)))
+    noisy = seen[: denoiser.channels]
     flat = (noisy.reshape(len(noisy), -1), image.reshape(len(image), -1))
     return Calibration.measure(*flat).apply(image)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Protocol
 
@@ -119,22 +120,35 @@ class CutPlanes:
         """Whether reading takes negligible time."""
         return self.planes.in_memory
 
-    @property
+    @cached_property
     def stack_axes(self) -> str:
-        """Letters of the axes along which planes may be neighbours."""
-        return self.planes.stack_axes
+        """Letters of the axes along which any of the parts has a neighbour."""
+        return "".join(
+            axis
+            for axis in self.planes.stack_axes
+            if any(self.beside(part, 1, axis) is not None for part in range(len(self.places)))
+        )
 
     def beside(self, plane: int, offset: int, axis: str) -> int | None:
         """Number of the same part of the plane that is so many steps further along an axis."""
         whole, rows, columns = self.places[plane]
         number = self.planes.beside(whole, offset, axis)
-        wanted = (number, rows, columns)
-        return self.places.index(wanted) if wanted in self.places else None
+        return None if number is None else self._numbers.get(_corners(number, rows, columns))
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[int, ...], int]:
+        """The number of each part."""
+        return {_corners(*place): number for number, place in enumerate(self.places)}
 
     def read(self, plane: int, rows: slice, columns: slice) -> Image:
         """Read a window of a part: (C, h, w), float32."""
         whole, top, left = self.places[plane]
         return self.planes.read(whole, _within(top, rows), _within(left, columns))
+
+
+def _corners(plane: int, rows: slice, columns: slice) -> tuple[int, ...]:
+    """A place that can be looked up, which slices cannot in every Python."""
+    return plane, rows.start, rows.stop, columns.start, columns.stop
 
 
 def _cut(length: int, side: int) -> list[slice]:

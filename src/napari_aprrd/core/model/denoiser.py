@@ -109,14 +109,17 @@ class Denoiser:
             return "alone"
         return cast(Views, self.record.get("target_views", "with"))
 
-    def stacked(self, planes: Planes) -> Planes:
-        """The planes as the network sees them: with their neighbours, if it uses any.
+    def neighbours_in(self, planes: Planes) -> int:
+        """Neighbours on either side that the network sees in some images; 0: planes alone.
 
         Images without the axis that the model learnt from are denoised plane by plane.
         """
-        if self.neighbours and self.stack_axis in planes.stack_axes:
-            return StackedPlanes(planes, self.stack_axis, self.neighbours)
-        return planes
+        return self.neighbours if self.stack_axis in tuple(planes.stack_axes) else 0
+
+    def stacked(self, planes: Planes) -> Planes:
+        """The planes as the network sees them: with their neighbours, if it uses any."""
+        neighbours = self.neighbours_in(planes)
+        return StackedPlanes(planes, self.stack_axis, neighbours) if neighbours else planes
 
     def check_channels(self, channels: int) -> None:
         """Refuse images with other channels.

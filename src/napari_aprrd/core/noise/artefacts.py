@@ -37,29 +37,33 @@ def between_planes(pairs: list[tuple[Image, Image]]) -> float | None:
     It is the median over blocks. Blocks with structure, which is the same in both planes as well,
     are a minority, so that the median ignores them.
     """
-    found = []
-    for pair in pairs:
-        if min(pair[0].shape) < SIDE or not all(np.isfinite(window).all() for window in pair):
-            continue
-        a, b = (_tiles(_grain(window)) for window in pair)
-        scale = a.std((1, 2)) * b.std((1, 2))
-        found.append((a * b).mean((1, 2))[scale > 0] / scale[scale > 0])
-    together = np.concatenate(found) if found else np.empty(0)
+    finite = [pair for pair in pairs if all(np.isfinite(window).all() for window in pair)]
+    together = np.concatenate([np.empty(0), *(grain_correlations(a, b) for a, b in finite)])
     return float(np.median(together)) if together.size else None
 
 
-def _grain(image: Image) -> Array:
-    """Second differences along both axes, which remove nearly all structure."""
-    return np.diff(np.diff(image.astype(np.float64), 2, axis=0), 2, axis=1)
+def grain_correlations(first: Image, second: Image, order: int = 2) -> Array:
+    """Correlation of the fine grain of two images (h, w), in each of their blocks.
+
+    The grain are differences of this order along both axes, which remove nearly all structure.
+    Blocks with NaN, and those without any grain, are left out.
+    """
+    a, b = (tiles(_grain(image, order), SIDE - order) for image in (first, second))
+    a, b = (blocks - blocks.mean((1, 2), keepdims=True) for blocks in (a, b))
+    scale = a.std((1, 2)) * b.std((1, 2))
+    there = scale > 0  # not so where it is NaN
+    return np.asarray((a * b).mean((1, 2))[there] / scale[there])
 
 
-def _tiles(image: Array) -> Array:
-    """Tiles (N, t, t) of an image minus their means, with t = `SIDE` - 2."""
-    side = SIDE - 2
+def _grain(image: Image, order: int) -> Array:
+    return np.diff(np.diff(image.astype(np.float64), order, axis=0), order, axis=1)
+
+
+def tiles(image: Array, side: int) -> Array:
+    """Blocks (N, side, side) of an image (h, w), side by side; what is left over is cut off."""
     h, w = (n // side for n in image.shape)
     rows = image[: h * side, : w * side].reshape(h, side, w, side)
-    tiles = rows.swapaxes(1, 2).reshape(-1, side, side)
-    return np.asarray(tiles - tiles.mean((1, 2), keepdims=True))
+    return rows.swapaxes(1, 2).reshape(-1, side, side)
 
 
 def stripes(windows: list[Image]) -> str:

@@ -7,6 +7,7 @@ well, which biases the autocorrelation. The bias is known exactly, so it is undo
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,23 @@ def autocovariance(noise: Array) -> dict[Lag, float]:
     measured = _at_lags(np.fft.irfft2(spectrum)) / _pairs(side)
     true = np.linalg.solve(_effect_of_detrending(side), measured)
     return {lag: float(value) for lag, value in zip(HALF_PLANE, true, strict=True)}
+
+
+def noise_field(
+    shape: tuple[int, ...], correlation: Mapping[str, Sequence[float]], rng: np.random.Generator
+) -> Array:
+    """Draw noise (H, W) of variance 1, correlated along x and y as in a noise report."""
+    along = []
+    for length, axis in zip(shape, "yx", strict=True):
+        line = np.zeros(length)
+        lags = min(len(correlation[axis]), (length - 1) // 2)
+        line[1 : lags + 1] = correlation[axis][:lags]
+        line += np.roll(line[::-1], 1)
+        line[0] = 1
+        along.append(np.fft.fft(line).real)
+    power = np.clip(np.outer(*along), 0, None)
+    white = np.fft.fft2(rng.standard_normal(shape))
+    return np.asarray(np.fft.ifft2(white * np.sqrt(power / power.mean())).real)
 
 
 @functools.cache

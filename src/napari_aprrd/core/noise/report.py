@@ -24,7 +24,7 @@ from .artefacts import (
 )
 from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
 from .blocks import flat_blocks, samples, with_next
-from .stack import StackReport
+from .stack import StackReport, measure_stack
 
 # Bounds without another source are chosen, not measured; docs/benchmarks-diary.md#noise-report has
 # what they give together.
@@ -56,6 +56,7 @@ _PATTERN = 0.12
 _PHOTONS = 0.05
 # Smallest automatic shift: docs/benchmarks-diary.md#chosen-settings-against-a-grid.
 _WHITE_SHIFT = 2
+_ITSELF = 1  # shift that hides a pixel alone, of which the targets of white noise are made
 
 
 class NoiseReport(Config):
@@ -177,6 +178,9 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
             f"{SIDE} x {SIDE} pixels."
         )
     report = _report(windows, pixels, _noise_of(seen, blocks), pairs, pattern)
+    hidden = _ITSELF if report.hardly_correlated else report.shift
+    stack = measure_stack(planes, hidden, report.correlation, seed=seed)
+    report = NoiseReport.of(report, stack=stack)
     return NoiseReport.of(report, advice=_advice(report))
 
 
@@ -275,7 +279,12 @@ def _detail(
 
 def _advice(report: NoiseReport) -> tuple[str, ...]:
     """Say in plain sentences what the noise is like and what that means for the settings."""
-    return (*_on_correlation(report), *_on_strength(report), *_on_artefacts(report))
+    return (
+        *_on_correlation(report),
+        *_on_strength(report),
+        *_on_stack(report),
+        *_on_artefacts(report),
+    )
 
 
 def _on_correlation(report: NoiseReport) -> Iterator[str]:
@@ -310,6 +319,16 @@ def _on_weakness(report: NoiseReport) -> Iterator[str]:
         )
 
 
+def _on_stack(report: NoiseReport) -> Iterator[str]:
+    stack = report.stack
+    if stack is None:
+        return
+    if not stack.has_pattern:  # else among the artefacts
+        yield stack.sentence
+    if 0 < stack.copies < 1:
+        yield "Some planes are exact copies of the next ones; no plane is compared with its copy."
+
+
 def _on_artefacts(report: NoiseReport) -> Iterator[str]:
     if report.stripes:
         same = ", the same in every plane" if report.stripes_repeat else ""
@@ -327,7 +346,10 @@ def _on_artefacts(report: NoiseReport) -> Iterator[str]:
         )
     if report.smoothed:
         yield "It looks filtered or enlarged already: take the raw image, if there is one."
-    if report.between_planes is not None and report.between_planes > _PATTERN:
+    if report.stack is not None:
+        if report.stack.has_pattern:
+            yield report.stack.sentence
+    elif report.between_planes is not None and report.between_planes > _PATTERN:
         yield (
             f"Neighbouring planes share a pattern ({100 * report.between_planes:.0f} % of the "
             "noise): a fixed pattern, the same in every plane, stays, as it does in their mean; "

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.planes import Image
+from .autocorrelation import noise_field
 from .report import NoiseReport
 
 Array = NDArray[np.float64]
@@ -69,7 +70,8 @@ def squared_errors(
     best = min(candidates, key=lambda mean: np.nanmean((mean - finite) ** 2))
     deviation = np.sqrt(noise_variance(finite, best))
     rng = np.random.default_rng(seed)
-    more = deviation * np.stack([noise_field(image.shape, noise, rng) for image in noisy])
+    fields = [noise_field(image.shape, noise.correlation, rng) for image in noisy]
+    more = deviation * np.stack(fields)
     answers = outputs((noisy + _MORE * more).astype(np.float32)) - at_rest
     passed = (more * answers / _MORE).mean(axis=(1, 2, 3), where=valid)
     return np.array(
@@ -79,21 +81,6 @@ def squared_errors(
             for numbers in means
         ]
     )
-
-
-def noise_field(shape: tuple[int, ...], noise: NoiseReport, rng: np.random.Generator) -> Array:
-    """Draw noise (H, W) of variance 1, correlated along x and y as in a noise report."""
-    along = []
-    for length, axis in zip(shape, "yx", strict=True):
-        correlation = np.zeros(length)
-        lags = min(len(noise.correlation[axis]), (length - 1) // 2)
-        correlation[1 : lags + 1] = noise.correlation[axis][:lags]
-        correlation += np.roll(correlation[::-1], 1)
-        correlation[0] = 1
-        along.append(np.fft.fft(correlation).real)
-    power = np.clip(np.outer(*along), 0, None)
-    white = np.fft.fft2(rng.standard_normal(shape))
-    return np.asarray(np.fft.ifft2(white * np.sqrt(power / power.mean())).real)
 
 
 def noise_variance(noisy: Image, output: NDArray[Any]) -> NDArray[Any]:

@@ -82,6 +82,11 @@ def distill(
             f"The teacher was trained on {teacher.channels} channel(s), "
             f"the images have {planes.channels}."
         )
+    if config is not None and config.targets != "automatic" and not teacher.neighbours:
+        raise UserError(
+            f"The setting targets = {config.targets!r} has no effect: "
+            "this teacher sees no neighbouring planes."
+        )
     kept = checkpoint or Checkpoint()
     job = partial(_distill, teacher.copy().to("cpu"), planes, checkpoint=kept)
     return (yield from Parts().part(despite_lost_device(job, config or DistillConfig()), 1.0))

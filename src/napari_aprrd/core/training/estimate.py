@@ -13,7 +13,7 @@ from ..data.planes import MemoryPlanes
 from ..data.scaling import Normalisation
 from ..jobs import Clock, Job, Progress
 from ..model.architecture import Architecture, NetworkKind, OwnArchitecture
-from ..model.denoiser import Denoiser
+from ..model.denoiser import Denoiser, Views
 from ..model.hardware import pick_device
 from ..model.tiling import BORDER
 from .distill import distill
@@ -28,12 +28,13 @@ _SECONDS = 0.7  # after which a trial ends: a form is waiting for it
 
 def train_seconds(config: TrainConfig, channels: int, *, colours: bool = False) -> float:
     """Estimate the seconds of APR training from a few small steps on this very machine."""
-    return _seconds(train(_noise(channels, config.depth, colours), _trial(config)), config)
+    planes = _noise(channels, config.depth, colours, "T" if config.neighbours else "")
+    return _seconds(train(planes, _trial(config)), config)
 
 
 def distill_seconds(teacher: Denoiser, config: DistillConfig) -> float:
     """Estimate the seconds of distillation from a few small steps, targets not counted."""
-    planes = _noise(teacher.channels, config.depth)
+    planes = _noise(teacher.channels, config.depth, stack_axes=teacher.stack_axis)
     return _seconds(distill(teacher, planes, _trial(config)), config)
 
 
@@ -55,19 +56,24 @@ def denoise_seconds(model: Denoiser | None, pixels: int, *, device: str = "auto"
         architecture = Architecture(kind=kind, channels=1, width=default.width, depth=default.depth)
         return pixels * _seconds_of_pixel(architecture, (), str(pick_device(device)))
     shifts = model.shifts if model.is_teacher else ()
-    return pixels * _seconds_of_pixel(model.architecture, shifts, str(pick_device(device)))
+    name = str(pick_device(device))
+    return pixels * _seconds_of_pixel(model.architecture, shifts, name, model.views)
 
 
 @functools.lru_cache(maxsize=16)
 def _seconds_of_pixel(
-    architecture: Architecture | OwnArchitecture, shifts: tuple[int, ...], device: str
+    architecture: Architecture | OwnArchitecture,
+    shifts: tuple[int, ...],
+    device: str,
+    views: Views = "alone",
 ) -> float:
     """Time of a network like the one asked for, whose weights do not matter."""
     c = architecture.channels
     tile = Denoiser.fresh(architecture, Normalisation((0.0,) * c, (1.0,) * c), seed=0).to(device)
     if shifts:
-        tile.record = {"target_shifts": list(shifts)}
-    image = np.random.default_rng(0).random((c, _TILE, _TILE), np.float32)
+        tile.record = {"target_shifts": list(shifts), "target_views": views}
+    seen = (2 * architecture.neighbours + 1) * c
+    image = np.random.default_rng(0).random((seen, _TILE, _TILE), np.float32)
     times: list[float] = []
     while len(times) < 2 or (len(times) <= _TILES and sum(times) < _SECONDS):
         clock = Clock()
@@ -115,7 +121,8 @@ def _seconds(trial: Job[Denoiser], config: TrainConfig | DistillConfig) -> float
     return float(per_step * config.steps * config.batch * (config.patch / side) ** 2)
 
 
-def _noise(channels: int, depth: int, colours: bool = False) -> MemoryPlanes:
-    side = max(_SIDE, 2**depth)
-    noise = np.random.default_rng(0).random((channels, side, side), np.float32)
-    return MemoryPlanes([noise], colours)
+def _noise(channels: int, depth: int, colours: bool = False, stack_axes: str = "") -> MemoryPlanes:
+    """A plane of noise, or a stack of two, which are each other's neighbours."""
+    side, count = max(_SIDE, 2**depth), 2 if stack_axes else 1
+    noise = np.random.default_rng(0).random((count, channels, side, side), np.float32)
+    return MemoryPlanes(list(noise), colours, stack_axes)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from ..config import DistillConfig, TrainConfig
 from ..data.planes import Planes
@@ -36,6 +36,21 @@ class Learnt(NamedTuple):
     def model(self) -> Denoiser:
         """The student, or the teacher where there is none."""
         return self.teacher if self.student is None else self.student
+
+
+def configs_of(settings: Mapping[str, Any]) -> tuple[TrainConfig, DistillConfig]:
+    """The settings of both steps; each gets those that it has.
+
+    Raises
+    ------
+    UserError
+        As for `Config.of`.
+    """
+    first, second = (
+        {name: value for name, value in settings.items() if name in config.model_fields}
+        for config in (TrainConfig, DistillConfig)
+    )
+    return TrainConfig.of(**first), DistillConfig.of(**second)
 
 
 def learn(

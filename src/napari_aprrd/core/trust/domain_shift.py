@@ -30,6 +30,7 @@ _ALIKE = 2.0
 _DEVIATIONS = 4.0
 _PUBLISHED_TOP = 255.0  # the published networks expect intensities of 0 to 255
 _THOSE = "those this model learnt from"
+_STACKED = {"T": "frames", "Z": "slices"}  # what planes along an axis are called
 _TWO_LEVELS = 2.0  # images that are darker than this everywhere are not on that scale
 _ADVICE = (
     "the result may be wrong. Train on such images; or, if they differ in gain and offset alone, "
@@ -84,6 +85,30 @@ def misfit(denoiser: Denoiser, planes: Planes) -> str:
         both = sorted(found.keys() & learnt.keys())
         sentences = [_compared(found[c], learnt[c], alone) for c in both]
     return next(filter(None, sentences), "")
+
+
+def missing_neighbours(denoiser: Denoiser, planes: Planes) -> str:
+    """Say that images have no stack, where a model learnt from neighbouring planes of one.
+
+    Parameters
+    ----------
+    denoiser : Denoiser
+    planes : Planes
+        Nothing of them is read.
+
+    Returns
+    -------
+    str
+        A sentence; empty if the model sees the neighbours that it learnt from, or never saw any.
+    """
+    if not denoiser.neighbours or denoiser.neighbours_in(planes):
+        return ""
+    axis = denoiser.stack_axis
+    beside = f"{_STACKED.get(axis, 'planes')} (axis {axis})" if axis else "planes"
+    return (
+        f"This model learnt from neighbouring {beside}, and this image has none: its planes are "
+        "denoised alone."
+    )
 
 
 def unlike(record: Mapping[str, Any], noise: NoiseReport) -> str:

@@ -18,7 +18,10 @@ ELSEWHERE = ("preset", "minutes")  # the widgets ask for these outside of the fo
 KEPT = ("seed", "device")  # no preset changes these
 AUTOMATIC = "automatic"
 # Automatic settings whose values depend on the images and on other settings.
-BY_NOISE = {"learning_rate", "shift", "replace", "loss", "shifts", "recharge"}
+BY_NOISE = {
+    *("learning_rate", "shift", "replace", "loss", "neighbours"),
+    *("shifts", "targets", "recharge"),
+}
 
 
 class SettingsForm(Generic[C]):
@@ -181,7 +184,9 @@ def _kind(info: FieldInfo) -> tuple[Any, dict[str, Any]]:
     if kind in (int, float):
         bounds = _bounds(info, kind)
         if optional:  # the value below the smallest one is shown as "automatic"
-            return float, {**bounds, "min": 0.0}  # magicgui's box for integers cannot show texts
+            zero = any(getattr(limit, "ge", None) == 0 for limit in info.metadata)
+            below = -1.0 if zero else 0.0
+            return float, {**bounds, "min": below}  # magicgui's box for integers cannot show texts
         return kind, bounds
     return kind, {}
 

@@ -109,17 +109,18 @@ def delete_copies(parent: QWidget) -> None:
 
 def _exported(model: Denoiser, target: Path, name: str) -> Callable[[], object]:
     """Write the package, which takes seconds; return how to tell the user."""
-    from ....files.bioimage_io import export as write
+    from ....files.bioimage_io import planes_alone, write_package
 
     try:
-        write(model, target, name)
+        write_package(model, target, name)
     except UserError as error:
         sentence = str(error)
         return lambda: show_error(sentence)
     except Exception as error:  # PyTorch raises what it likes on networks that it cannot trace
         sentence = f"Cannot export {target.name}: {cause(error)}."
         return lambda: show_error(sentence)
-    return lambda: show_info(f"Exported {target.name}.")
+    said = " ".join(filter(None, (f"Exported {target.name}.", planes_alone(model))))
+    return lambda: show_info(said)
 
 
 def _with_ending(target: Path, ending: str) -> Path:

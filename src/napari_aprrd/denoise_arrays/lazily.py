@@ -1,11 +1,11 @@
-"""Denoising arrays of any axes: at once, lazily as dask arrays, and single tiles for files."""
+"""Denoising arrays when they are looked at, as dask arrays whose chunks are tiles."""
 
 from __future__ import annotations
 
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -14,55 +14,18 @@ import dask.array as da
 import numpy as np
 from numpy.typing import NDArray
 
-from .axes import ArrayPlanes, convert
-from .core.config import DenoiseConfig
-from .core.data.planes import Image
-from .core.jobs import Job
-from .core.model.denoise_planes import denoise
-from .core.model.denoiser import Denoiser
-from .core.model.interrupt import unless_cancelled
-from .core.model.provenance import of_output
-from .core.model.tiling import Span
-from .core.noise.rounding import Loss, loss_by_rounding
+from ..axes import ArrayPlanes
+from ..core.config import DenoiseConfig
+from ..core.data.neighbours import offsets
+from ..core.model.denoiser import Denoiser
+from ..core.model.interrupt import unless_cancelled
+from ..core.model.provenance import of_output
+from ..core.model.tiling import Span
+from .at_once import Denoised, output_dtype
+from .tiles import PlaneTile, denoise_tile, is_masked
 
 # torch uses all cores for one block, so dask's threads wait for each other.
 one_at_a_time = threading.Lock()
-
-
-class Denoised(NamedTuple):
-    """A denoised array, and what tells how it was made.
-
-    The record is made when it is asked for: model and source are hashed for it.
-    """
-
-    data: Any
-    record: Callable[[], dict[str, Any]]
-
-
-def denoise_now(
-    planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig, *, first: int = 0
-) -> Job[Denoised | None]:
-    """Denoise a whole array into memory, beginning with one of its planes.
-
-    Yields
-    ------
-    Progress
-        See `denoise`.
-
-    Returns
-    -------
-    Denoised or None
-        None when stopped before the end.
-    """
-    out = planes.new_output(output_dtype(planes.data.dtype, config))
-
-    def write(plane: int, place: tuple[slice, slice], tile: Image) -> None:
-        planes.write(out, plane, place, tile)
-
-    done = yield from denoise(denoiser, planes, write, config, first=first)
-    if not done:
-        return None
-    return Denoised(masked_like(planes.data, out), lambda: of_output(denoiser, planes, config))
 
 
 def denoise_lazily(
@@ -83,105 +46,12 @@ def is_lazy(data: Any) -> bool:
     return not isinstance(data, np.ndarray) and hasattr(data, "chunks")
 
 
-def masked_like(source: Any, out: NDArray[Any]) -> NDArray[Any]:
-    """Give a result the mask of its source, and under it the pixels that the source has there."""
-    if not isinstance(source, np.ma.MaskedArray):
-        return out
-    mask = np.ma.getmaskarray(source).copy()
-    out[mask] = convert(np.ma.getdata(source)[mask], out.dtype)
-    fill: Any = convert(source.fill_value, out.dtype)
-    masked: NDArray[Any] = np.ma.MaskedArray(out, mask, fill_value=fill)
-    return masked
-
-
 def identify(data: Any) -> dict[str, str]:
     """What tells a lazy source from others unread: see `core.model.provenance.identify`."""
     name = getattr(data, "name", "") or str(getattr(data, "store", ""))
     text = repr((name, tuple(map(int, data.shape)), str(data.dtype)))
     digest = hashlib.sha256(text.encode()).hexdigest()
     return {"sha256": digest, "of": "name, shape and type of the lazy source, not its pixels"}
-
-
-def output_dtype(dtype: np.dtype[Any], config: DenoiseConfig) -> np.dtype[Any]:
-    """The type of the denoised image, in the byte order of this machine."""
-    return np.dtype(np.float32 if config.dtype == "float32" else dtype).newbyteorder("=")
-
-
-def rounding_loss(planes: ArrayPlanes, config: DenoiseConfig) -> Loss:
-    """What the result loses by the type that it gets, see `loss_by_rounding`.
-
-    Parameters
-    ----------
-    planes : ArrayPlanes
-        The noisy source; a few windows are read.
-    config : DenoiseConfig
-    """
-    if output_dtype(planes.data.dtype, config).kind not in "iu":
-        return ""
-    return loss_by_rounding(planes)
-
-
-class PlaneTile(NamedTuple):
-    """One tile of one plane: what is computed, written and marked as done at once."""
-
-    plane: int
-    rows: Span
-    columns: Span
-
-
-def denoise_tile(
-    planes: ArrayPlanes,
-    tile: PlaneTile,
-    denoiser: Denoiser,
-    config: DenoiseConfig,
-    dtype: np.dtype[Any],
-    *,
-    size: tuple[int, int] | None = None,
-    corner: tuple[int, int] = (0, 0),
-) -> NDArray[Any]:
-    """Denoise one tile of one plane, with all its channels; alpha is kept as it is.
-
-    Parameters
-    ----------
-    planes : ArrayPlanes
-        Whole planes, or windows of them that hold the tile and what lies within the halo.
-    tile : PlaneTile
-        Its rows and columns are those of the whole plane.
-    denoiser : Denoiser
-    config : DenoiseConfig
-    dtype : dtype
-        Of the output.
-    size : tuple of int, optional
-        Height and width of the whole plane, if `planes` are windows.
-    corner : tuple of int
-        First row and column of such windows in the whole plane.
-
-    Returns
-    -------
-    ndarray
-        With all dimensions of the source.
-    """
-    top, left = corner
-
-    def read(rows: slice, columns: slice) -> Any:
-        return planes.read(tile.plane, _moved(rows, top), _moved(columns, left))
-
-    place = planes.place(tile.plane, _moved(tile.rows.kept, top), _moved(tile.columns.kept, left))
-    spans = (tile.rows, tile.columns)
-    clean = denoiser.predict_tile(read, size or planes.size, spans, config)
-    block = planes.new_output(dtype, place)
-    ArrayPlanes(block, planes.axes).write(block, 0, (slice(None), slice(None)), clean)
-    return masked_like(planes.data[place], block) if _is_masked(planes.data) else block
-
-
-def _is_masked(data: Any) -> bool:
-    """Whether an array, or the chunks of a lazy one, have masks."""
-    return isinstance(getattr(data, "_meta", data), np.ma.MaskedArray)
-
-
-def _moved(part: slice, start: int) -> slice:
-    """The same pixels, counted from a start."""
-    return slice(part.start - start, part.stop - start)
 
 
 def lazy_denoise(
@@ -202,7 +72,8 @@ def lazy_denoise(
         Of the data.
     denoiser : Denoiser
     config : DenoiseConfig
-        Its tile is the chunk; a chunk is computed from what lies within the network's halo.
+        Its tile is the chunk; a chunk is computed from what lies within the network's halo, in its
+        plane and in the neighbouring ones that the network sees.
     is_cancelled : callable, optional
         Asked while chunks are computed: once it says True, they raise `Interrupted` at once.
         Without it the array can travel to Dask workers.
@@ -229,23 +100,64 @@ def lazy_denoise(
     # so that it travels to a worker once.
     token = uuid.uuid4().hex
     model = dask.delayed(denoiser, name=f"denoiser-{token}", traverse=False)
-    return da.overlap.overlap(lazy, blocks.depth, "none").map_blocks(
+    return da.map_blocks(
         blocks.denoise,
         model,
+        *blocks.with_neighbours(da.overlap.overlap(lazy, blocks.depth, "none")),
         name=f"denoised-{token}",
         dtype=blocks.dtype,
-        meta=np.ma.empty(0, blocks.dtype) if _is_masked(lazy) else np.empty(0, blocks.dtype),
+        meta=np.ma.empty(0, blocks.dtype) if is_masked(lazy) else np.empty(0, blocks.dtype),
         chunks=lazy.chunks,
     )
 
 
+class _Stack(NamedTuple):
+    """Where the network finds the neighbours of a plane."""
+
+    axis: int  # dimension along which planes are neighbours
+    length: int  # planes along it
+    neighbours: int  # on either side that the network sees
+
+    @classmethod
+    def of(cls, source: ArrayPlanes, denoiser: Denoiser) -> _Stack | None:
+        """The stack in a source; None where the network sees its planes alone."""
+        neighbours = denoiser.neighbours_in(source)
+        if not neighbours:
+            return None
+        axis = source.axes.index(denoiser.stack_axis)
+        return cls(axis, int(source.data.shape[axis]), neighbours)
+
+    def beside(self, blocks: Any) -> list[Any]:
+        """For each neighbour, an array of blocks that has it in the place of the plane's own.
+
+        Blocks are taken by their number, so that those of one plane need no others. Where there is
+        no neighbour, the plane at the end stands there, which `join` leaves out.
+        """
+        numbers, before = np.arange(self.length), (slice(None),) * self.axis
+        places = [(numbers + offset).clip(0, self.length - 1) for offset in self._offsets]
+        return [blocks.blocks[(*before, place.tolist())] for place in places]
+
+    def join(self, blocks: Sequence[Any], number: int) -> tuple[Any, int]:
+        """A small stack of a plane's block and its neighbours', and the plane's number in it."""
+        beside = zip((0, *self._offsets), blocks, strict=True)
+        there = {o: block for o, block in beside if 0 <= number + o < self.length}
+        order = sorted(there)
+        join = np.ma.concatenate if is_masked(blocks[0]) else np.concatenate
+        return join([there[o] for o in order], self.axis), order.index(0)
+
+    @property
+    def _offsets(self) -> tuple[int, ...]:
+        return offsets(self.neighbours)
+
+
 @dataclass(frozen=True)
 class _Blocks:
-    """The blocks of a lazy array: tiles of single planes, with what lies around them.
+    """The blocks of a lazy array: tiles of single planes, with what lies around and beside them.
 
     Parameters
     ----------
     axes : str
+    stack : _Stack or None
     rows, columns : tuple of Span
         The tiles along Y and along X.
     around : tuple of int
@@ -257,6 +169,7 @@ class _Blocks:
     """
 
     axes: str
+    stack: _Stack | None
     rows: tuple[Span, ...]
     columns: tuple[Span, ...]
     around: tuple[int, int]
@@ -278,7 +191,8 @@ class _Blocks:
         columns = tuple(column for row, column in tiles if row == first_row)
         around = (least if len(rows) > 1 else 0, least if len(columns) > 1 else 0)
         dtype = output_dtype(source.data.dtype, config)
-        return cls(source.axes, rows, columns, around, config, dtype)
+        stack = _Stack.of(source, denoiser)
+        return cls(source.axes, stack, rows, columns, around, config, dtype)
 
     def chunks(self, plane_axes: str) -> dict[int, tuple[int, ...] | int]:
         """Lengths of the blocks along each dimension, as dask wants them."""
@@ -297,10 +211,17 @@ class _Blocks:
         around = {"Y": self.around[0], "X": self.around[1]}
         return {axis: around.get(letter, 0) for axis, letter in enumerate(self.axes)}
 
-    def denoise(self, block: Any, denoiser: Denoiser, block_info: Any = None) -> NDArray[Any]:
+    def with_neighbours(self, planes: Any) -> list[Any]:
+        """An array of these blocks, and one for each neighbour that the network sees."""
+        return [planes, *(self.stack.beside(planes) if self.stack else ())]
+
+    def denoise(self, denoiser: Denoiser, *blocks: Any, block_id: Any = None) -> NDArray[Any]:
         """Denoise the tile that a block holds; dask says where the block is."""
-        at = dict(zip(self.axes, block_info[0]["chunk-location"], strict=True))
-        tile = PlaneTile(0, self.rows[at["Y"]], self.columns[at["X"]])
+        at = dict(zip(self.axes, block_id, strict=True))
+        block, plane = blocks[0], 0
+        if self.stack is not None:
+            block, plane = self.stack.join(blocks, block_id[self.stack.axis])
+        tile = PlaneTile(plane, self.rows[at["Y"]], self.columns[at["X"]])
         # The block starts where its surroundings do, or at the edge of the image.
         corner = (
             max(tile.rows.keep_start - self.around[0], 0),

@@ -1,0 +1,1 @@
+"""Denoising arrays of any axes: at once, lazily as dask arrays, and single tiles for files."""
