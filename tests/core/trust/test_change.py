@@ -188,9 +188,11 @@ def test_slices_are_called_slices_and_only_used_neighbours_are_asked_about() -> 
     assert "from slice to slice" in sentence(report_on(moving, moving.good, "Z"))
     noisy = planes(moving.noisy)
     strange: dict[str, Any] = {"train": {"config": {"neighbours": "?"}, "stack_axis": ["T"]}}
-    for other in ({}, record(0), record(axis="Z"), strange):
+    unused = {**record(), "target_views": "alone"}  # by a teacher
+    for other in ({}, record(0), record(axis="Z"), strange, unused):
         assert stacked(other, None, noisy) == PLANES_ALONE
     assert stacked(record(2), None, noisy) == ("T", 2)
+    assert stacked({**unused, "distill": {}}, None, noisy) == ("T", 1)  # by its student
     two = planes(moving.noisy[:2]), planes(moving.good[:2])
     assert examine(*two, record=record()).change is None
 
