@@ -14,9 +14,12 @@ from .shared import SHARED, noise_correlation, shared_scene
 
 _NO_NOISE = 0.05  # correlation of the noise, below which noise counts as not shared at all
 _ALIKE = 0.7  # a fixed pattern has at the furthest lag at least this share of its correlation at 1
-# Lowering of the error that is worth the time that neighbours take, and what one more neighbour on
-# either side must add.
-_WORTH, _MORE = 0.015, 0.05
+# Lowering of the error, as a linear prediction sees it, from which on neighbours are used. Networks
+# gain more: 0.5 dB where it sees 1 %. Which of their outputs count is measured after training.
+_WORTH = 0.005
+# Two on either side cost hardly more than one, so they are used unless they lose this much by it;
+# three where they add that much. See docs/experiments.md#kept, "Two neighbours".
+_LOSES, _ADDS = 0.02, 0.05
 _SAME = 0.5  # share of the coarse structure in common, below which planes show different things
 _HARDLY = 1.0  # pixels from plane to plane up to which a scene hardly moves
 NAMES = {"T": "frame", "Z": "slice"}  # what planes along an axis are called
@@ -108,11 +111,14 @@ def _along(
 
 
 def _enough(gains: Sequence[float]) -> int:
-    """The fewest neighbours on either side that gain nearly as much as the best."""
-    best = max(gains)
-    if best < _WORTH:
+    """How many neighbours on either side to use: none, two, or where another number is better."""
+    if max(gains) < _WORTH:
         return 0
-    return next(k for k, gain in enumerate(gains) if k and gain >= max(best - _MORE, _WORTH))
+    enough = 1
+    for more, least in ((2, -_LOSES), (3, _ADDS)):
+        if len(gains) > more and enough == more - 1 and gains[more] >= gains[enough] + least:
+            enough = more
+    return enough
 
 
 def _with_sentence(report: StackReport) -> StackReport:
