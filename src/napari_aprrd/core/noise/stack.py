@@ -25,7 +25,7 @@ _LITTLE = (
 )
 _SAME = 0.5  # share of the coarse structure in common, below which planes show different things
 _HARDLY = 1.0  # pixels from plane to plane up to which a scene hardly moves
-_NAMES = {"T": "frame", "Z": "slice"}
+NAMES = {"T": "frame", "Z": "slice"}  # what planes along an axis are called
 _JOINED = {"T": "registered", "Z": "reconstructed together"}
 
 
@@ -125,7 +125,7 @@ def _enough(gains: Sequence[float]) -> int:
 
 
 def _with_sentence(report: StackReport) -> StackReport:
-    return StackReport.of(report, sentence=_sentence(report, _NAMES.get(report.axis, "plane")))
+    return StackReport.of(report, sentence=_sentence(report, NAMES.get(report.axis, "plane")))
 
 
 def _sentence(report: StackReport, name: str) -> str:
