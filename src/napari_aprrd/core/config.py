@@ -17,7 +17,7 @@ Preset = Literal["fast", "balanced", "thorough", "paper"]
 Channels = Literal["auto", "together", "separate"]
 Norm = Literal["l1", "l2"]
 Recharge = Literal["automatic", "measured", "random", "off"]
-Targets = Literal["automatic", "with", "alone", "both"]
+Targets = Literal["automatic", "measured", "with", "alone", "both"]
 StudentKind = Literal["1.00M", "1.02M"]
 Shift = Annotated[int, Field(ge=0, le=32)]
 Device = Annotated[
@@ -320,8 +320,9 @@ class DistillConfig(_Schedule):
     )
     targets: Targets = Field(
         "automatic",
-        description="Targets of a teacher that sees neighbouring planes: 'with' them, 'alone', or "
-        "'both'. 'automatic': by measurement.",
+        description="Targets of a teacher that sees neighbouring planes: 'with' them, 'alone', "
+        "'both', or 'measured', both joined place by place by what the noisy pixels say. "
+        "'automatic': measured.",
     )
     recharge: Recharge = Field(
         "automatic",
@@ -362,7 +363,7 @@ class SettledDistillation(DistillConfig):
     shifts: tuple[Shift, ...]
     recharge: Literal["measured", "random", "off"]
     loss: Norm
-    targets: Literal["with", "alone", "both"] = "alone"
+    targets: Literal["measured", "with", "alone", "both"] = "alone"
 
 
 class DenoiseConfig(Config):

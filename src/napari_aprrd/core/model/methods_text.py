@@ -24,6 +24,8 @@ _VIEWS = {
     "with": "made with the neighbouring {name}s",
     "alone": "made without the neighbouring {name}s, which an estimate of the error preferred",
     "both": "made with and without the neighbouring {name}s",
+    "measured": "made with and without the neighbouring {name}s and joined, around each pixel, by "
+    "how well either predicts the noisy pixels",
 }
 _NAPARI = (
     "napari contributors, napari: a multi-dimensional image viewer for Python, "

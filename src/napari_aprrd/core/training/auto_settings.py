@@ -258,8 +258,10 @@ def settle_distillation(
 
 
 def _views(views: Views) -> Choice:
-    words = {"alone": "", "with": "with neighbours", "both": "with neighbours and without"}
-    return Choice("targets", views, "the teacher's mean is best so", words[views])
+    if views == "alone":
+        return Choice("targets", views, "the teacher's mean is best without neighbours")
+    why = "what moves is not drawn towards the neighbours then, and what stands still is clearest"
+    return Choice("targets", "measured", why, "neighbours weighed by measurement")
 
 
 def _for_targets(config: DistillConfig, shifts: tuple[int, ...]) -> list[Choice]:

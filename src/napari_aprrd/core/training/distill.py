@@ -187,7 +187,7 @@ class _Recharging(Objective):
     def __init__(self, pairs: Pairs, maker: TargetMaker, student: nn.Module) -> None:
         super().__init__(pairs.sampler, maker.config.seed)
         self._pairs, self._config, self._recharged = pairs, maker.config, maker.recharged
-        self._targets, self._alone = len(maker.targets), False
+        self._targets, self._alone = maker.count, False
         self._neighbours = maker.teacher.neighbours
         self.held_out_loss = self._on_held_out(student)
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config import DenoiseConfig, SettledDistillation
@@ -20,10 +21,12 @@ from ..data.scaling import Normalisation
 from ..errors import StoppedEarlyError
 from ..jobs import STOP, Clock, Progress, Signal, report_progress
 from ..method.networks import Target
-from ..model.denoiser import VIEWS, Denoiser
+from ..model.denoiser import Denoiser
 from ..model.hardware import Precision, autocast
+from ..noise.report import NoiseReport
 from . import budget
 from .restore_detail import Share, restore_detail
+from .weigh_neighbours import weigh_neighbours
 
 # Bytes: small beside the memory of a laptop. Targets of a larger source are computed per crop.
 TARGETS_IN_MEMORY = 512e6
@@ -57,20 +60,29 @@ class TargetMaker:
     recharged: Share | None
 
     @property
-    def targets(self) -> list[Target]:
-        """T: shifts, each with neighbours, without, or both."""
-        return self.teacher.targets_at(self.config.shifts, self.config.targets)
+    def is_measured(self) -> bool:
+        """Whether outputs with neighbours and without are joined by measurement."""
+        return self.config.targets == "measured"
+
+    @property
+    def outputs(self) -> list[Target]:
+        """The teacher's outputs that T is made of: shifts, with neighbours, without, or both."""
+        views = "both" if self.config.targets == "measured" else self.config.targets
+        return self.teacher.targets_at(self.config.shifts, views)
+
+    @property
+    def count(self) -> int:
+        """Number j of the targets."""
+        return count_targets(self.config)
 
     def of_plane(self, image: Image) -> tuple[Image, Image]:
         """Normalised noisy plane, with its neighbours if it has any, and its targets (j, C, H, W).
 
         The plane and its neighbours are ((2 k + 1) C, H, W).
         """
-        targets = self.teacher.targets(image, self.targets, DenoiseConfig(), self.precision)
+        outputs = self.teacher.targets(image, self.outputs, DenoiseConfig(), self.precision)
         noisy = self.teacher.normalisation.apply(without_borders(image))
-        if self.recharged is not None:
-            targets = restore_detail(targets, noisy[: self.teacher.channels], self.recharged)
-        return noisy, targets
+        return noisy, self._made_of(outputs, noisy[: self.teacher.channels])
 
     def of_crops(self, noisy: Tensor) -> Tensor:
         """Targets (B, j, C, h, w) of normalised crops (B, (2 k + 1) C, h, w)."""
@@ -78,13 +90,29 @@ class TargetMaker:
         spare = -width % self.teacher.architecture.multiple
         with torch.no_grad(), autocast(noisy.device, self.precision):
             padded = F.pad(noisy, (0, spare, 0, spare), mode="reflect")
-            targets = self.teacher.outputs(padded, self.targets).float()
-        if self.recharged is not None:
+            targets = self.teacher.outputs(padded, self.outputs).float()
+        if self.recharged is not None or self.is_measured:
             centre = padded[:, : self.teacher.channels]
-            crops = zip(targets.float().cpu().numpy(), centre.cpu().numpy(), strict=True)
-            recharged = np.stack([restore_detail(*crop, self.recharged) for crop in crops])
-            targets = torch.from_numpy(recharged).to(targets)
+            crops = zip(targets.cpu().numpy(), centre.cpu().numpy(), strict=True)
+            made = np.stack([self._made_of(*crop) for crop in crops])
+            targets = torch.from_numpy(made).to(targets)
         return targets[..., :height, :width]
+
+    def _made_of(self, outputs: Image, noisy: Image) -> Image:
+        """Targets (j, C, h, w), made of outputs of the teacher for a noisy plane (C, h, w)."""
+        if self.is_measured:
+            beside, alone = np.split(outputs, 2)
+            outputs = weigh_neighbours(beside, alone, self._blind, noisy)
+        if self.recharged is not None:
+            outputs = restore_detail(outputs, noisy, self.recharged)
+        return outputs
+
+    @property
+    def _blind(self) -> NDArray[np.bool_]:
+        """Which shifts hide the noise that reaches a pixel; at least the largest one does."""
+        shifts, noise = np.array(self.config.shifts), self.teacher.record.get("noise")
+        reach = NoiseReport.model_validate(noise).reach if noise else shifts.max()
+        return np.asarray(shifts >= min(reach + 1, shifts.max()))
 
 
 class Pairs(Protocol):
@@ -181,11 +209,16 @@ def _sampler(
     )
 
 
+def count_targets(config: SettledDistillation) -> int:
+    """Number j of the targets of each plane."""
+    return len(config.shifts) * (2 if config.targets == "both" else 1)
+
+
 def are_stored(planes: Planes, config: SettledDistillation, neighbours: int = 0) -> bool:
     """True where targets of whole planes fit in memory and are worth computing."""
     pixels = sum(h * w for h, w in planes.sizes)
-    targets = len(config.shifts) * len(VIEWS[config.targets])
-    if 4 * pixels * planes.channels * (1 + 2 * neighbours + targets) > TARGETS_IN_MEMORY:
+    count = 1 + 2 * neighbours + count_targets(config)
+    if 4 * pixels * planes.channels * count > TARGETS_IN_MEMORY:
         return False
     # Within a number of steps, crops may not need all of the pixels.
     return config.steps is None or pixels <= config.steps * config.batch * config.patch**2
