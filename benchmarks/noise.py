@@ -7,6 +7,10 @@ noisy image less the affinely fitted reference; of RGB, the mean of the channels
 it holds what else differs between the two, such as a drift of the brightness or edges that moved:
 its correlation at 32 pixels, which for noise is nearly 0, tells. The last column compares with the
 truth in the flattest quarter of squares of 32 pixels, less their means.
+
+    python benchmarks/noise.py DATA --stacks
+
+says what planes share, of the stacks of `stack_pairs.py` and of the others below DATA/stacks.
 """
 
 from __future__ import annotations
@@ -15,9 +19,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import tifffile
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from quality import Pair, find_pairs
+from stack_pairs import find_stacks
 
 from napari_aprrd import inspect_noise
 
@@ -28,6 +34,9 @@ Array = NDArray[np.float64]
 
 
 def main() -> None:
+    if "--stacks" in sys.argv:
+        _stacks(Path(sys.argv[1]))
+        return
     print("| image | truth, x | report, x | truth, y | report, y | error | at 32 px | flat |")
     print(f"|{' --- |' * 8}")
     for pair in find_pairs(Path(sys.argv[1])):
@@ -46,6 +55,25 @@ def main() -> None:
         far = np.mean([_correlation(noise, FAR, axis) for axis in AXES.values()])
         cells = [pair.name, *map(_words, rows), f"{max(errors):.3f}", f"{far:.2f}"]
         print(f"| {' | '.join([*cells, f'{max(errors_flat):.3f}'])} |", flush=True)
+
+
+def _stacks(data: Path) -> None:
+    print("| stack | neighbours | lags 1 2 3 10 | in common | motion | gain of 1 2 3 | why |")
+    print(f"|{' --- |' * 7}")
+    stacks = [(stack.name, stack.axes, stack.noisy) for stack in find_stacks(data)]
+    for path in sorted(data.rglob("*.tif")):
+        if path.parent.name == "stacks" or "no_reference" in path.name:
+            with tifffile.TiffFile(path) as file:
+                stacks.append((path.stem, file.series[0].axes, file.asarray()))
+    for name, axes, noisy in stacks:
+        found = inspect_noise(noisy, axes=axes).stack
+        if found is None:
+            continue
+        motion = "" if found.motion is None else f"{found.motion:.1f}"
+        gains = " ".join(f"{100 * gain:.0f}" for gain in found.gains[1:])
+        lags = _words(np.array(list(found.correlation.values())))
+        cells = [name, found.neighbours, lags, f"{found.same:.2f}", motion, gains, found.sentence]
+        print(f"| {' | '.join(map(str, cells))} |", flush=True)
 
 
 def _truth(pair: Pair) -> tuple[Array, Array]:

@@ -121,6 +121,17 @@ def test_inspect_says_what_the_noise_looks_like(tmp_path: Path) -> None:
     assert report["read"][0]["shape"] == [96, 96]
 
 
+def test_inspect_says_once_what_frames_share(tmp_path: Path) -> None:
+    scene = 100 + 30 * np.sin(np.arange(96) / 5)[:, None] * np.cos(np.arange(96) / 7)
+    noise = np.random.default_rng(0).normal(0, 20, (6, 96, 96))
+    np.save(tmp_path / "film.npy", (scene + noise).astype("f4"))
+    words = succeed("inspect", tmp_path / "film.npy", "--axes", "TYX")
+    assert words.count("Frames share their scene and not their noise: ") == 1
+    report = json.loads(succeed("inspect", tmp_path / "film.npy", "--axes", "TYX", "--json"))
+    assert report["stack"]["neighbours"] >= 1
+    assert set(report["stack"]["correlation"]) == {"1", "2", "3"}
+
+
 @pytest.mark.parametrize("flavour", ["", "imagej", "ome", "zarr"])
 def test_denoised_files_say_how_they_were_made(tmp_path: Path, student: Path, flavour: str) -> None:
     name = "clean.zarr" if flavour == "zarr" else "clean.tif"

@@ -24,7 +24,7 @@ from napari_aprrd._napari.widgets.plots import map_buttons
 from napari_aprrd.axes import ArrayPlanes
 from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.model.interrupt import Interrupted
-from napari_aprrd.core.trust.report import plane_maps
+from napari_aprrd.core.trust.report import plane_maps, spread_map
 from napari_aprrd.files.formats import write_picture
 from napari_aprrd.files.picture import Picture
 from napari_aprrd.layers import denoised_layer
@@ -99,6 +99,18 @@ def test_uncertainty_is_the_spread_over_the_shifts_of_each_plane() -> None:
         lazy_spread(noisy, "TYX", random_denoiser("student-1.00M"))
     with pytest.raises(aprrd.UserError, match="channel"):
         lazy_spread(noisy, "CYX", teacher)
+
+
+def test_uncertainty_sees_the_neighbours_that_denoising_sees() -> None:
+    teacher = random_denoiser(neighbours=2)
+    noisy = noisy_image(10, 40, 48).reshape(5, 2, 40, 48)
+    spread = lazy_spread(noisy, "TZYX", teacher).compute()
+    planes = ArrayPlanes(noisy, "TZYX")
+    for plane, found in enumerate(spread.reshape(10, 40, 48)):
+        window = teacher.stacked(planes).read(plane, slice(0, 40), slice(0, 48))
+        np.testing.assert_allclose(found, spread_map(window, teacher)[0], rtol=1e-3, atol=1e-3)
+    alone = lazy_spread(noisy, "IZYX", teacher).compute()
+    assert not np.allclose(alone, spread)
 
 
 def test_uncertainty_takes_what_denoise_takes(tmp_path: Path) -> None:

@@ -71,7 +71,8 @@ def inspect(
             typer.echo(f"  {image}")
     for sentence in (*report.advice, *report.details):
         typer.echo(sentence)
-    for line in lines(report.model_dump(mode="json", exclude={"advice"})):
+    said: dict[str, Any] = {"advice": True, "stack": {"sentence": True}}
+    for line in lines(report.model_dump(mode="json", exclude=said)):
         typer.echo(line)
 
 

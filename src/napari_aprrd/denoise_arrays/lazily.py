@@ -111,7 +111,7 @@ def lazy_denoise(
     )
 
 
-class _Stack(NamedTuple):
+class BlockStack(NamedTuple):
     """Where the network finds the neighbours of a plane."""
 
     axis: int  # dimension along which planes are neighbours
@@ -119,7 +119,7 @@ class _Stack(NamedTuple):
     neighbours: int  # on either side that the network sees
 
     @classmethod
-    def of(cls, source: ArrayPlanes, denoiser: Denoiser) -> _Stack | None:
+    def of(cls, source: ArrayPlanes, denoiser: Denoiser) -> BlockStack | None:
         """The stack in a source; None where the network sees its planes alone."""
         neighbours = denoiser.neighbours_in(source)
         if not neighbours:
@@ -157,7 +157,7 @@ class _Blocks:
     Parameters
     ----------
     axes : str
-    stack : _Stack or None
+    stack : BlockStack or None
     rows, columns : tuple of Span
         The tiles along Y and along X.
     around : tuple of int
@@ -169,7 +169,7 @@ class _Blocks:
     """
 
     axes: str
-    stack: _Stack | None
+    stack: BlockStack | None
     rows: tuple[Span, ...]
     columns: tuple[Span, ...]
     around: tuple[int, int]
@@ -191,7 +191,7 @@ class _Blocks:
         columns = tuple(column for row, column in tiles if row == first_row)
         around = (least if len(rows) > 1 else 0, least if len(columns) > 1 else 0)
         dtype = output_dtype(source.data.dtype, config)
-        stack = _Stack.of(source, denoiser)
+        stack = BlockStack.of(source, denoiser)
         return cls(source.axes, stack, rows, columns, around, config, dtype)
 
     def chunks(self, plane_axes: str) -> dict[int, tuple[int, ...] | int]:

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from ..api import load
 from ..arrays.labelled import is_labelled, labelled_like
 from ..axes import ArrayPlanes
-from ..core.data.neighbours import StackedPlanes, offsets, with_neighbours
 from ..core.errors import UserError
 from ..core.model.denoiser import Denoiser
 from ..core.model.interrupt import unless_cancelled
 from ..core.trust.report import plane_maps, spread_map
-from ..denoise_arrays.lazily import one_at_a_time
+from ..denoise_arrays.lazily import BlockStack, one_at_a_time
 from ..given.images import planes_of
 from ..layers import is_image_layer, map_layer
 from ..signatures import AnyImage, AnyPath, DaskArray, Labelled, Layer, LazyArray
@@ -137,13 +136,12 @@ def lazy_spread(
     source = ArrayPlanes(noisy, axes)
     teacher.check_channels(source.channels)
     planes = _in_planes(noisy, axes, f"YX{source.channel_axis}")
-    stacked = teacher.stacked(source)
-    reach = stacked.reach if isinstance(stacked, StackedPlanes) else 0
-    beside = [_moved(planes, axes.index(teacher.stack_axis), step) for step in offsets(reach)]
+    stack = BlockStack.of(source, teacher)
+    blocks = [planes, *(stack.beside(planes) if stack is not None else ())]
     token = uuid.uuid4().hex  # names of their own: else dask hashes the network to find them
     model = dask.delayed(teacher, name=f"teacher-{token}", traverse=False)
-    block = partial(_spread_block, is_cancelled=is_cancelled)
-    return _mapped(block, model, planes, *beside, axes=axes, name=f"spread-{token}")
+    block = partial(_spread_block, stack=stack, is_cancelled=is_cancelled)
+    return _mapped(block, model, *blocks, axes=axes, name=f"spread-{token}")
 
 
 def _in_planes(data: Any, axes: str, whole: str) -> Any:
@@ -163,38 +161,23 @@ def _mapped(function: Any, *parts: Any, axes: str, name: str | None = None) -> A
     )
 
 
-def _moved(planes: Any, along: int, step: int) -> Any:
-    """Planes so many steps further along a dimension; beyond the ends the last ones stay."""
-    count = planes.shape[along]
-    numbers = (np.arange(count) + step).clip(0, count - 1)
-    return da.take(planes, numbers, axis=along).rechunk(planes.chunks)
-
-
 def _spread_block(
     teacher: Denoiser,
-    noisy: Any,
-    *beside: Any,
+    *blocks: Any,
     axes: str,
+    stack: BlockStack | None,
     is_cancelled: Callable[[], bool] | None,
-    block_info: Any = None,
+    block_id: Any = None,
 ) -> Any:
     """The spread of one plane with all its channels, or of the mean of its samples."""
-    planes, *others = (ArrayPlanes(block, axes) for block in (noisy, *beside))
-    whole = slice(None), slice(None)
-    image = planes.read(0, *whole)
-    if others:
-        along, reach = axes.index(teacher.stack_axis), teacher.neighbours
-        place, count = block_info[1]["chunk-location"][along], block_info[1]["num-chunks"][along]
-        found = {
-            step: other.read(0, *whole)
-            for step, other in zip(offsets(reach), others, strict=True)
-            if 0 <= place + step < count
-        }
-        image = with_neighbours(image, found, reach)
-    out = np.zeros(noisy.shape, np.float32)
+    noisy, plane, whole = blocks[0], 0, (slice(None), slice(None))
+    if stack is not None:
+        noisy, plane = stack.join(blocks, block_id[stack.axis])
+    image = teacher.stacked(ArrayPlanes(noisy, axes)).read(plane, *whole)
+    out = np.zeros(blocks[0].shape, np.float32)
     with one_at_a_time, unless_cancelled(is_cancelled):
         spread = spread_map(image, teacher)
-    planes.write(out, 0, whole, spread)
+    ArrayPlanes(out, axes).write(out, 0, whole, spread)
     return _mean_of_samples(out, axes)
 
 

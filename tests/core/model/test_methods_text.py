@@ -145,3 +145,35 @@ def test_a_model_alone_and_an_imported_one_have_their_paragraph(record: dict[str
 def test_strange_records_are_refused(strange: dict[str, Any]) -> None:
     with pytest.raises(UserError, match="incomplete"):
         methods(strange)
+
+
+@pytest.mark.parametrize(
+    ("views", "words"),
+    [
+        ("with", "its targets were made with the neighbouring slices."),
+        ("alone", "its targets were made without the neighbouring slices, which an estimate"),
+        ("both", "its targets were made with and without the neighbouring slices."),
+    ],
+)
+def test_neighbouring_planes_are_named_where_they_were_used(
+    record: dict[str, Any], views: str, words: str
+) -> None:
+    assert "neighbour" not in methods(record)
+    train, distilled = record["train"], record["distill"]
+    stack = {"axis": "Z", "neighbours": 2, "correlation": {"1": 0.012, "2": 0.0}}
+    seen: dict[str, Any] = {
+        **record,
+        "train": {**train, "config": {**train["config"], "neighbours": 2}, "stack_axis": "Z"},
+        "noise": {**record["noise"], "stack": stack},
+        "distill": {**distilled, "config": {**distilled["config"], "targets": views}},
+    }
+    text = methods(seen)
+    assert (
+        "The network saw 2 neighbouring slices on either side; noise correlation between slices "
+        "0.01 at lag 1." in text
+    )
+    assert words in text
+    seen["noise"] = record["noise"]  # neighbours that were asked for, and nothing was measured
+    assert "The network saw 2 neighbouring slices on either side." in methods(seen)
+    del seen["distill"]
+    assert "Its outputs were made with the neighbouring slices." in methods(seen)

@@ -73,6 +73,14 @@ def test_a_slow_motion_still_gains_and_is_measured(step: int) -> None:
     assert report.gains[1] < of(still()).gains[1]
 
 
+def test_a_small_gain_is_not_told_in_figures() -> None:
+    scene = moving(3)
+    report = of(scene + noise(*scene.shape))
+    assert report.neighbours >= 1
+    assert 0 < report.gains[report.neighbours] < 0.1
+    assert report.sentence.endswith("used, which should lower the error a little.")
+
+
 def test_a_scene_that_moves_too_far_is_denoised_frame_by_frame() -> None:
     scene = moving(8)
     report = of(scene + noise(*scene.shape))

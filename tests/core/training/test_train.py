@@ -72,6 +72,7 @@ class VirtualPlanes:
     """One plane of 4096 x 4096 pixels, made as it is read; remembers what was read."""
 
     channels, sizes, in_memory = 1, ((4096, 4096),), True
+    stack_axes = ""
 
     def __init__(self) -> None:
         self.windows: list[tuple[int, int]] = []

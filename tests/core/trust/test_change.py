@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -20,11 +19,14 @@ from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.data.synthetic import OFFSET, NoiseKind, add_noise, cells
-from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
+from napari_aprrd.core.noise.report import inspect
+from napari_aprrd.core.trust.domain_shift import misfit, unlike
 from napari_aprrd.core.trust.moments import PLANES_ALONE, stacked
 from napari_aprrd.core.trust.report import TrustReport, examine, spread_map
 from napari_aprrd.core.trust.ring_correlation import resolution
+
+from ..makers import random_denoiser
 
 Stack = NDArray[np.float64]  # (T, Y, X)
 SIDE, FRAMES, SPEED = 192, 6, 4
@@ -186,9 +188,11 @@ def test_slices_are_called_slices_and_only_used_neighbours_are_asked_about() -> 
     assert "from slice to slice" in sentence(report_on(moving, moving.good, "Z"))
     noisy = planes(moving.noisy)
     strange: dict[str, Any] = {"train": {"config": {"neighbours": "?"}, "stack_axis": ["T"]}}
-    for other in ({}, record(0), record(axis="Z"), strange):
+    unused = {**record(), "target_views": "alone"}  # by a teacher
+    for other in ({}, record(0), record(axis="Z"), strange, unused):
         assert stacked(other, None, noisy) == PLANES_ALONE
     assert stacked(record(2), None, noisy) == ("T", 2)
+    assert stacked({**unused, "distill": {}}, None, noisy) == ("T", 1)  # by its student
     two = planes(moving.noisy[:2]), planes(moving.good[:2])
     assert examine(*two, record=record()).change is None
 
@@ -200,6 +204,20 @@ def test_an_invalid_frame_is_no_surprise() -> None:
     report = examine(planes(noisy), planes(good), record=record())
     assert report.change is not None
     assert judged(report) == ALL_GOOD
+
+
+def test_noise_that_planes_share_is_told_where_those_of_the_training_did_not() -> None:
+    calm = still()
+    learnt, pattern = planes(calm.noisy), calm.noise[:1]
+    soiled = planes(calm.noisy + 0.5 * pattern)
+    model = random_denoiser(neighbours=1)
+    model.normalisation = Normalisation.measure(learnt)
+    model.record = {**record(), "noise": inspect(learnt).model_dump(mode="json")}
+    assert not misfit(model, learnt)
+    assert "Neighbouring frames of these images share noise" in misfit(model, soiled)
+    assert "frames of these images share noise" in unlike(model.record, inspect(soiled))
+    alone = {**model.record, **record(0)}
+    assert not unlike(alone, inspect(soiled))
 
 
 def test_frames_are_compared_that_share_no_input() -> None:
@@ -218,13 +236,8 @@ def test_frames_are_compared_that_share_no_input() -> None:
 
 
 def test_a_teacher_gets_the_neighbours_that_it_learnt_with() -> None:
-    architecture = Architecture(kind="blind-spot", channels=1, width=4, depth=2, neighbours=1)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = architecture.build()
-        torch.nn.init.normal_(network.beside.join.weight)  # type: ignore[union-attr,arg-type]
-    normalisation = Normalisation((100.0,), (50.0,))
-    teacher = Denoiser(network, architecture, normalisation, record=record())
+    teacher = random_denoiser(neighbours=1)
+    teacher.normalisation = Normalisation((100.0,), (50.0,))
     stack = planes(scene().noisy[:3, :64, :64])
     window = teacher.stacked(stack).read(1, slice(0, 64), slice(0, 64))
     outputs = teacher.targets(window, teacher.targets_at(teacher.shifts), DenoiseConfig())

@@ -19,6 +19,12 @@ PRETRAINING = (
     "supervised, on public pictures (photographs and a few micrographs) and simulated scenes, all "
     "with simulated noise"
 )
+_PLANES = {"T": "frame", "Z": "slice"}
+_VIEWS = {
+    "with": "made with the neighbouring {name}s",
+    "alone": "made without the neighbouring {name}s, which an estimate of the error preferred",
+    "both": "made with and without the neighbouring {name}s",
+}
 _NAPARI = (
     "napari contributors, napari: a multi-dimensional image viewer for Python, "
     "doi:10.5281/zenodo.3555620."
@@ -60,7 +66,9 @@ def _written(record: Record) -> str:
         _opening(record, versions),
         *_of_noise(record.get("noise")),
         *_of_training(record.get("train")),
+        *_of_neighbours(record),
         *_of_distillation(record.get("distill")),
+        *_of_targets(record),
         *_of_pretraining(record),
         *_of_use(record.get("denoise")),
     ]
@@ -161,6 +169,40 @@ def _of_training(stage: Record | None) -> list[str]:
         way = "with its plain loss [2] ("
     way += f"shift {config['shift']})"
     return [f"A blind-spot network {_size(config)} was trained {way} {_schedule(stage)}."]
+
+
+def _neighbours(record: Record) -> tuple[int, str]:
+    """How many neighbours on either side the networks saw, and what planes are called."""
+    stage = record.get("train", {})
+    count = stage.get("config", {}).get("neighbours") or 0  # older versions have none
+    return count, _PLANES.get(stage.get("stack_axis", ""), "plane")
+
+
+def _of_neighbours(record: Record) -> list[str]:
+    """Describe the planes of a stack that the networks saw beside the one that they denoise."""
+    count, name = _neighbours(record)
+    if not count:
+        return []
+    stack = (record.get("noise") or {}).get("stack") or {}
+    lag = stack.get("correlation", {}).get("1")
+    same = stack.get("axis") == record["train"].get("stack_axis")
+    noise = f"; noise correlation between {name}s {lag:.2f} at lag 1" if lag is not None else ""
+    return [
+        f"The network saw {_counted(count, f'neighbouring {name}')} on either side"
+        f"{noise if same else ''}."
+    ]
+
+
+def _of_targets(record: Record) -> list[str]:
+    """Say whether what a network of a stack made was made with the neighbours."""
+    count, name = _neighbours(record)
+    if not count:
+        return []
+    if "distill" in record:
+        how = _VIEWS[record["distill"]["config"]["targets"]].format(name=name)
+        return [f"The student saw the same neighbours; its targets were {how}."]
+    how = _VIEWS[record.get("target_views", "with")].format(name=name)
+    return [f"Its outputs were {how}."]
 
 
 def _of_distillation(stage: Record | None) -> list[str]:

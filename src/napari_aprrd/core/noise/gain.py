@@ -25,8 +25,8 @@ _OWN_TERMS = 3 * len(_OWN) + 1
 _SIMULATED = 64  # pixels, side of the simulated noise
 _FEWEST = 1000  # pixels that tell something
 _RIDGE = 1e-6  # relative: only against features that are the same
-# What a network gains, by what a linear filter does, whose own plane tells it less: measured on
-# four stacks as 0.25 to 0.5.
+# What a network gains, by what a linear filter does, whose own plane tells it less:
+# docs/benchmarks-diary.md#what-planes-of-a-stack-share.
 _SHARE = 0.5
 _BEST = 0.01  # error, relative to the variance of the noise, below which no filter comes
 
@@ -67,7 +67,7 @@ def expected_gain(
     """
     rng = np.random.default_rng(seed)
     kept = [(w, table) for w in windows if (table := _table(w, hidden)) is not None]
-    if sum(len(half) for _, halves in kept for half in halves) < _FEWEST:
+    if min(sum(len(halves[i]) for _, halves in kept) for i in (0, 1)) < _FEWEST / 2:
         return None
     simulated = [_table(_noise_like(w, correlation, rng), hidden) for w, _ in kept]
     first, second = (_moments([halves[i] for _, halves in kept]) for i in (0, 1))

@@ -20,9 +20,12 @@ _WORTH = 0.005
 # Two on either side cost hardly more than one, so they are used unless they lose this much by it;
 # three where they add that much. See docs/experiments.md#kept, "Two neighbours".
 _LOSES, _ADDS = 0.02, 0.05
+_LITTLE = (
+    0.1  # lowering up to which the figure is not told: networks may gain several times as much
+)
 _SAME = 0.5  # share of the coarse structure in common, below which planes show different things
 _HARDLY = 1.0  # pixels from plane to plane up to which a scene hardly moves
-_NAMES = {"T": "frame", "Z": "slice"}
+NAMES = {"T": "frame", "Z": "slice"}  # what planes along an axis are called
 _JOINED = {"T": "registered", "Z": "reconstructed together"}
 
 
@@ -122,7 +125,7 @@ def _enough(gains: Sequence[float]) -> int:
 
 
 def _with_sentence(report: StackReport) -> StackReport:
-    return StackReport.of(report, sentence=_sentence(report, _NAMES.get(report.axis, "plane")))
+    return StackReport.of(report, sentence=_sentence(report, NAMES.get(report.axis, "plane")))
 
 
 def _sentence(report: StackReport, name: str) -> str:
@@ -162,7 +165,9 @@ def _on_use(report: StackReport, many: str) -> str:
     number, most = report.neighbours, max(map(abs, report.correlation.values()), default=0.0)
     noise = "not their noise" if most < _NO_NOISE else f"little noise (correlation {most:.2f})"
     each = "neighbour on either side is" if number == 1 else "neighbours on either side are"
+    gain = report.gains[number]
+    much = f"by about {100 * gain:.0f} %" if gain > _LITTLE else "a little"
     return (
         f"{many} share their scene and {noise}: {number} {each} used, which should lower the "
-        f"error by about {100 * report.gains[number]:.0f} %."
+        f"error {much}."
     )

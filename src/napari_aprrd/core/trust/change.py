@@ -109,8 +109,15 @@ def measure_change(
         axis=axis,
         faded=max(known) if known else None,
         events=_events(moments, curve, SIZES[1]),
-        beside=_beside(moments, curve, max(noise.between_planes or 0.0, 0.0)),
+        beside=_beside(moments, curve, _shared(noise, axis)),
     )
+
+
+def _shared(noise: NoiseReport, axis: str) -> float:
+    """Correlation of the noise of planes and the next ones."""
+    if noise.stack is not None and noise.stack.axis == axis:
+        return max(noise.stack.correlation.get("1", 0.0), 0.0)
+    return max(noise.between_planes or 0.0, 0.0)
 
 
 def _faded(moments: Sequence[Moment], curve: NoiseCurve, size: int) -> float | None:

@@ -10,6 +10,8 @@ from ..data.planes import MemoryPlanes, Planes, some_windows
 from ..data.scaling import Normalisation
 from ..errors import UserError
 from ..noise.report import NoiseReport, inspect
+from ..noise.stack import NAMES
+from .shared_noise import known_noise, newly_shared, shared_in
 
 if TYPE_CHECKING:
     from ..model.denoiser import Denoiser
@@ -30,7 +32,6 @@ _ALIKE = 2.0
 _DEVIATIONS = 4.0
 _PUBLISHED_TOP = 255.0  # the published networks expect intensities of 0 to 255
 _THOSE = "those this model learnt from"
-_STACKED = {"T": "frames", "Z": "slices"}  # what planes along an axis are called
 _TWO_LEVELS = 2.0  # images that are darker than this everywhere are not on that scale
 _ADVICE = (
     "the result may be wrong. Train on such images; or, if they differ in gain and offset alone, "
@@ -80,10 +81,12 @@ def misfit(denoiser: Denoiser, planes: Planes) -> str:
     if "imported" in record:
         sentences = [_of_published(now) for now in found.values()]
     else:
-        noise = NoiseReport.model_validate(record["noise"]) if "noise" in record else None
+        noise = known_noise(record)
         learnt, alone = _statistics(denoiser.normalisation, noise), planes.channels == 1
         both = sorted(found.keys() & learnt.keys())
         sentences = [_compared(found[c], learnt[c], alone) for c in both]
+        if denoiser.neighbours_in(planes):
+            sentences.append(newly_shared(shared_in(planes, denoiser.stack_axis), noise))
     return next(filter(None, sentences), "")
 
 
@@ -104,7 +107,7 @@ def missing_neighbours(denoiser: Denoiser, planes: Planes) -> str:
     if not denoiser.neighbours or denoiser.neighbours_in(planes):
         return ""
     axis = denoiser.stack_axis
-    beside = f"{_STACKED.get(axis, 'planes')} (axis {axis})" if axis else "planes"
+    beside = f"{NAMES.get(axis, 'plane')}s (axis {axis})" if axis else "planes"
     return (
         f"This model learnt from neighbouring {beside}, and this image has none: its planes are "
         "denoised alone."
@@ -129,12 +132,14 @@ def unlike(record: Mapping[str, Any], noise: NoiseReport) -> str:
     """
     if "train" not in record:
         return ""
-    try:
-        learnt = NoiseReport.model_validate(record.get("noise"))
-    except ValueError:  # the model was trained without a report, or the record is somebody else's
+    learnt = known_noise(record)
+    if learnt is None:
         return ""
     said = _compared_noise(noise, learnt)
-    return f"{said}; {_ADVICE}" if said else ""
+    if said:
+        return f"{said}; {_ADVICE}"
+    saw_neighbours = _facts(_facts(record, "train"), "config").get("neighbours")
+    return newly_shared(noise.stack, learnt) if saw_neighbours else ""
 
 
 def learnt_from(record: Mapping[str, Any]) -> bool:

@@ -53,6 +53,9 @@ def stacked(record: Mapping[str, Any], denoiser: Denoiser | None, planes: Planes
         axis, reach = denoiser.stack_axis, denoiser.neighbours
     elif isinstance(facts, Mapping) and isinstance(facts.get("config"), Mapping):
         axis, reach = facts.get("stack_axis"), facts["config"].get("neighbours")
+    made = record if denoiser is None else denoiser.record
+    if made.get("target_views") == "alone" and "distill" not in made:
+        return PLANES_ALONE  # a teacher whose outputs are best without the neighbours that it saw
     known = axis in [*planes.stack_axes] and isinstance(reach, int)
     return Stacked(axis, reach) if known and reach > 0 else PLANES_ALONE
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ..config import Config
 from ..noise.report import NoiseReport
+from ..noise.stack import NAMES
 from .change import Change
 from .residual import Bias, Scale
 
@@ -26,10 +27,9 @@ _CORRELATION = (0.2, 0.4)  # correlation of the noise minus that of the residual
 _SHIFTED = (0.2, 0.3)  # mean bias / standard deviation of the residual
 _BENT = (0.5, 1.0)  # bias at some brightness / standard deviation of the residual
 _COARSER = (1.25, 2.0)  # finest detail on which denoised frames agree / that of noisy frames
-_FADED = (0.12, 0.25)  # share of what changes that was replaced by what the neighbours show
+_FADED = (0.15, 0.3)  # share of what changes that was replaced by what the neighbours show
 _EVENTS = (1.45, 2.5)  # strongest places that look like a lost change / those of equal noise
 _FEWER = "train with fewer neighbours (--neighbours 0)"
-_PLANES = {"T": "frame", "Z": "slice"}  # what one plane of a stack is called
 # Mean bias / standard deviation of the residual: a model that errs by more than the noise has not
 # learnt what such images look like.
 _STRANGE = 1.0
@@ -161,13 +161,13 @@ def _noise_of_neighbours(change: Change) -> Verdict:
     return Verdict(
         check="Noise",
         status=_status((change.beside, _LEFT)),
-        sentence=f"Noise that neighbouring {_PLANES.get(change.axis, 'plane')}s have as well is in "
+        sentence=f"Noise that neighbouring {NAMES.get(change.axis, 'plane')}s have as well is in "
         f"the output, about {share} of the noise: {_FEWER}.",
     )
 
 
 def _change(change: Change) -> Verdict:
-    plane, faded = _PLANES.get(change.axis, "plane"), change.faded or 0.0
+    plane, faded = NAMES.get(change.axis, "plane"), change.faded or 0.0
     status = _status((faded, _FADED), (change.events, _EVENTS))
     changes = f"hat changes from {plane} to {plane}"
     if _status((faded, _FADED)) != "good":
