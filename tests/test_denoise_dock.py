@@ -9,20 +9,27 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import pytest
-from core.makers import random_denoiser
+from core.makers import drive, random_denoiser
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
 from napari_aprrd._napari import dialogs
+from napari_aprrd._napari.layers.parts import part_on_screen
+from napari_aprrd._napari.layers.preview import LivePreview
 from napari_aprrd._napari.layers.taking_away import take_away
 from napari_aprrd._napari.models.session import session
 from napari_aprrd._napari.widgets import DenoiseWidget
 from napari_aprrd._napari.widgets.denoise import LEARN
 from napari_aprrd._napari.widgets.run import time_picker
+from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.data.planes import MemoryPlanes
+from napari_aprrd.core.data.synthetic import cells
 from napari_aprrd.core.jobs import Progress
 from napari_aprrd.core.model import pretrained
+from napari_aprrd.core.model.denoise_planes import denoise
 from napari_aprrd.core.training import warm_up
-from napari_aprrd.layers import map_layer
+from napari_aprrd.core.trust.domain_shift import learnt_from
+from napari_aprrd.layers import KEY, map_layer
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +156,66 @@ def test_a_plane_is_tried_first_and_then_applied_to_everything(
     assert sorted(session) == ["cells student", "cells teacher"]  # nothing was learnt again
     dock.result.buttons["undo"].click()
     assert not len(session)
+
+
+@pytest.mark.parametrize("scope", ["Plane on screen", "Region on screen"])
+def test_a_try_on_a_film_uses_the_frames_beside_it_as_the_whole_does(
+    qtbot: Any, scope: str
+) -> None:
+    scene = cells((96, 104), seed=1)
+    noise = np.random.default_rng(0).normal(0, 20, (5, *scene.shape))
+    viewer = ViewerModel()
+    film = viewer.add_image((scene + noise).astype("f4"), name="film", axis_labels=("t", "y", "x"))
+    viewer.dims.set_current_step(0, 1)
+    dock = _dock(qtbot, viewer)
+    dock.scope.setCurrentText(scope)
+    _press(qtbot, dock)
+    tried = dock.result.outcomes[0].result
+    model = session[session.chosen]
+    assert model.neighbours > 0
+    assert tried.data.shape == (1, 96, 104)
+    assert learnt_from(tried.metadata[KEY])
+    dock.result.buttons["whole"].click()
+    qtbot.waitUntil(lambda: "film denoised" in viewer.layers, timeout=60_000)
+    whole = viewer.layers["film denoised"]
+    expected = np.empty_like(film.data)
+
+    def write(plane: int, place: tuple[slice, slice], tile: Any) -> None:
+        expected[plane, *place] = tile[0]
+
+    planes = MemoryPlanes(list(film.data[:, None]), stack_axes="T")
+    drive(denoise(model, planes, write, DenoiseConfig()))
+    assert learnt_from(whole.metadata[KEY])  # these few frames are all that was learnt from
+    np.testing.assert_array_equal(whole.data, expected)
+    np.testing.assert_array_equal(tried.data[0], expected[1])
+
+
+def test_the_preview_of_a_try_sees_the_frames_beside_it(qtbot: Any, viewer: ViewerModel) -> None:
+    viewer.dims.set_current_step(0, 1)
+    preview = LivePreview(viewer, *part_on_screen(viewer, viewer.layers["cells"], "plane"))
+    view = preview.view()
+    assert view is not None
+    np.testing.assert_array_equal(view.read()[0], viewer.layers["cells"].data[1])
+    model = random_denoiser("student-1.00M", neighbours=1)
+    stacked = model.stacked(view.planes).read(view.plane, view.rows, view.columns)
+    np.testing.assert_array_equal(stacked, viewer.layers["cells"].data[[1, 0, 2]])
+    preview.close()
+
+
+def test_a_model_of_a_film_is_used_on_a_plane_with_the_frames_beside_it(
+    qtbot: Any, viewer: ViewerModel
+) -> None:
+    session.add("mine", random_denoiser("student-1.00M", neighbours=1))
+    dock = _dock(qtbot, viewer)
+    dock.model.setCurrentIndex(1)
+    dock.scope.setCurrentText("Plane on screen")
+    viewer.dims.set_current_step(0, 1)
+    _press(qtbot, dock)
+    assert "denoised alone" not in dock.result.text.text()
+    tried = viewer.layers["cells denoised (plane)"].data[0]
+    dock.result.buttons["whole"].click()
+    qtbot.waitUntil(lambda: "cells denoised" in viewer.layers, timeout=60_000)
+    np.testing.assert_array_equal(viewer.layers["cells denoised"].data[1], tried)
 
 
 def test_a_model_that_is_there_is_used_as_shown(qtbot: Any, viewer: ViewerModel) -> None:

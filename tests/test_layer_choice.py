@@ -22,8 +22,7 @@ from napari_aprrd._napari.layers.choice import (
     usable,
 )
 from napari_aprrd._napari.layers.preview import LivePreview
-from napari_aprrd._napari.layers.training_part import part_of
-from napari_aprrd._napari.layers.views import show_result
+from napari_aprrd._napari.layers.views import planes_on_screen, show_result
 from napari_aprrd._napari.widgets.images.layer_picker import LayerPicker
 from napari_aprrd._napari.work import previews
 from napari_aprrd._napari.work.previews import Preview, View, with_preview
@@ -261,9 +260,7 @@ def test_the_picker_fits_a_narrow_dock(qtbot: Any, viewer: ViewerModel, compact:
 
 def on_screen(viewer: ViewerModel, layer: Any) -> list[int]:
     dims = viewer.dims
-    place = {"point": dims.point, "units": dims.units, "displayed": dims.displayed}
-    part = part_of(layer, "plane", **place)
-    return [plane for plane, _, _ in part.places]  # type: ignore[attr-defined]
+    return planes_on_screen(layer, dims.point, dims.units, dims.displayed)
 
 
 def test_what_the_canvas_cuts_is_on_screen() -> None:

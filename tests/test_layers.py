@@ -16,6 +16,7 @@ from napari.layers import Image, Labels, Shapes
 from napari.utils._proxies import PublicOnlyProxy
 
 from napari_aprrd import api
+from napari_aprrd._napari.layers.parts import part_on_screen
 from napari_aprrd._napari.layers.training_part import part_of, rectangle_in
 from napari_aprrd._napari.layers.views import (
     add_above,
@@ -182,17 +183,52 @@ def test_the_plane_on_screen_beside_a_layer_in_other_units(
     viewer.dims.set_point(0, step)
     assert viewer.dims.point[0] == step
     np.testing.assert_array_equal(layer._data_view, layer.data[4])
-    point = {"point": viewer.dims.point, "units": viewer.dims.units}
-    assert current_plane(layer, *point.values()) == 4
-    part = part_of(layer, "plane", **point)
-    np.testing.assert_array_equal(part.read(0, slice(0, 9), slice(0, 9))[0], layer.data[4, :9, :9])
+    assert current_plane(layer, viewer.dims.point, viewer.dims.units) == 4
 
 
-def test_a_part_that_is_one_plane() -> None:
-    layer = Image(ramp(4, 40, 50), **STACK)
-    part = part_of(layer, "plane", point=(5 + 2 * 2, 0, 0))
+@pytest.mark.parametrize(("frame", "near"), [(7, range(2, 13)), (1, range(7))])
+def test_to_a_part_that_is_a_plane_belong_those_beside_it(frame: int, near: range) -> None:
+    layer = Image(ramp(14, 40, 50), **STACK)
+    part = part_of(layer, "plane", point=(5 + 2 * frame, 0, 0))
+    assert part.sizes == [(40, 50)] * len(near)
+    assert part.stack_axes == "T"
+    for number, plane in enumerate(near):
+        got = part.read(number, slice(0, 40), slice(0, 50))[0]
+        np.testing.assert_array_equal(got, layer.data[plane])
+
+
+def test_independent_images_do_not_belong_to_the_one_on_screen() -> None:
+    layer = Image(ramp(4, 40, 50), axis_labels=("i", "y", "x"))
+    part = part_of(layer, "plane", point=(2, 0, 0))
     assert part.sizes == [(40, 50)]
     np.testing.assert_array_equal(part.read(0, slice(0, 40), slice(0, 50))[0], layer.data[2])
+
+
+def test_a_volume_on_screen_is_its_planes_alone() -> None:
+    layer = Image(ramp(4, 3, 40, 50), axis_labels=("t", "z", "y", "x"))
+    part = part_of(layer, "plane", point=(2, 0, 0, 0), displayed=(1, 2, 3))
+    assert (part.sizes, part.stack_axes) == ([(40, 50)] * 3, "Z")
+
+
+def test_what_is_tried_of_a_lazy_film_reads_no_more_than_the_planes_beside_it() -> None:
+    viewer, read = ViewerModel(), set[int]()
+
+    def frame(block: Any, block_info: Any) -> Any:
+        read.add(block_info[0]["chunk-location"][0])
+        return block
+
+    film = da.from_array(ramp(40, 70, 80), chunks=(1, 70, 80)).map_blocks(frame, dtype="u2")
+    layer = viewer.add_image(film, contrast_limits=(0, 250), axis_labels=("t", "y", "x"))
+    viewer.dims.set_point(0, 20)
+    part = part_on_screen(viewer, layer, "region")
+    assert part.amid is not None
+    assert not part.amid.planes.in_memory
+    read.clear()
+    for plane, (height, width) in enumerate(part.amid.planes.sizes):
+        part.amid.planes.read(plane, slice(0, height), slice(0, width))
+    assert read == set(range(15, 26))
+    shown = part.amid.planes.read(part.amid.plane, slice(0, 70), slice(0, 80))[0]
+    np.testing.assert_array_equal(shown, part.layer.data.compute()[0])
 
 
 def test_all_of_a_layer_is_its_planes() -> None:

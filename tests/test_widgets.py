@@ -517,8 +517,8 @@ def test_what_would_not_fit_into_memory_is_denoised_lazily(
 
 def test_a_part_of_the_layer_can_be_chosen(qtbot: Any, viewer: ViewerModel) -> None:
     widget = _widget(qtbot, TrainWidget, viewer)
-    widget.picker.part.value = "Plane on screen"
-    assert widget.picker.planes().sizes == [(64, 80)]
+    widget.picker.part.value = "Plane on screen and near it"
+    assert widget.picker.planes().sizes == [(64, 80)] * 3
     corners = np.array([[0, 0, 0], [0, 0, 100], [0, 80, 100], [0, 80, 0]])  # world: scale 2
     shapes = viewer.add_shapes([corners], shape_type="rectangle")
     widget.picker.part.value = "Rectangle in a Shapes layer"
@@ -622,7 +622,7 @@ def test_the_form_says_which_values_are_automatic_now(qtbot: Any, viewer: Viewer
     widget.form.set("shift", 4)
     assert shift.text() == "4"
     assert widget.config().shift == 4
-    widget.picker.part.value = "Plane on screen"  # other data: the report is gone
+    widget.picker.part.value = "Plane on screen and near it"  # other data: the report is gone
     widget.form.set("shift", None)
     assert shift.text() == "automatic"
 

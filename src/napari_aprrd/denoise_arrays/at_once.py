@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from ..axes import ArrayPlanes, convert
 from ..core.config import DenoiseConfig
+from ..core.data.neighbours import Amid
 from ..core.data.planes import Image
 from ..core.jobs import Job
 from ..core.model.denoise_planes import denoise
 from ..core.model.denoiser import Denoiser
-from ..core.model.provenance import of_output
+from ..core.model.provenance import identify, of_output
 from ..core.noise.rounding import Loss, loss_by_rounding
 
 
@@ -29,9 +30,24 @@ class Denoised(NamedTuple):
 
 
 def denoise_now(
-    planes: ArrayPlanes, denoiser: Denoiser, config: DenoiseConfig, *, first: int = 0
+    planes: ArrayPlanes,
+    denoiser: Denoiser,
+    config: DenoiseConfig,
+    *,
+    first: int = 0,
+    amid: Amid | None = None,
 ) -> Job[Denoised | None]:
     """Denoise a whole array into memory, beginning with one of its planes.
+
+    Parameters
+    ----------
+    planes : ArrayPlanes
+    denoiser : Denoiser
+    config : DenoiseConfig
+    first : int
+    amid : Amid, optional
+        Of an array of one plane: that plane and those beside it, which are the input, as the
+        record says, and are not denoised themselves.
 
     Yields
     ------
@@ -46,12 +62,16 @@ def denoise_now(
     out = planes.new_output(output_dtype(planes.data.dtype, config))
 
     def write(plane: int, place: tuple[slice, slice], tile: Image) -> None:
-        planes.write(out, plane, place, tile)
+        planes.write(out, plane if amid is None else 0, place, tile)
 
-    done = yield from denoise(denoiser, planes, write, config, first=first)
+    read, first = amid or (planes, first)
+    done = yield from denoise(denoiser, read, write, config, first=first, only=amid is not None)
     if not done:
         return None
-    return Denoised(masked_like(planes.data, out), lambda: of_output(denoiser, planes, config))
+    return Denoised(
+        masked_like(planes.data, out),
+        lambda: of_output(denoiser, planes, config, identify(read)),
+    )
 
 
 def masked_like(source: Any, out: NDArray[Any]) -> NDArray[Any]:

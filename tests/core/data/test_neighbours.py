@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_aprrd.axes import ArrayPlanes, JoinedPlanes
-from napari_aprrd.core.data.neighbours import StackedPlanes, offsets
+from napari_aprrd.core.data.neighbours import Amid, StackedPlanes, offsets, with_those_beside
 from napari_aprrd.core.data.planes import CutPlanes, Image, MemoryPlanes
 
 from ..makers import noisy_stack
@@ -143,6 +143,24 @@ def test_parts_of_planes_have_the_same_part_of_the_others() -> None:
     np.testing.assert_array_equal(
         read(cut, 5, 1), np.concatenate([cut.read(n, slice(0, 3), slice(0, 4)) for n in (5, 1, 9)])
     )
+
+
+@pytest.mark.parametrize(("plane", "near"), [(3, [1, 2, 3, 4, 5]), (0, [0, 1, 2]), (6, [4, 5, 6])])
+def test_the_planes_beside_one_are_found(plane: int, near: list[int]) -> None:
+    assert with_those_beside(levels(7), plane, 2) == near
+    assert with_those_beside(MemoryPlanes(levels(7).images), plane, 2) == [plane]
+
+
+def test_planes_beside_one_along_both_axes_have_each_others_neighbours() -> None:
+    volumes = ArrayPlanes(noisy_stack(4, 5, 6, 7), "TZYX")
+    near = with_those_beside(volumes, 5 * 2 + 2, 1)
+    assert near == [5 * t + z for t in (1, 2, 3) for z in (1, 2, 3)]
+
+
+def test_a_window_of_a_plane_is_seen_amid_those_of_its_neighbours() -> None:
+    amid = Amid.of(levels(7), 1, slice(2, 6), slice(0, 5), 2)
+    assert (len(amid.planes.sizes), amid.plane) == (4, 1)
+    assert seen(amid.planes, amid.plane, 2) == [10, 0, 20, 30, 30]
 
 
 def test_a_plane_that_was_chosen_alone_has_no_stack() -> None:

@@ -10,7 +10,7 @@ from napari_aprrd.core.data.planes import Image, MemoryPlanes
 from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.model.denoise_planes import denoise
 
-from ..makers import drive, noisy_image, noisy_planes, random_denoiser
+from ..makers import drive, neighbour_denoiser, noisy_image, noisy_planes, random_denoiser
 
 TILED = DenoiseConfig(tile=64)
 
@@ -52,6 +52,17 @@ def test_the_plane_on_screen_comes_first() -> None:
     planes, order = noisy_planes((40, 40), (40, 40), (40, 40), (40, 40)), []
     drive(denoise(random_denoiser(), planes, lambda plane, *_: order.append(plane), first=2))
     assert order == [2, 0, 1, 3]
+
+
+def test_one_plane_alone_is_as_among_all_of_them() -> None:
+    planes = MemoryPlanes(noisy_planes(*[(70, 130)] * 5).images, stack_axes="T")
+    model, all_of_them, one = neighbour_denoiser(neighbours=2), Canvas(planes), Canvas(planes)
+    drive(denoise(model, planes, all_of_them.write, TILED))
+    done, reports = drive(denoise(model, planes, one.write, TILED, first=1, only=True))
+    assert done
+    assert reports[-1].total == len(model.tiles((70, 130), TILED))
+    np.testing.assert_array_equal(one.images[1], all_of_them.images[1])
+    assert all(np.isnan(one.images[plane]).all() for plane in (0, 2, 3, 4))
 
 
 def test_stopping_is_heard_at_each_tile() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
+from ...core.config import MOST_NEIGHBOURS
+from ...core.data.neighbours import Amid
 from ...core.errors import UserError
 from ...layers import layer_array, layer_planes
 from .views import current_plane
@@ -17,8 +19,24 @@ Scope = Literal["everything", "plane", "region"]
 SMALLEST = 64  # pixels: side of the smallest region that is tried; a smaller one teaches little
 
 
-def part_layer(viewer: ViewerModel, layer: Any, scope: Scope) -> Any:
-    """The layer, or a layer with the part of it that is on screen.
+class Part(NamedTuple):
+    """What is denoised, and what is learnt from for it.
+
+    Parameters
+    ----------
+    layer : Image
+        What is denoised.
+    amid : Amid or None
+        Of a part: its plane and those beside it in the stack, as many as a model can see, in the
+        same rows and columns.
+    """
+
+    layer: Any
+    amid: Amid | None = None
+
+
+def part_on_screen(viewer: ViewerModel, layer: Any, scope: Scope) -> Part:
+    """The layer, or the part of it that is on screen.
 
     Parameters
     ----------
@@ -29,9 +47,9 @@ def part_layer(viewer: ViewerModel, layer: Any, scope: Scope) -> Any:
 
     Returns
     -------
-    Image
-        The layer itself for everything; else one that is not in the viewer, with the same number
-        of dimensions and the same look, in the place of its pixels.
+    Part
+        With the layer itself for everything; else with one that is not in the viewer, with the same
+        number of dimensions and the same look, in the place of its pixels.
 
     Raises
     ------
@@ -39,13 +57,14 @@ def part_layer(viewer: ViewerModel, layer: Any, scope: Scope) -> Any:
         If the region is too small to learn from.
     """
     if scope == "everything":
-        return layer
+        return Part(layer)
     planes = layer_planes(layer)
     index = current_plane(layer, viewer.dims.point, viewer.dims.units)
     rows, columns = (slice(0, n) for n in planes.sizes[index])
     if scope == "region":
         rows, columns = _on_screen(layer, planes.sizes[index])
-    return _cropped(layer, planes.place(index, rows, columns))
+    amid = Amid.of(planes, index, rows, columns, MOST_NEIGHBOURS)
+    return Part(_cropped(layer, planes.place(index, rows, columns)), amid)
 
 
 def _on_screen(layer: Any, size: tuple[int, int]) -> tuple[slice, slice]:

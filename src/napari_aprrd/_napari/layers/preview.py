@@ -12,6 +12,7 @@ from .views import current_plane, preview_layer, shown, shows_planes
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
+    from ...core.data.neighbours import Amid
 
 SIDE = 512  # pixels, largest side of a view, to keep previews quick
 
@@ -26,10 +27,12 @@ class LivePreview:
     viewer : ViewerModel
     layer : Image
         The source.
+    amid : Amid, optional
+        Of a layer of one plane: the planes beside it, which a model sees as well.
     """
 
-    def __init__(self, viewer: ViewerModel, layer: Any) -> None:
-        self._viewer, self._source = viewer, layer
+    def __init__(self, viewer: ViewerModel, layer: Any, amid: Amid | None = None) -> None:
+        self._viewer, self._source, self._amid = viewer, layer, amid
         self._layer: Any = None
         self._dismissed = False
         self._is_away = False  # because the canvas shows something else
@@ -91,21 +94,23 @@ class LivePreview:
 
     def _update_view(self, event: object = None) -> None:
         flat = shows_planes(self._viewer, self._source)
-        self._view = view_of(self._viewer, self._source) if flat else None
+        self._view = view_of(self._viewer, self._source, self._amid) if flat else None
         if self._layer is not None and self._is_away is flat:
             self._layer.visible, self._is_away = flat, not flat
 
 
-def view_of(viewer: ViewerModel, layer: Any) -> View:
-    """The middle of the layer's plane on screen.
+def view_of(viewer: ViewerModel, layer: Any, amid: Amid | None = None) -> View:
+    """The middle of the layer's plane on screen, or of its only one, amid those beside it.
 
     Raises
     ------
     UserError
         If it is not an image layer, or contains no numbers.
     """
-    planes = layer_planes(layer)
-    plane = current_plane(layer, viewer.dims.point, viewer.dims.units)
+    planes, plane = amid or (
+        layer_planes(layer),
+        current_plane(layer, viewer.dims.point, viewer.dims.units),
+    )
     rows, columns = (_middle(n) for n in planes.sizes[plane])
     return View(planes, plane, rows, columns)
 

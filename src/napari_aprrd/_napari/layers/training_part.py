@@ -1,4 +1,4 @@
-"""Parts of layers to train on: what is on screen, or a rectangle."""
+"""Parts of layers to train on: what is on screen and near it, or a rectangle."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ...core.config import MOST_NEIGHBOURS
+from ...core.data.neighbours import with_those_beside
 from ...core.data.planes import CutPlanes, Planes
 from ...core.errors import UserError
 from ...layers import layer_planes
@@ -27,6 +29,8 @@ def part_of(
 ) -> Planes:
     """Planes to train on: all, those on screen, or a rectangle of all.
 
+    With a single plane come those beside it in the stack, as many as a network can see.
+
     Parameters
     ----------
     layer : Image
@@ -45,6 +49,8 @@ def part_of(
     whole = slice(0, height), slice(0, width)
     if part == "plane":
         on_screen = planes_on_screen(layer, point, units, displayed)
+        if len(on_screen) == 1:  # else they have their neighbours
+            on_screen = with_those_beside(planes, on_screen[0], MOST_NEIGHBOURS)
         return CutPlanes(planes, [(index, *whole) for index in on_screen])
     if part == "rectangle":
         if rectangle is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QCheckBox, QComboBox, QSizePolicy
 
+from ...core.config import MOST_NEIGHBOURS
 from ...core.errors import UserError
 from ...layers import layer_planes
 from .. import commands
@@ -37,6 +38,10 @@ SCOPES: dict[str, Scope] = {
     "Plane on screen": "plane",
     "Region on screen": "region",
 }
+_PART = (
+    "Try a part first: it is quick, and can then be applied to all. In a stack, up to "
+    f"{MOST_NEIGHBOURS} planes on either side of it are learnt from as well."
+)
 LEARN = "Learn from this image"
 _MODEL = "Learn anew, or use the model that is selected under Models."
 LONGER = 4  # times as long as before, for "Try longer"; chosen, not measured
@@ -68,7 +73,7 @@ class DenoiseWidget(Scrolled):
 
     def _fill(self) -> None:
         self.scope.addItems(list(SCOPES))
-        self.scope.setToolTip("Try a part first: it is quick, and can then be applied to all.")
+        self.scope.setToolTip(_PART)
         for choice in (self.scope, self.model):
             choice.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             choice.setMinimumContentsLength(8)

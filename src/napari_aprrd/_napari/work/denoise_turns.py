@@ -10,7 +10,7 @@ from ...core.errors import UserError
 from ...layers import denoised_layer, layer_array, layer_planes
 from ..layers.compare import Comparison
 from ..layers.maps import maps_of
-from ..layers.parts import Scope, part_layer
+from ..layers.parts import Part, Scope, part_on_screen
 from ..layers.preview import LivePreview
 from ..layers.taking_away import take_away
 from ..layers.views import current_plane, show_result
@@ -129,30 +129,31 @@ class Turns:
         turn = self._waiting.pop(0)
         if turn.model is not None and turn.model not in session:
             raise UserError(f"The model {turn.model!r} is gone: learn from the image again.")
-        part = part_layer(self._viewer, turn.layer, turn.scope)
-        preview = LivePreview(self._viewer, part)
+        part = part_on_screen(self._viewer, turn.layer, turn.scope)
+        preview = LivePreview(self._viewer, *part)
         job = fulfil(self._wish(turn, part), self._bar, 1 / self._total, preview.view)
         number = self._total - len(self._waiting)
         title = f"Denoise {turn.layer.name}" + (f" ({number} of {self._total})" * (self._total > 1))
         panel.start(
             job,
             title,
-            lambda made: self._on_made(turn, part, made),
+            lambda made: self._on_made(turn, part.layer, made),
             preview,
             learns=turn.model is None,
         )
 
-    def _wish(self, turn: Turn, part: Any) -> Wish:
-        dims = self._viewer.dims
+    def _wish(self, turn: Turn, part: Part) -> Wish:
+        dims, layer = self._viewer.dims, part.layer
         time = 60 * self._minutes + self._seconds
         return Wish(
-            layer_planes(part),
+            layer_planes(layer),
             self._minutes,
             default_device(),
-            first=current_plane(part, dims.point, dims.units),
+            first=current_plane(layer, dims.point, dims.units),
+            amid=part.amid,
             model=session[turn.model] if turn.model else None,
-            shapes=[level.shape for level in part.data] if part.multiscale else [],
-            lazily=is_too_large(layer_array(part)),
+            shapes=[level.shape for level in layer.data] if layer.multiscale else [],
+            lazily=is_too_large(layer_array(layer)),
             denoising=min(max(self._seconds / time, 0.02), 0.9),
         )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from ...axes import ArrayPlanes
+    from ...core.data.neighbours import Amid
     from ...core.jobs import Job, Progress
     from ...core.model.denoiser import Denoiser
 
@@ -125,8 +126,13 @@ def shortly(name: str, seconds: float) -> str:
     return rest.replace("  ", f" {name if len(name) <= kept else f'{name[: kept - 1]}…'} ")
 
 
-def remarks(planes: ArrayPlanes, model: Denoiser | None = None) -> Job[None]:
-    """Report if rounding harms the result, or the planes differ from those that a model knows."""
+def remarks(
+    planes: ArrayPlanes, model: Denoiser | None = None, amid: Amid | None = None
+) -> Job[None]:
+    """Report if rounding harms the result, or what a model sees differs from what it knows.
+
+    That is the planes, or the one amid others.
+    """
     from ...core.jobs import Progress
     from ...core.noise.rounding import WORDS
     from ...core.trust.domain_shift import misfit, missing_neighbours
@@ -135,7 +141,8 @@ def remarks(planes: ArrayPlanes, model: Denoiser | None = None) -> Job[None]:
     loss = rounding_loss(planes, DenoiseConfig())
     costs = f"{WORDS[loss]}: convert the layer to float32 first." if loss else ""
     of_model = (misfit, missing_neighbours)
-    known = [about(model, planes) for about in of_model] if model is not None else []
+    seen = planes if amid is None else amid.planes
+    known = [about(model, seen) for about in of_model] if model is not None else []
     for said in filter(None, (*known, costs)):
         yield Progress("Denoise", 0, len(planes.sizes), 0.0, note=said)
 

@@ -12,6 +12,7 @@ from .previews import Preview, View
 
 if TYPE_CHECKING:
     from ...axes import ArrayPlanes
+    from ...core.data.neighbours import Amid
     from ...core.jobs import Job, OneBar
     from ...core.model.denoiser import Denoiser
     from ...core.training.two_steps import Learnt
@@ -26,14 +27,16 @@ class Wish:
     Parameters
     ----------
     planes : ArrayPlanes
-        What is learnt from and denoised.
+        What is denoised.
     minutes : float
         Time for learning; not used with a model.
     device : str
     first : int
         The plane on screen, which is denoised first.
+    amid : Amid, optional
+        A single plane and those beside it, all of which are learnt from.
     model : Denoiser, optional
-        To denoise with, instead of one that learns from these planes.
+        To denoise with, instead of one that learns.
     shapes : sequence of shape
         Of the resolutions that the result is wanted in, the full one first; none for one alone.
     lazily : bool
@@ -46,6 +49,7 @@ class Wish:
     minutes: float
     device: str
     first: int = 0
+    amid: Amid | None = None
     model: Denoiser | None = None
     shapes: Sequence[tuple[int, ...]] = ()
     lazily: bool = False
@@ -106,7 +110,7 @@ def fulfil(
             yield Preview(seen, first_look(seen.read()))
         rest = share * wish.denoising
         learnt = yield from learn(
-            wish.planes,
+            wish.planes if wish.amid is None else wish.amid.planes,
             TrainConfig(device=wish.device),
             DistillConfig(device=wish.device),
             minutes=wish.minutes,
@@ -114,11 +118,11 @@ def fulfil(
             share=share - rest,
         )
         model = learnt.model
-    yield from bar.part(remarks(wish.planes, wish.model), 0.0)
+    yield from bar.part(remarks(wish.planes, wish.model, wish.amid), 0.0)
     if wish.lazily:
         return Made(None, {}, learnt)
     config = DenoiseConfig(device=wish.device)
-    job = denoise_now(wish.planes, model, config, first=wish.first)
+    job = denoise_now(wish.planes, model, config, first=wish.first, amid=wish.amid)
     made = yield from bar.part(job if learnt is None else _to_its_end(job), rest)
     if made is None:
         return None

@@ -4,15 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from .planes import Image, Planes
+from .planes import CutPlanes, Image, Planes
 
 
 def offsets(reach: int) -> tuple[int, ...]:
     """Places of the neighbours in a stack, the nearest first: -1, 1, -2, 2, ... -k, k."""
     return tuple(sign * step for step in range(1, reach + 1) for sign in (-1, 1))
+
+
+class Amid(NamedTuple):
+    """A plane among those beside it, which a model learns from and sees with it.
+
+    Parameters
+    ----------
+    planes : Planes
+    plane : int
+        Its number among them.
+    """
+
+    planes: Planes
+    plane: int
+
+    @classmethod
+    def of(cls, planes: Planes, plane: int, rows: slice, columns: slice, reach: int) -> Amid:
+        """A window of a plane, and the same window of those beside it, see `with_those_beside`."""
+        near = with_those_beside(planes, plane, reach)
+        return cls(CutPlanes(planes, [(p, rows, columns) for p in near]), near.index(plane))
+
+
+def with_those_beside(planes: Planes, plane: int, reach: int) -> list[int]:
+    """Numbers of a plane and of those up to a reach from it along each axis of the stack.
+
+    Parameters
+    ----------
+    planes : Planes
+    plane : int
+    reach : int
+        Planes on either side, along each axis.
+
+    Returns
+    -------
+    list of int
+        In the order of the planes, since the next one is often compared with each.
+    """
+    found = [plane]
+    for axis in planes.stack_axes:
+        there = [planes.beside(near, o, axis) for o in offsets(reach) for near in found]
+        found += [number for number in there if number is not None]
+    return sorted(found)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ def denoise(
     config: DenoiseConfig | None = None,
     *,
     first: int = 0,
+    only: bool = False,
 ) -> Job[bool]:
     """Denoise planes one by one, tile by tile.
 
@@ -33,16 +34,18 @@ def denoise(
     config : DenoiseConfig, optional
     first : int
         Plane to begin with, such as the one on screen; the others follow in their order.
+    only : bool
+        Whether to denoise that plane alone; the others are only seen as its neighbours.
 
     Yields
     ------
     Progress
-        Steps count tiles of all planes; there is a report after each, which may answer `STOP`.
+        Steps count tiles of these planes; there is a report after each, which may answer `STOP`.
 
     Returns
     -------
     bool
-        True if all planes were denoised, False if it was stopped earlier.
+        True if all of these were denoised, False if it was stopped earlier.
     """
     config = config or DenoiseConfig()
     denoiser.check_channels(planes.channels)
@@ -53,8 +56,9 @@ def denoise(
     planes = denoiser.stacked(planes)
     config = denoiser.fitted(config)
     tiles = {size: denoiser.tiles(size, config) for size in set(planes.sizes)}
-    done, total = 0, sum(len(tiles[size]) for size in planes.sizes)
-    for plane in _in_order(len(planes.sizes), first):
+    wanted = [first] if only else _in_order(len(planes.sizes), first)
+    done, total = 0, sum(len(tiles[planes.sizes[plane]]) for plane in wanted)
+    for plane in wanted:
         for tile in tiles[planes.sizes[plane]]:
             clean = _predict(denoiser, planes, plane, tile, config)
             write(plane, (tile[0].kept, tile[1].kept), clean)

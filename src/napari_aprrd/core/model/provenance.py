@@ -28,7 +28,7 @@ def describe(
     config: TrainConfig | DistillConfig | DenoiseConfig,
     source: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Record settings, data and versions; `source` identifies planes that must not be read now."""
+    """Record settings, data and versions; `source` identifies the input, else the planes do."""
     from .hardware import pick_device  # here, since PyTorch takes long to import
 
     sizes = planes.sizes
@@ -57,7 +57,7 @@ def of_output(
         The noisy source.
     config : DenoiseConfig
     source : dict, optional
-        Identifies planes that must not be read now.
+        Identifies the input, where it is more than these planes or must not be read now.
     """
     used = {"model": denoiser.fingerprint(), **describe(planes, config, source)}
     return {**denoiser.record, "denoise": used}

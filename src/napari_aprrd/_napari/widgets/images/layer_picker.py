@@ -12,6 +12,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSizePolicy, QWidget
 
 from ....axes import JoinedPlanes
+from ....core.config import MOST_NEIGHBOURS
 from ....core.errors import UserError
 from ....layers import labelled_axes, name_axes
 from ...layers.choice import default, doubt, usable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Part] = {
     "All planes": "all",
-    "Plane on screen": "plane",
+    "Plane on screen and near it": "plane",
     "Rectangle in a Shapes layer": "rectangle",
 }
 
@@ -234,7 +235,8 @@ def _part_input() -> ComboBox:
         ComboBox(
             name="part",
             choices=list(PARTS),
-            tooltip="Part of each layer to train on. More is better; a part is quicker to read.",
+            tooltip="Part of each layer to train on. More is better; a part is quicker to read. "
+            f"Near a plane are up to {MOST_NEIGHBOURS} planes on either side of it in a stack.",
         )
     )
 

@@ -32,7 +32,7 @@ _SPLIT = "Pull it to the right to see your image beside the result."
 _NO_SPLIT = "A split needs the flat view of rows and columns, and an image in memory."
 COPY = "Copy methods text"
 _ROWS = (
-    {"whole": ("Apply to everything", "Denoise the whole image with what was learnt from this.")},
+    {"whole": ("Apply to everything", "Denoise the whole image with the model of this part.")},
     {
         "keep": ("Keep", "Done: leave the result in the layer list."),
         "longer": ("Try longer", "Learn anew for four times as long."),
