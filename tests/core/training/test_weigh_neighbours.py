@@ -34,7 +34,7 @@ def test_neighbours_count_where_the_scene_stands_still_and_not_where_it_moved() 
     assert outputs.shape == (2, *SHAPE)
     assert outputs.dtype == np.float32
     error = np.abs(outputs - now)
-    assert error[..., :36].mean() < 0.15 * np.abs(0.4 * now[..., :36]).mean()
+    assert error[..., :36].mean() < 0.3 * np.abs(0.4 * now[..., :36]).mean()
     assert error[..., 60:].mean() < 1.3 * np.abs(0.4 * now[..., 60:]).mean()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -12,7 +13,6 @@ from ..config import ALL_SHIFTS, DenoiseConfig, SettledTraining
 from ..data.constant import without_constant
 from ..data.planes import Image, Place, Planes, in_random_order, some_windows
 from ..jobs import STOP, Clock, Progress, Signal, report_progress
-from ..method.networks import Target
 from ..model.hardware import Precision
 from ..noise.report import NoiseReport
 from ..noise.sure import squared_errors
@@ -31,14 +31,6 @@ class BestTargets(NamedTuple):
 
     shifts: tuple[int, ...]
     views: Views
-
-
-class _Candidates(NamedTuple):
-    """Outputs to compare the means of."""
-
-    targets: list[Target]  # all outputs
-    means: list[list[int]]  # numbers of the outputs that a mean is made of
-    values: list[BestTargets]  # what each mean stands for
 
 
 def target_windows(
@@ -67,8 +59,7 @@ def best_targets(
     one of training are taken.
 
     Outputs with and without neighbouring planes err in different ways. Of these, and of both
-    together, those are taken whose mean has the smallest error: where noise is correlated, by how
-    well outputs at the larger shifts predict the pixels that they are blind to.
+    together, those are taken that predict best the pixels that they are blind to.
 
     Parameters
     ----------
@@ -85,93 +76,88 @@ def best_targets(
     """
     hurry = stopped or budget.is_short(config.minutes)
     windows = target_windows(planes, noise, teacher.neighbours, hurry=hurry)
-    errors_of, candidates = _measure_of(teacher, noise, config)
-    if len(candidates.values) == 1:
-        return candidates.values[0]
-    stacked, errors = teacher.stacked(planes), np.zeros(len(candidates.values))
+    stacked, measured = teacher.stacked(planes), _Measured.of(teacher, noise, config)
     for done, place in enumerate(windows, start=1):
-        errors += errors_of(stacked.read(*place), done)
+        measured.look_at(stacked.read(*place), seed=done)
         progress = Progress("Choose targets", done, len(windows), clock.seconds)
         stopped |= (yield from report_progress(progress, clock)) is STOP
         if stopped or clock.spent > budget.SHIFTS:
             break
-    return candidates.values[int(np.argmin(errors))]
+    return measured.best
 
 
-Errors = Callable[[Image, int], NDArray[np.float64]]
+@dataclass
+class _Measured:
+    """What was measured so far on windows.
 
+    Parameters
+    ----------
+    teacher : Denoiser
+    noise : NoiseReport
+    precision : {"float32", "bfloat16", "float16"}
+    upto : list of tuple of int
+        Sets of shifts to choose from.
+    blind : tuple of int
+        Shifts at which outputs are blind to the noise that reaches a pixel.
+    missed : ndarray, shape (views,)
+        Squared distances to the noisy pixels, of means over blind outputs.
+    errors : ndarray, shape (views, sets)
+        Estimated errors of means over the sets, where there are several.
+    """
 
-def _measure_of(
-    teacher: Denoiser, noise: NoiseReport, config: SettledTraining
-) -> tuple[Errors, _Candidates]:
-    """What measures the errors of candidates in a window, and the candidates."""
-    views: tuple[Views, ...] = ("with", "alone", "both") if teacher.neighbours else ("alone",)
-    precision: Precision = "float32" if config.precision == "auto" else config.precision
-
-    def outputs(window: Image, targets: list[Target]) -> Image:
-        return teacher.targets(window, targets, DenoiseConfig(), precision)
-
-    if noise.hardly_correlated:
-        upto = [ALL_SHIFTS[: last + 1] for last in range(1, len(ALL_SHIFTS))]
-        candidates = _candidates(teacher, ALL_SHIFTS, upto, views)
-        return _Estimated(teacher, outputs, noise, candidates).errors, candidates
-    blind = tuple(range(min(noise.reach + 1, config.shift), config.shift + 1))
-    candidates = _candidates(teacher, blind, [blind], views)
-    whole = tuple(range(config.shift + 1))
-    named = [BestTargets(whole, of.views) for of in candidates.values]
-    candidates = candidates._replace(values=named)
-    return _Predicting(teacher, outputs, noise, candidates).errors, candidates
-
-
-def _candidates(
-    teacher: Denoiser,
-    shifts: tuple[int, ...],
-    means: Sequence[tuple[int, ...]],
-    views: Sequence[Views],
-) -> _Candidates:
-    """Means over sets of shifts, for each of the views."""
-    targets = teacher.targets_at(shifts, "both" if len(views) > 1 else views[0])
-    values = [BestTargets(over, view) for view in views for over in means]
-    numbers = [[targets.index(t) for t in teacher.targets_at(*of)] for of in values]
-    return _Candidates(targets, numbers, values)
-
-
-class _Measure(NamedTuple):
     teacher: Denoiser
-    outputs: Callable[[Image, list[Target]], Image]
     noise: NoiseReport
-    candidates: _Candidates
+    precision: Precision
+    upto: list[tuple[int, ...]]
+    blind: tuple[int, ...]
+    missed: NDArray[np.float64]
+    errors: NDArray[np.float64]
 
-    def split(self, window: Image) -> tuple[Image, Image]:
-        """The plane of a window, normalised, NaN where nothing is learnt; and its neighbours."""
+    @classmethod
+    def of(cls, teacher: Denoiser, noise: NoiseReport, config: SettledTraining) -> _Measured:
+        """Nothing measured yet."""
+        precision: Precision = "float32" if config.precision == "auto" else config.precision
+        if noise.hardly_correlated:
+            upto = [ALL_SHIFTS[: last + 1] for last in range(1, len(ALL_SHIFTS))]
+        else:
+            upto = [tuple(range(config.shift + 1))]
+        first = min(noise.reach + 1, config.shift)
+        blind = tuple(shift for shift in upto[-1] if shift >= first)
+        views = len(_views(teacher))
+        missed, errors = np.zeros(views), np.zeros((views, len(upto)))
+        return cls(teacher, noise, precision, upto, blind, missed, errors)
+
+    @property
+    def best(self) -> BestTargets:
+        """The outputs that are best by what was measured."""
+        view = int(np.argmin(self.missed))
+        return BestTargets(self.upto[int(np.argmin(self.errors[view]))], _views(self.teacher)[view])
+
+    def look_at(self, window: Image, seed: int) -> None:
+        """Measure on one more window of a plane, with its neighbours if it has any."""
         normalisation, channels = self.teacher.normalisation, self.teacher.channels
         noisy = normalisation.apply(without_constant(window[:channels]))
         noisy[list(normalisation.not_learnt)] = np.nan
-        return noisy, window[channels:]
-
-
-class _Estimated(_Measure):
-    """Errors of means by Monte-Carlo SURE, see `squared_errors`."""
-
-    def errors(self, window: Image, seed: int) -> NDArray[np.float64]:
-        noisy, neighbours = self.split(window)
-        undo, targets = self.teacher.normalisation.undo, self.candidates.targets
+        neighbours, views = window[channels:], _views(self.teacher)
+        targets = self.teacher.targets_at(self.upto[-1], "both" if len(views) > 1 else views[0])
 
         def outputs(values: Image) -> Image:
-            return self.outputs(np.concatenate([undo(values), neighbours]), targets)
+            seen = np.concatenate([normalisation.undo(values), neighbours])
+            return self.teacher.targets(seen, targets, DenoiseConfig(), self.precision)
 
-        blind = [shift > 0 for shift, _ in targets]
-        found = squared_errors(
-            noisy, outputs, self.noise, self.candidates.means, blind=blind, seed=seed
-        )
-        return np.asarray(np.isfinite(noisy).sum() * found)
+        def numbers(shifts: tuple[int, ...], view: Views) -> list[int]:
+            return [targets.index(target) for target in self.teacher.targets_at(shifts, view)]
+
+        if len(views) > 1:
+            made = outputs(noisy)
+            means = (made[numbers(self.blind, view)].mean(0) for view in views)
+            self.missed += [float(np.nansum(np.square(mean - noisy))) for mean in means]
+        if len(self.upto) > 1:
+            sets = [numbers(shifts, view) for view in views for shifts in self.upto]
+            blind = [shift > 0 for shift, _ in targets]
+            found = squared_errors(noisy, outputs, self.noise, sets, blind=blind, seed=seed)
+            self.errors += np.isfinite(noisy).sum() * found.reshape(self.errors.shape)
 
 
-class _Predicting(_Measure):
-    """Squared distances of means, blind to a pixel, to the noisy pixel."""
-
-    def errors(self, window: Image, seed: int) -> NDArray[np.float64]:
-        noisy, _ = self.split(window)
-        outputs = self.outputs(window, self.candidates.targets)
-        means = (outputs[numbers].mean(0) for numbers in self.candidates.means)
-        return np.array([np.nansum(np.square(mean - noisy)) for mean in means])
+def _views(teacher: Denoiser) -> tuple[Views, ...]:
+    return ("with", "alone", "both") if teacher.neighbours else ("alone",)
