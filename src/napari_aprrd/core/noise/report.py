@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -108,6 +109,12 @@ class NoiseReport(Config):
     def reach(self) -> int:
         """Largest lag at which the noise is correlated, 0 for white noise."""
         return max(self.reach_x, self.reach_y)
+
+    @property
+    def shared_by(self) -> float:
+        """Number of pixels that share the noise of one: the sum of its correlation, 1 if white."""
+        along = (1 + 2 * sum(max(c, 0.0) for c in self.correlation[axis]) for axis in "xy")
+        return math.prod(along)
 
     @property
     def hardly_correlated(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +31,16 @@ class BestTargets(NamedTuple):
 
     shifts: tuple[int, ...]
     views: Views
+
+
+def blind_shifts(shifts: Sequence[int], noise: NoiseReport | None) -> tuple[int, ...]:
+    """Those of the shifts that hide all the noise that pixels share.
+
+    Where noise is correlated, faint tails reach beyond what a report sees: the largest has to do.
+    """
+    white = noise is not None and noise.reach == 0
+    hiding = tuple(shift for shift in shifts if shift > 0) if white else ()
+    return hiding or (max(shifts),)
 
 
 def target_windows(
@@ -121,8 +131,7 @@ class _Measured:
             upto = [ALL_SHIFTS[: last + 1] for last in range(1, len(ALL_SHIFTS))]
         else:
             upto = [tuple(range(config.shift + 1))]
-        first = min(noise.reach + 1, config.shift)
-        blind = tuple(shift for shift in upto[-1] if shift >= first)
+        blind = blind_shifts(upto[-1], noise)
         views = len(_views(teacher))
         missed, errors = np.zeros(views), np.zeros((views, len(upto)))
         return cls(teacher, noise, precision, upto, blind, missed, errors)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,7 @@ from ..model.denoiser import Denoiser
 from ..model.hardware import Precision, autocast
 from ..noise.report import NoiseReport
 from . import budget
+from .best_targets import blind_shifts
 from .restore_detail import Share, restore_detail
 from .weigh_neighbours import weigh_neighbours
 
@@ -102,17 +104,25 @@ class TargetMaker:
         """Targets (j, C, h, w), made of outputs of the teacher for a noisy plane (C, h, w)."""
         if self.is_measured:
             beside, alone = np.split(outputs, 2)
-            outputs = weigh_neighbours(beside, alone, self._blind, noisy)
+            outputs = weigh_neighbours(beside, alone, self._blind, noisy, self._shared)
         if self.recharged is not None:
             outputs = restore_detail(outputs, noisy, self.recharged)
         return outputs
 
+    @cached_property
+    def _noise(self) -> NoiseReport | None:
+        noise = self.teacher.record.get("noise")
+        return None if noise is None else NoiseReport.model_validate(noise)
+
     @property
     def _blind(self) -> NDArray[np.bool_]:
-        """Which shifts hide the noise that reaches a pixel; at least the largest one does."""
-        shifts, noise = np.array(self.config.shifts), self.teacher.record.get("noise")
-        reach = NoiseReport.model_validate(noise).reach if noise else shifts.max()
-        return np.asarray(shifts >= min(reach + 1, shifts.max()))
+        """Which of the shifts hide the noise that pixels share."""
+        return np.isin(self.config.shifts, blind_shifts(self.config.shifts, self._noise))
+
+    @property
+    def _shared(self) -> float:
+        """Number of pixels that share the noise of one."""
+        return 1.0 if self._noise is None else self._noise.shared_by
 
 
 class Pairs(Protocol):
