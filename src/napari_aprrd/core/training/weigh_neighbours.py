@@ -19,12 +19,19 @@ from ..noise.sure import noise_variance
 # Pixels: standard deviation of the surroundings. 2 and 3 are worse by up to 0.1 dB on moving
 # lysosomes: docs/experiments.md#kept.
 _NEARBY = 4.0
-# Pixels of noise that the weight of the whole image counts as, a hundredth of the surroundings.
+# Pixels of independent noise that the weight of the whole image counts as, a thousandth of the
+# surroundings.
 _PRIOR = 0.1
 _NO_DIFFERENCE = 1e-12
 
 
-def weigh_neighbours(beside: Image, alone: Image, blind: NDArray[np.bool_], noisy: Image) -> Image:
+def weigh_neighbours(
+    beside: Image,
+    alone: Image,
+    blind: NDArray[np.bool_],
+    noisy: Image,
+    shared: float = 1.0,
+) -> Image:
     """Join outputs with neighbours and without.
 
     Parameters
@@ -35,6 +42,8 @@ def weigh_neighbours(beside: Image, alone: Image, blind: NDArray[np.bool_], nois
         Which of the outputs are blind to the noise of each pixel.
     noisy : ndarray, shape (C, H, W)
         In the units of the outputs. Where it is not finite it has no say.
+    shared : float
+        Number of pixels that share the noise of one, 1 for white noise.
 
     Returns
     -------
@@ -46,7 +55,7 @@ def weigh_neighbours(beside: Image, alone: Image, blind: NDArray[np.bool_], nois
     residual = np.nan_to_num(finite - without)
     agreement, power = residual * difference, np.where(np.isnan(finite), 0, difference**2)
     whole = agreement.sum((1, 2)) / np.maximum(power.sum((1, 2)), _NO_DIFFERENCE)
-    prior = _PRIOR * variance
+    prior = _PRIOR * shared * variance
     around = (0, _NEARBY, _NEARBY)
     agreement, power = (ndimage.gaussian_filter(x, around) for x in (agreement, power))
     weight = agreement + prior * whole.clip(0, 1)[:, None, None]
