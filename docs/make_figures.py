@@ -36,6 +36,12 @@ def main(folder: Path = IMAGES) -> None:
         picture = Image.fromarray(side_by_side(panels, zoom))
         picture.save(folder / f"{name}.png", optimize=True)
 
+    alone = aprrd.train_apr(noisy, axes="TYX", neighbours=0)
+    alone = aprrd.distill_rd(alone, noisy, axes="TYX")
+    beside = [("noisy", y), ("each frame alone", aprrd.denoise(noisy, alone, axes="TYX")[0])]
+    beside += [("with its neighbours", clean[0]), ("truth", truth[0])]
+    close = np.s_[60:188, 60:188]
+    draw("neighbours", [(name, image[close]) for name, image in beside], 3)
     before_and_after = [("noisy", y), ("napari-aprrd", clean[0]), ("truth", truth[0])]
     draw("before_after", before_and_after, 2)
     draw("real_noise", denoised_galaxies(), 3)
