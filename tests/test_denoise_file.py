@@ -28,7 +28,7 @@ from core.makers import (
 
 from napari_aprrd import api
 from napari_aprrd.core.config import DenoiseConfig
-from napari_aprrd.core.errors import UserError
+from napari_aprrd.core.errors import DataWarning, UserError
 from napari_aprrd.core.jobs import STOP, run
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.files import denoise_file as stream
@@ -93,7 +93,8 @@ def test_files_of_stacks_hold_what_the_array_function_gives(
     order = ["ZTYX".index(letter) for letter in axes]
     np.testing.assert_array_equal(np.asarray(written.data), expected.transpose(order))
     model = replace(denoiser, record={})  # which sees planes alone
-    alone = api.denoise(data, model, SMALL_TILES, axes="ZTYX", progress=False)
+    with pytest.warns(DataWarning, match="denoised alone"):
+        alone = api.denoise(data, model, SMALL_TILES, axes="ZTYX", progress=False)
     assert (alone != expected).mean() > 0.5
 
 

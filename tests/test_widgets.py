@@ -634,7 +634,7 @@ def test_targets_of_a_stack_are_automatic_until_they_are_chosen(qtbot: Any) -> N
     widget = DistillWidget(viewer)
     qtbot.addWidget(widget)
     targets = widget.form._widgets["targets"]
-    assert targets.native.currentText() == "auto: with"
+    assert targets.native.currentText() == "auto: measured"
     targets.value = "both"
     assert widget.config().targets == "both"
 

@@ -274,7 +274,6 @@ class TrainConfig(_Schedule):
         description="Neighbouring planes of a stack, on either side, that the network sees too: "
         "frames before and after, or slices above and below. 0: each plane alone. Automatic: by "
         "measurement.",
-        json_schema_extra={"unit": "planes"},
     )
     width: int = Field(
         16, ge=1, le=512, description="Features of the U-Net's encoders; the paper has 48."

@@ -96,9 +96,9 @@ def _along(
     axis: str, planes: Planes, hidden: int, correlation: Mapping[str, Sequence[float]], seed: int
 ) -> StackReport | None:
     windows = windows_beside(planes, axis, seed=seed)
-    if not windows:
-        return None
     nexts = sum(w.copies + (1 in w.others) + (-1 in w.others) for w in windows)
+    if not nexts:  # a single plane, or one between blank ones
+        return None
     report = StackReport(axis=axis, neighbours=0, copies=sum(w.copies for w in windows) / nexts)
     between = noise_correlation(windows)
     gain = expected_gain(windows, hidden, correlation, between, seed=seed)
