@@ -2,10 +2,10 @@
 
     python benchmarks/change.py STACK_clean.tif [--steps 300]
 
-STACK_clean.tif is a clean series (T, Y, X) of things that move, such as
-lysosomes01_clean.tif; Poisson noise of the given peak is added. Three results are compared with the
-truth: of planes alone, and of one neighbour on either side, by the targets that were chosen and by
-those with neighbours.
+STACK_clean.tif is a clean series (T, Y, X) of things that move, such as lysosomes01_clean.tif;
+Poisson noise of the given peak is added. Results are compared with the truth: of teachers of planes
+alone, and of two neighbours on either side, by the outputs that were chosen and by those with
+neighbours; and of their students.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     noisy = rng.poisson(truth) + rng.normal(0, 1, truth.shape)
     print("| result | error | truly replaced | reported | verdict |\n|" + 5 * " --- |")
     quiet: dict[str, Any] = {"axes": "TYX", "progress": False}
-    for neighbours in (0, 1):
+    for neighbours in (0, 2):
         sizes = {"width": 16, "depth": 3, "batch": 4, "patch": 64}
         teacher = aprrd.train_apr(
             noisy, neighbours=neighbours, steps=options.steps, **sizes, **quiet
@@ -47,6 +47,11 @@ def main() -> None:
             output = aprrd.denoise(noisy, teacher, **quiet)
             report = aprrd.trust_report(noisy, output, teacher, axes="TYX")
             print(_line(f"k = {neighbours}, {views}", truth, output, report), flush=True)
+        student = aprrd.distill_rd(teacher, noisy, steps=3 * options.steps, **quiet)
+        output = aprrd.denoise(noisy, student, **quiet)
+        report = aprrd.trust_report(noisy, output, student, axes="TYX")
+        targets = student.record["distill"]["config"]["targets"]
+        print(_line(f"k = {neighbours}, student, {targets}", truth, output, report), flush=True)
 
 
 def _line(name: str, truth: Stack, output: Stack, report: aprrd.TrustReport) -> str:
