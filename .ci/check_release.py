@@ -13,7 +13,10 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).parent.parent
-STARTER = {"core/model/weights/teacher.safetensors", "core/model/weights/student.safetensors"}
+STARTER = {
+    f"core/model/weights/{name}.safetensors"
+    for name in ("teacher", "student", "teacher-stack", "student-stack")
+}
 PLUGIN = {"napari.yaml", "_napari/icon.svg", "py.typed", "__init__.py", "core/config.py", *STARTER}
 SOURCES = {"README.md", "CHANGELOG.md", "CITATION.cff", "LICENSE", "constraints.txt", "mkdocs.yml"}
 OURS = {
