@@ -28,6 +28,7 @@ from napari_aprrd._napari.widgets.run.time_picker import OWN
 from napari_aprrd._napari.work import unfinished
 from napari_aprrd._napari.work.denoising import Comparison
 from napari_aprrd.core.config import TrainConfig
+from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.noise.report import inspect
 from napari_aprrd.core.training import train as engine
 from napari_aprrd.core.training.auto_settings import settle_training
@@ -413,6 +414,15 @@ def test_a_model_that_cannot_be_kept_can_still_be_resumed(
     _run(qtbot, widget)
     qtbot.waitUntil(lambda: any("cannot be autosaved" in m for m in _messages()), timeout=10_000)
     assert list(interrupted.glob("*.checkpoint"))
+
+
+def test_a_run_that_was_removed_a_moment_ago_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfinished, "folder", lambda: tmp_path)
+    (tmp_path / "train-1.checkpoint").symlink_to(tmp_path / "gone")
+    assert unfinished.find("train", MemoryPlanes([np.zeros((1, 8, 8), np.float32)])) is None
+    unfinished.clean_up()
 
 
 def test_what_is_kept_stays_bounded(interrupted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

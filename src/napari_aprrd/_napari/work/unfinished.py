@@ -102,7 +102,7 @@ def clean_up() -> None:
     for number, path in enumerate(_newest_first()):
         pair = [p for p in (path, teacher_of(path)) if p.exists()]
         total += sum(p.stat().st_size for p in pair)
-        if number >= MOST or total > MOST_BYTES or path.stat().st_mtime < oldest:
+        if number >= MOST or total > MOST_BYTES or -_age(path) < oldest:
             for part in pair:
                 part.unlink(missing_ok=True)
 
@@ -123,4 +123,12 @@ def _runs(job: str) -> list[Interrupted]:
 
 def _newest_first() -> list[Path]:
     """All runs; files that are just being written are left out, as their names start with a dot."""
-    return sorted(folder().glob("[!.]*.checkpoint"), key=lambda path: -path.stat().st_mtime)
+    return sorted(folder().glob("[!.]*.checkpoint"), key=_age)
+
+
+def _age(path: Path) -> float:
+    """What grows with the age of a file; one that was removed a moment ago is the oldest."""
+    try:
+        return -path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
