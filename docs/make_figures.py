@@ -50,7 +50,7 @@ def main(folder: Path = IMAGES) -> None:
 
 def beside(noisy: np.ndarray, truth: np.ndarray) -> Panels:
     """A frame denoised alone, and with those before and after it, by equally short trainings."""
-    frame = 1
+    frame = min(1, len(noisy) - 1)
     panels = [("noisy", noisy[frame])]
     for name, neighbours in (("each frame alone", 0), ("with its neighbours", None)):
         short: dict[str, Any] = {"axes": "TYX", "preset": "fast"}
