@@ -422,6 +422,7 @@ def test_a_run_that_was_removed_a_moment_ago_is_passed_over(
     monkeypatch.setattr(unfinished, "folder", lambda: tmp_path)
     (tmp_path / "train-1.checkpoint").symlink_to(tmp_path / "gone")
     assert unfinished.find("train", MemoryPlanes([np.zeros((1, 8, 8), np.float32)])) is None
+    assert unfinished.used_bytes() == 0
     unfinished.clean_up()
 
 

@@ -106,7 +106,7 @@ def lazy_spread(
     *,
     is_cancelled: Callable[[], bool] | None = None,
 ) -> Any:
-    """Map how uncertain each denoised pixel is: a teacher's spread over its shifts.
+    """Map how uncertain each denoised pixel is: a teacher's spread over its targets.
 
     The outputs at different shifts depend on different neighbours. Where they disagree, the noisy
     image contains little information on the pixel. Each plane is computed when it is displayed.

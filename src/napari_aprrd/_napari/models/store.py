@@ -66,7 +66,7 @@ def copies() -> list[Path]:
 
 def used_bytes() -> int:
     """Size of all copies."""
-    return sum(_size(path) for path in copies())
+    return sum(size(path) for path in copies())
 
 
 def forget(path: Path) -> None:
@@ -115,7 +115,7 @@ def clean_up(place: Path) -> None:
     """Delete the oldest copies if there are too many, or if they are too large."""
     total = 0
     for number, path in enumerate(_newest_first(place)):
-        total += _size(path)
+        total += size(path)
         if number >= MOST or (total > MOST_BYTES and number > 0):
             path.unlink(missing_ok=True)
 
@@ -160,12 +160,13 @@ def _newest_first(place: Path) -> list[Path]:
     return sorted(place.glob(f"[!.]*{ENDING}"), key=modified, reverse=True)
 
 
-def _size(path: Path) -> int:
+def size(path: Path) -> int:
+    """Size of a file in bytes; 0 if it is not there any more."""
     return int(_stat(path, "st_size"))
 
 
 def _is_file(path: Path) -> bool:
-    return _size(path) > 0  # an empty one is claimed, and just being written
+    return size(path) > 0  # an empty one is claimed, and just being written
 
 
 def _stat(path: Path, what: str) -> Any:

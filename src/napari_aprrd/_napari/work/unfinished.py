@@ -11,6 +11,7 @@ from napari.utils.notifications import show_warning
 
 from ...core.errors import UserError, cause
 from .. import preferences
+from ..models.store import modified, size
 
 if TYPE_CHECKING:
     from ...core.data.planes import Planes
@@ -93,7 +94,7 @@ def forget(path: Path) -> None:
 
 def used_bytes() -> int:
     """Size of the whole store."""
-    return sum(path.stat().st_size for path in folder().glob("*"))
+    return sum(size(path) for path in folder().glob("*"))
 
 
 def clean_up() -> None:
@@ -101,8 +102,8 @@ def clean_up() -> None:
     total, oldest = 0, time.time() - MOST_DAYS * 86_400
     for number, path in enumerate(_newest_first()):
         pair = [p for p in (path, teacher_of(path)) if p.exists()]
-        total += sum(p.stat().st_size for p in pair)
-        if number >= MOST or total > MOST_BYTES or -_age(path) < oldest:
+        total += sum(map(size, pair))
+        if number >= MOST or total > MOST_BYTES or modified(path) < oldest:
             for part in pair:
                 part.unlink(missing_ok=True)
 
@@ -123,12 +124,4 @@ def _runs(job: str) -> list[Interrupted]:
 
 def _newest_first() -> list[Path]:
     """All runs; files that are just being written are left out, as their names start with a dot."""
-    return sorted(folder().glob("[!.]*.checkpoint"), key=_age)
-
-
-def _age(path: Path) -> float:
-    """What grows with the age of a file; one that was removed a moment ago is the oldest."""
-    try:
-        return -path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+    return sorted(folder().glob("[!.]*.checkpoint"), key=modified, reverse=True)

@@ -15,7 +15,7 @@ from .shared import SHARED, noise_correlation, shared_scene
 _NO_NOISE = 0.05  # correlation of the noise, below which noise counts as not shared at all
 _ALIKE = 0.7  # a fixed pattern has at the furthest lag at least this share of its correlation at 1
 # Lowering of the error, as a linear prediction sees it, from which on neighbours are used. Networks
-# gain more: 0.5 dB where it sees 1 %. Which of their outputs count is measured after training.
+# gain more: 0.2 dB where it sees 1 %. Which of their outputs count is measured after training.
 _WORTH = 0.005
 # Two on either side cost hardly more than one, so they are used unless they lose this much by it;
 # three where they add that much. See docs/experiments.md#kept, "Two neighbours".

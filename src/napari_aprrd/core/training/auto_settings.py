@@ -260,7 +260,7 @@ def settle_distillation(
 def _views(views: Views) -> Choice:
     if views == "alone":
         return Choice("targets", views, "the teacher's mean is best without neighbours")
-    why = "what moves is not drawn towards the neighbours then, and what stands still is clearest"
+    why = "what moves is drawn less towards the neighbours then, and what stands still is clear"
     return Choice("targets", "measured", why, "neighbours weighed by measurement")
 
 

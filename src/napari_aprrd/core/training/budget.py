@@ -20,10 +20,10 @@ STUDENT_STEPS = 100
 # Computing the targets of distillation, from its start on. What is left is for learning from
 # them: a student of fewer planes that has learnt is better than one of all that has not.
 TARGETS = 0.25
-# The training loop ends here, since choosing shifts and the calibration still follow: earlier where
+# The training loop ends here, as choosing targets and the calibration still follow: earlier where
 # so many pixels of steps, which cost about as much as these do where time is short, take longer.
 LEARNING, EARLIEST_END, ENDING_PIXELS = 0.94, 0.75, 250_000
-# Minutes of a job below which choosing shifts and calibration look at small windows. With 1.0, a
+# Minutes of a job below which choosing targets and calibration look at small windows. With 1.0, a
 # minute for both steps lost 0.09 dB on a wide-field image.
 SHORT = 0.4
 # Fewer steps teach nothing, since the first ones only warm up. Where starting has taken a short

@@ -53,7 +53,7 @@ class TrustReport(Config):
         None, description="What neighbouring planes may have spoilt; none where they were not used."
     )
     spread: float | None = Field(
-        None, description="Spread of a teacher over its shifts / noise of the source."
+        None, description="Spread of a teacher over its targets / noise of the source."
     )
     unlike: str = Field(
         "", description="How the source differs from the images that the model learnt from."

@@ -33,7 +33,7 @@ _FEWER = "train with fewer neighbours (--neighbours 0)"
 # Mean bias / standard deviation of the residual: a model that errs by more than the noise has not
 # learnt what such images look like.
 _STRANGE = 1.0
-_SPREAD = (0.75, 1.5)  # spread of a teacher's outputs over its shifts / noise of the source
+_SPREAD = (0.75, 1.5)  # spread of a teacher's outputs over its targets / noise of the source
 
 
 class Verdict(Config):
@@ -227,5 +227,5 @@ def _spread(spread: float, remedy: str) -> Verdict:
         sentence = f"The model gives the same answer from other neighbours (within {share})."
     else:
         sentence = f"The model gives other answers from other neighbours (by {share}): {remedy}."
-    details = "Standard deviation of the teacher's outputs over its shifts."
+    details = "Standard deviation of the teacher's outputs over its targets."
     return Verdict(check="Repeatability", status=status, sentence=sentence, details=details)

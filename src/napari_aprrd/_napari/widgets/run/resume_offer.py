@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from ....core.data.planes import Planes
 from ....core.errors import UserError
+from ...models.store import modified
 from ...work.workers import Failure, Task
 
 
@@ -95,7 +96,7 @@ class ResumeOffer(QWidget):
 
     def _done(self) -> str:
         path, about = self.found
-        when = time.strftime("%d %B, %H:%M", time.localtime(path.stat().st_mtime))
+        when = time.strftime("%d %B, %H:%M", time.localtime(modified(path)))
         steps = about.numbers["step"]
         return f"{steps} step{'s' * (steps != 1)} ({about.percent} %), {when}"
 
