@@ -105,3 +105,12 @@ def test_targets_are_with_neighbours_or_without(separate: bool) -> None:
     for target, (shift, with_neighbours) in zip(targets.unbind(1), wanted, strict=True):
         seen = image if with_neighbours else image[:, :2]
         torch.testing.assert_close(target, network(seen, shift))
+
+
+@pytest.mark.parametrize("separate", [False, True])
+@torch.no_grad()
+def test_neighbours_that_are_given_once_contribute_the_same(separate: bool) -> None:
+    network = random_denoiser(channels=2, separate=separate, neighbours=1).network
+    image = torch.rand(2, 6, *SIZE)
+    given_once = network.among(image[:, 2:])
+    torch.testing.assert_close(given_once(image[:, :2], 2), network(image, 2), rtol=0, atol=0)

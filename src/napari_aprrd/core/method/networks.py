@@ -7,7 +7,7 @@ those of the published checkpoints, so that these load as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, cast
 
 import torch
@@ -202,6 +202,14 @@ class BlindSpotNetwork(nn.Module):
         ]
         return torch.stack(outputs, dim=1)
 
+    def among(self, neighbours: Tensor) -> Callable[[Tensor, int], Tensor]:
+        """The network (image, shift) -> output for several images amid the same neighbours.
+
+        (B, 2 k C, H, W): they pass through their branch once.
+        """
+        beside = self.beside(neighbours)
+        return lambda image, shift: self._at(self._features(image, shift), image, shift, beside)
+
     def _split(self, image: Tensor) -> tuple[Tensor, Tensor | None]:
         """The image without its neighbours, and what these contribute; None where it is alone."""
         if image.shape[1] == self.channels:
@@ -352,6 +360,14 @@ class PerChannel(nn.Module):
         channels = zip(self.networks, self._split(image), strict=True)
         outputs = [network.targets(channel, targets) for network, channel in channels]  # type: ignore[operator]
         return torch.cat(outputs, dim=2)
+
+    def among(self, neighbours: Tensor) -> Callable[[Tensor, int], Tensor]:
+        """The networks for several images amid the same neighbours, as in `BlindSpotNetwork`."""
+        pairs = zip(self.networks, self._split(neighbours), strict=True)
+        networks = [network.among(channel) for network, channel in pairs]  # type: ignore[operator]
+        return lambda image, shift: torch.cat(
+            [one(image[:, [channel]], shift) for channel, one in enumerate(networks)], dim=1
+        )
 
     def _split(self, image: Tensor) -> list[Tensor]:
         """Every channel of the image and of its neighbours: C tensors (B, 2 k + 1, H, W)."""

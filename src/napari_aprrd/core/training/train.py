@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -251,8 +251,10 @@ class _Replacing(Objective):
         noisy, neighbours = values[:, : self._channels], values[:, self._channels :]
         if not config.replace:  # as AT-BSN is trained
             return mean_norm(network(values, config.shift) - noisy, config.loss, mask)
+        # The neighbours are not replaced: both passes of equation [6] share what they contribute.
+        at = cast(Any, network).among(neighbours) if neighbours.shape[1] else network
         return apr_loss(
-            lambda image: network(torch.cat((image, neighbours), dim=1), config.shift),
+            lambda image: at(image, config.shift),
             noisy,
             maps.transpose(0, 1),
             regularization=config.regularization,
