@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_aprrd.core.method.networks import BlindSpotNetwork, Student, StudentSkipsBeforePools
+from napari_aprrd.core.method.networks import BlindSpotNetwork
+from napari_aprrd.core.method.students import Student, StudentSkipsBeforePools
 
 from .. import naive
 from ..makers import KINDS, NetworkKind, random_denoiser

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from napari_aprrd.core.method import plain, upconv, upward
-from napari_aprrd.core.method.networks import BlindSpotNetwork, Student
+from napari_aprrd.core.method.networks import BlindSpotNetwork
+from napari_aprrd.core.method.students import Student
 
 
 def values_and_gradients(size: tuple[int, int]) -> list[Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_aprrd.core import jobs as progress
 from napari_aprrd.core.config import DistillConfig, TrainConfig
 from napari_aprrd.core.jobs import Job, Progress
-from napari_aprrd.core.method.networks import UNet
+from napari_aprrd.core.method.unet import UNet
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.training import estimate
 from napari_aprrd.core.training.estimate import (

@@ -1,4 +1,4 @@
-"""The networks: a blind-spot network whose shift may change after training, and students.
+"""The blind-spot network, whose shift may change after training.
 
 Blind spot by shifting: S. Chen et al., "Exploring Efficient Asymmetric Blind-Spots for
 Self-Supervised Denoising in Real-World Scenarios" (AT-BSN), CVPR 2024. Parameter names are
@@ -8,16 +8,15 @@ those of the published checkpoints, so that these load as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, cast
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .upconv import conv_upsampled, is_faster_for
-from .upward import join_upsampled, shifted_leaky_relu, unrotate, with_zeros_on_top
+from .unet import SLOPE, UNet, initialise
+from .upward import unrotate
 
-SLOPE = 0.1  # negative slope of every LeakyReLU, as published
 Target = tuple[int, bool]  # an output of a teacher: its shift, and whether it sees the neighbours
 
 
@@ -34,114 +33,6 @@ class BlindSpot(Protocol):
 
     def all_shifts(self, image: Tensor, shifts: Iterable[int]) -> Tensor:
         """Denoise with several: (B, C, H, W) -> (B, j, C, H, W)."""
-
-
-class Conv(nn.Module):
-    """3x3 convolution and LeakyReLU; with `upward`, no output row depends on a row below it."""
-
-    def __init__(self, inputs: int, outputs: int, *, upward: bool = False) -> None:
-        super().__init__()
-        self.upward = upward
-        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) -> (B, outputs, H, W), or with a row of zeros on top if `upward`."""
-        return self._activated(self.conv(x))
-
-    def upsampled(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Apply the layer to x with its sides doubled, joined by the skip."""
-        if is_faster_for(x):
-            weight, bias = self.conv.weight, cast(Tensor, self.conv.bias)
-            return self._activated(conv_upsampled(x, skip, weight, bias, upward=self.upward))
-        if self.upward:
-            return self(join_upsampled(x, skip))  # type: ignore[no-any-return]
-        return self(torch.cat((F.interpolate(x, scale_factor=2.0, mode="nearest"), skip), dim=1))  # type: ignore[no-any-return]
-
-    def _activated(self, x: Tensor) -> Tensor:
-        return shifted_leaky_relu(x, SLOPE) if self.upward else F.leaky_relu_(x, SLOPE)
-
-
-class Encoder(nn.Module):
-    """One convolution w -> w and, except at the bottleneck, the 2x2 max pool."""
-
-    def __init__(self, width: int, *, upward: bool, pool: bool) -> None:
-        super().__init__()
-        self.pool = pool
-        self.conv1 = Conv(width, width, upward=upward)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, w, H, W) -> (B, w, H / 2, W / 2), at the bottleneck (B, w, H, W)."""
-        x = self.conv1(x)
-        if not self.pool:
-            return x
-        x = F.max_pool2d(x, 2)
-        return with_zeros_on_top(x) if self.conv1.upward else x
-
-
-class Decoder(nn.Module):
-    """Upsample, join with the skip, then two convolutions."""
-
-    def __init__(self, inputs: int, middle: int, outputs: int, *, upward: bool) -> None:
-        super().__init__()
-        self.conv1 = Conv(inputs, middle, upward=upward)
-        self.conv2 = Conv(middle, outputs, upward=upward)
-
-    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """(B, ., H / 2, W / 2) and (B, ., H, W) -> (B, outputs, H, W)."""
-        output: Tensor = self.conv2(self.conv1.upsampled(x, skip))
-        return output
-
-
-class UNet(nn.Module):
-    """U-Net with skips taken after the pools; its last skip is the input itself.
-
-    Parameters
-    ----------
-    channels : int
-        Input channels C.
-    outputs : int
-        Output channels.
-    width : int
-        Feature channels w; the decoders have 2 w.
-    depth : int
-        Number of pools, at least 2. The sides of the input are multiples of 2 ** depth.
-    upward : bool
-        Keep the receptive field in the rows at and above each pixel.
-    """
-
-    def __init__(
-        self, channels: int, outputs: int, width: int = 48, depth: int = 5, upward: bool = False
-    ) -> None:
-        super().__init__()
-        self.depth, self.upward = depth, upward
-        w = width
-        self.intro = Conv(channels, w, upward=upward)
-        for level in range(1, depth + 2):
-            encoder = Encoder(w, upward=upward, pool=level <= depth)
-            self.add_module(f"enc{level}", encoder)
-        for level in range(depth, 0, -1):
-            inputs = 2 * w if level == depth else 3 * w if level > 1 else 2 * w + channels
-            last = outputs if level == 1 else 2 * w
-            self.add_module(f"dec{level}", Decoder(inputs, 2 * w, last, upward=upward))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, outputs, H, W); with `upward`, with one row of zeros on top."""
-        if torch.is_autocast_enabled(image.device.type):
-            # The input is also the last skip; in float32 it would make the last join float32.
-            image = image.to(torch.get_autocast_dtype(image.device.type))
-        if self.upward:
-            image = with_zeros_on_top(image)
-        skips = [image]
-        x = self.intro(image)
-        for level in range(1, self.depth + 1):
-            x = self.get_submodule(f"enc{level}")(x)
-            skips.append(x)  # after the pool
-        skips.pop()  # the deepest map is x itself, the input of the bottleneck
-        x = self.get_submodule(f"enc{self.depth + 1}")(x)
-        for level in range(self.depth, 0, -1):
-            x = self.get_submodule(f"dec{level}")(x, skips.pop())
-        output: Tensor = x
-        return output
 
 
 class BlindSpotNetwork(nn.Module):
@@ -175,7 +66,7 @@ class BlindSpotNetwork(nn.Module):
         self.nin_A = nn.Conv2d(8 * w, 8 * w, 1)
         self.nin_B = nn.Conv2d(8 * w, 2 * w, 1)
         self.nin_C = nn.Conv2d(2 * w, channels, 1)
-        _initialise(self, last=self.nin_C)
+        initialise(self, last=self.nin_C)
         if neighbours:
             self.beside = NeighbourBranch(2 * neighbours * channels, 8 * w, w // 2, depth)
 
@@ -264,7 +155,7 @@ class NeighbourBranch(nn.Module):
         super().__init__()
         self.unet = UNet(channels, 2 * width, width, depth)
         self.join = nn.Conv2d(2 * width, outputs, 1, bias=False)
-        _initialise(self.unet)
+        initialise(self.unet)
         # Zeros only here: were the U-Net zero as well, neither would get a gradient.
         nn.init.zeros_(self.join.weight)
 
@@ -274,63 +165,6 @@ class NeighbourBranch(nn.Module):
         planes = planes.contiguous(memory_format=torch.channels_last)
         joined: Tensor = self.join(self.unet(planes))
         return joined * there[:, None, None, None]
-
-
-class Student(nn.Module):
-    """Student C, published size 1.00M: the U-Net without shifts and rotations.
-
-    With `neighbours` k, its input is (B, (2 k + 1) C, H, W), the image's own channels first.
-    """
-
-    def __init__(
-        self, channels: int = 1, width: int = 48, depth: int = 5, neighbours: int = 0
-    ) -> None:
-        super().__init__()
-        self.inputs = (2 * neighbours + 1) * channels
-        self.unet = UNet(self.inputs, channels, width, depth)
-        _initialise(self)
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
-        output: Tensor = self.unet(with_neighbours_missing(image, self.inputs))
-        return output
-
-
-class StudentSkipsBeforePools(nn.Module):
-    """Student C, published size 1.02M: skips taken before the pools, linear last layer.
-
-    Neighbours are as in `Student`.
-    """
-
-    def __init__(
-        self, channels: int = 1, width: int = 48, depth: int = 5, neighbours: int = 0
-    ) -> None:
-        super().__init__()
-        self.depth = depth
-        self.inputs = (2 * neighbours + 1) * channels
-        w = width
-        for level in range(1, depth + 2):
-            self.add_module(f"enc{level}", Conv(self.inputs if level == 1 else w, w))
-        for level in range(depth, 0, -1):
-            inputs = 2 * w if level == depth else 3 * w
-            self.add_module(f"dec{level}_2", Conv(inputs, 2 * w))
-            last = Conv(2 * w, 2 * w) if level > 1 else nn.Conv2d(2 * w, channels, 3, padding=1)
-            self.add_module(f"dec{level}_1", last)
-        _initialise(self, last=self.get_submodule("dec1_1"))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Denoise (B, C, H, W); sides are multiples of 2 ** depth."""
-        x, skips = with_neighbours_missing(image, self.inputs), []
-        for level in range(1, self.depth + 1):
-            x = self.get_submodule(f"enc{level}")(x)
-            skips.append(x)  # before the pool
-            x = F.max_pool2d(x, 2)
-        x = self.get_submodule(f"enc{self.depth + 1}")(x)
-        for level in range(self.depth, 0, -1):
-            x = cast(Conv, self.get_submodule(f"dec{level}_2")).upsampled(x, skips.pop())
-            x = self.get_submodule(f"dec{level}_1")(x)
-        output: Tensor = x
-        return output
 
 
 class PerChannel(nn.Module):
@@ -373,18 +207,3 @@ class PerChannel(nn.Module):
         """Every channel of the image and of its neighbours: C tensors (B, 2 k + 1, H, W)."""
         count = len(self.networks)
         return [image[:, channel::count] for channel in range(count)]
-
-
-def with_neighbours_missing(image: Tensor, channels: int) -> Tensor:
-    """The image with zeros for neighbours that it lacks: (B, channels, H, W)."""
-    lacking = channels - image.shape[1]
-    return F.pad(image, (0, 0, 0, 0, 0, lacking)) if lacking else image
-
-
-def _initialise(network: nn.Module, last: nn.Module | None = None) -> None:
-    """Kaiming normal weights, zero biases; linear gain for a last layer without activation."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nonlinearity = "linear" if module is last else "leaky_relu"
-            nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity=nonlinearity)  # type: ignore[arg-type]
-            nn.init.zeros_(module.bias)  # type: ignore[arg-type]

@@ -16,7 +16,8 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import nn
 
 from ..config import MOST_NEIGHBOURS, Config
-from ..method.networks import BlindSpotNetwork, PerChannel, Student, StudentSkipsBeforePools
+from ..method.networks import BlindSpotNetwork, PerChannel
+from ..method.students import Student, StudentSkipsBeforePools
 
 NetworkKind = Literal["blind-spot", "student-1.00M", "student-1.02M"]
 

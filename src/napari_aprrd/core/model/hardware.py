@@ -10,7 +10,8 @@ import psutil
 import torch
 
 from ..errors import UserError
-from ..method.networks import BlindSpotNetwork, Student
+from ..method.networks import BlindSpotNetwork
+from ..method.students import Student
 
 _LOST = ("cuda error", "hip error", "device lost", "device-side", "mps backend")
 

@@ -7,6 +7,7 @@ well, which biases the autocorrelation. The bias is known exactly, so it is undo
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -48,6 +49,11 @@ def autocovariance(noise: Array) -> dict[Lag, float]:
     measured = _at_lags(np.fft.irfft2(spectrum)) / _pairs(side)
     true = np.linalg.solve(_effect_of_detrending(side), measured)
     return {lag: float(value) for lag, value in zip(HALF_PLANE, true, strict=True)}
+
+
+def shared_by(correlation: Mapping[str, Sequence[float]]) -> float:
+    """Number of pixels that share the noise of one: the sum of its correlation, 1 if white."""
+    return math.prod(1 + 2 * sum(max(c, 0.0) for c in correlation[axis]) for axis in "xy")
 
 
 def noise_field(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -23,7 +22,7 @@ from .artefacts import (
     stripes,
     stripes_repeat,
 )
-from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended
+from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended, shared_by
 from .blocks import flat_blocks, samples, with_next
 from .stack import StackReport, measure_stack
 
@@ -113,8 +112,7 @@ class NoiseReport(Config):
     @property
     def shared_by(self) -> float:
         """Number of pixels that share the noise of one: the sum of its correlation, 1 if white."""
-        along = (1 + 2 * sum(max(c, 0.0) for c in self.correlation[axis]) for axis in "xy")
-        return math.prod(along)
+        return shared_by(self.correlation)
 
     @property
     def hardly_correlated(self) -> bool:

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from ..data.planes import Image, fill_invalid
 from .artefacts import SIDE, grain_correlations, tiles
-from .autocorrelation import Array, detrended
+from .autocorrelation import Array, detrended, shared_by
 from .beside import FAR, REACH, Beside
 
 LAGS = (*range(1, REACH + 1), FAR)
@@ -132,8 +132,7 @@ def shared_scene(
     """
     pairs = [(w.centre, w.others[o]) for w in windows for o in (1, -1) if o in w.others]
     blurred = [(_blurred(a), _blurred(b)) for a, b in pairs]
-    area = np.prod([1 + 2 * sum(correlation[axis]) for axis in "xy"])  # pixels of a blob
-    left = noise * max(float(area), 0) / (4 * np.pi * _BLUR**2)
+    left = noise * shared_by(correlation) / (4 * np.pi * _BLUR**2)
     common = [float((a * b).mean()) for a, b in blurred]
     power = [float(np.sqrt((a**2).mean() * (b**2).mean())) for a, b in blurred]
     structure = sum(power) - left * len(power)
