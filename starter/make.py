@@ -49,8 +49,9 @@ from napari_aprrd.core.data.neighbours import offsets
 from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.model.architecture import Architecture
 from napari_aprrd.core.model.denoiser import Denoiser
-from napari_aprrd.core.model.hardware import autocast, pick_precision
+from napari_aprrd.core.model.hardware import autocast
 from napari_aprrd.core.model.pretrained import FITTING, path_of, take
+from napari_aprrd.core.model.trials import Trial, pick_precision
 
 Image = NDArray[np.float32]
 
@@ -91,8 +92,9 @@ def main() -> None:
         for start in (network, average):
             take(start, load_file(path_of(options.kind)))
     optimizer = torch.optim.Adam(network.parameters())
-    device, teaches = torch.device("cpu"), fresh[0].is_teacher
-    mixed = autocast(device, pick_precision(device, "auto", blind_spot=teaches))
+    device = torch.device("cpu")
+    trial = Trial(architecture, options.batch, options.patch)
+    mixed = autocast(device, pick_precision(device, "auto", trial))
     rng, recent = np.random.default_rng(0), list[float]()
     kinds = (scenes(SCENES, SIDE), photographed(options.photographs))
     for step in range(options.steps):
