@@ -11,6 +11,12 @@ truth in the flattest quarter of squares of 32 pixels, less their means.
     python benchmarks/noise.py DATA --stacks
 
 says what planes share, of the stacks of `stack_pairs.py` and of the others below DATA/stacks.
+
+    python benchmarks/noise.py --camera
+
+compares strength and correlation of the noise with the truth, for each colour of photographs with
+the noise of a small camera, and the correlation of the colours' noise with each other. The truth
+is the noise before it was cut off at 0 and 255.
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ from quality import Pair, find_pairs
 from stack_pairs import find_stacks
 
 from napari_aprrd import inspect_noise
+from napari_aprrd.core.data.camera_noise import camera_like
 
 LAGS, FAR = (1, 2, 3, 4), 32
 AXES = {"x": -1, "y": -2}
@@ -34,6 +41,9 @@ Array = NDArray[np.float64]
 
 
 def main() -> None:
+    if "--camera" in sys.argv:
+        _photographs()
+        return
     if "--stacks" in sys.argv:
         _stacks(Path(sys.argv[1]))
         return
@@ -74,6 +84,27 @@ def _stacks(data: Path) -> None:
         lags = _words(np.array(list(found.correlation.values())))
         cells = [name, found.neighbours, lags, f"{found.same:.2f}", motion, gains, found.sentence]
         print(f"| {' | '.join(map(str, cells))} |", flush=True)
+
+
+def _photographs() -> None:
+    print("| photograph | cut off | sigma | report | lag 1, x | report | r-g, r-b, g-b | report |")
+    print(f"|{' --- |' * 8}")
+    ratios = []
+    for one in camera_like():
+        noise = np.moveaxis(one.uncut - one.clean, -1, 0)
+        report = inspect_noise(one.noisy, axes="YXS")
+        told = np.array([channel.sigma for channel in report.channels])
+        between = (np.corrcoef(noise.reshape(3, -1)), np.array(report.between_channels))
+        near = [_correlation(colour[None], 1, AXES["x"]) for colour in noise]
+        told_near = [channel.correlation["x"][0] for channel in report.channels]
+        sigma = noise.std(axis=(1, 2))
+        ratios += list(told / sigma)
+        cells = [f"{100 * (one.noisy == 0).mean():.0f} %"]
+        cells += [" ".join(f"{value:.1f}" for value in values) for values in (sigma, told)]
+        cells += [_words(np.array(values)) for values in (near, told_near)]
+        cells += [_words(table[np.triu_indices(3, 1)]) for table in between]
+        print(f"| {' | '.join([one.name, *cells])} |", flush=True)
+    print(f"\nReport / truth: {min(ratios):.2f} to {max(ratios):.2f}, mean {np.mean(ratios):.2f}")
 
 
 def _truth(pair: Pair) -> tuple[Array, Array]:

@@ -2,12 +2,13 @@
 
     python benchmarks/quality.py DATA --peers PEERS/bin/python
 
-DATA is a folder with pairs NAME_noisy.tif and NAME_reference.tif, at any depth. Each method runs
-as a user would run it: this package through its command line with automatic settings, the peers
-through `peers.py`, in their own environment. The peers start from random weights; this package
-starts from those that come with it, and with `--start scratch` from random ones, too. What was
-measured is kept in results.json, so that an interrupted benchmark goes on where it was; delete it
-to measure anew.
+DATA is a folder with pairs NAME_noisy.tif and NAME_reference.tif, at any depth. To these come
+synthetic cells, and the photographs of `camera_noise.camera_like` (group camera_like). Each method
+runs as a user would run it: this package through its command line with automatic settings, the
+peers through `peers.py`, in their own environment. The peers start from random weights; this
+package starts from those that come with it, and with `--start scratch` from random ones, too. What
+was measured is kept in results.json, so that an interrupted benchmark goes on where it was; delete
+it to measure anew.
 
     python benchmarks/quality.py DATA --stacks --peers PEERS/bin/python
 
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 from stack_pairs import Stack, find_stacks
 
 from napari_aprrd.cli.demo import side_by_side
+from napari_aprrd.core.data.camera_noise import camera_like
 from napari_aprrd.core.data.synthetic import noisy_cells
 from napari_aprrd.metrics import evaluate
 
@@ -42,6 +44,7 @@ STACKS = ("confocal_bpae_b_50frames",)  # of these, all planes are denoised; of 
 # How stacks are denoised: the options of the command line, or a peer.
 STACKED = {"planes alone": ["--neighbours", 0], "automatic": [], "n2v3d": None}
 SYNTHETIC = ("white", "blobby", "line-x", "line-y")
+CAMERA_LIKE = "camera_like"  # group of the photographs with the noise of a small camera
 
 
 class Pair(NamedTuple):
@@ -140,7 +143,7 @@ def _run(command: list[Any]) -> float:
 
 
 def find_pairs(data: Path, only: Sequence[str] | None = None) -> list[Pair]:
-    """The first plane of each noisy image, whole stacks, and synthetic images."""
+    """The first plane of each noisy image, whole stacks, synthetic images, and photographs."""
     pairs = []
     for path in sorted(data.rglob("*_noisy.tif")):
         noisy = tifffile.imread(path)
@@ -154,6 +157,8 @@ def find_pairs(data: Path, only: Sequence[str] | None = None) -> list[Pair]:
     for kind in SYNTHETIC:
         noisy, truth = noisy_cells((256, 256), kind=kind)
         pairs.append(Pair(f"synthetic_{kind}", "synthetic", "YX", noisy, truth))
+    for name, noisy, clean, _ in camera_like():
+        pairs.append(Pair(name, CAMERA_LIKE, "YXS", noisy, clean))
     return [pair for pair in pairs if not only or pair.name in only]
 
 

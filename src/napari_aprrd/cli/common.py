@@ -176,12 +176,17 @@ def read_one(path: Path, choice: Choice, tell: Tell = typer.echo) -> Picture:
     return picture
 
 
+_LONG = 400  # characters of a list that nobody reads on a screen
+
+
 def lines(facts: dict[str, Any], indent: str = "") -> list[str]:
     """Facts for people to read."""
     said = []
     for name, value in facts.items():
         if isinstance(value, dict):
             said += [f"{indent}{name}:", *lines(value, indent + "  ")]
+        elif isinstance(value, list) and len(str(value)) > _LONG:
+            said.append(f"{indent}{name}: {len(value)} (all figures: --json)")
         elif value is not None:
             said.append(f"{indent}{name}: {value}")
     return said

@@ -69,9 +69,9 @@ def inspect(
         typer.echo("All images of the file:")
         for image in images:
             typer.echo(f"  {image}")
-    for sentence in (*report.advice, *report.details):
+    for sentence in (*report.advice, *report.details, *(c.sentence for c in report.channels)):
         typer.echo(sentence)
-    said: dict[str, Any] = {"advice": True, "stack": {"sentence": True}}
+    said: dict[str, Any] = {"advice": True, "channels": True, "stack": {"sentence": True}}
     for line in lines(report.model_dump(mode="json", exclude=said)):
         typer.echo(line)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from napari_aprrd.core.data.camera_noise import camera_like
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.synthetic import NoiseKind, NoiseModel, noisy_cells
 from napari_aprrd.core.errors import UserError
@@ -56,6 +57,87 @@ def test_correlations_are_right_on_textured_images(kind: NoiseKind, seed: int) -
 def test_the_standard_deviation_is_that_of_the_noise(kind: NoiseKind) -> None:
     noisy, truth = noisy_cells((2, 256, 256), kind=kind)
     assert report_on(*noisy).sigma == pytest.approx((noisy - truth).std(), rel=0.2)
+
+
+@pytest.fixture(scope="module")
+def photographs() -> list[tuple[NDArray[np.float64], NoiseReport]]:
+    """The noise of photographs before it was cut off, (3, H, W), and reports on what was left."""
+    pairs = []
+    for one in camera_like():
+        planes = MemoryPlanes([np.moveaxis(one.noisy, -1, 0).astype(np.float32)], colours=True)
+        pairs.append((np.moveaxis(one.uncut - one.clean, -1, 0), inspect(planes)))
+    return pairs
+
+
+def test_noise_of_photographs_is_as_strong_as_before_it_was_cut_off(
+    photographs: list[tuple[NDArray[np.float64], NoiseReport]],
+) -> None:
+    for noise, report in photographs:
+        found = [channel.sigma for channel in report.channels]
+        np.testing.assert_allclose(found, noise.std((1, 2)), rtol=0.17)
+        assert all(channel.uncut for channel in report.channels)
+        assert any("before it was cut off" in sentence for sentence in report.advice)
+
+
+def test_noise_of_photographs_is_correlated_as_reported_in_each_channel_and_between_them(
+    photographs: list[tuple[NDArray[np.float64], NoiseReport]],
+) -> None:
+    for noise, report in photographs:
+        for one, channel in zip(noise, report.channels, strict=True):
+            rest = one - one.mean()
+            truth = (rest[:, 1:] * rest[:, :-1]).mean() / rest.var()
+            assert channel.correlation["x"][0] == pytest.approx(truth, abs=0.13)
+        truth = np.corrcoef(noise.reshape(3, -1))
+        np.testing.assert_allclose(report.between_channels, truth, atol=0.2)
+        assert any("Channels share noise" in sentence for sentence in report.advice)
+
+
+@pytest.mark.parametrize("dark", [20.0, 5.0])
+def test_cut_noise_is_undone_at_each_brightness(dark: float) -> None:
+    """A ramp from the dark, where up to 40 % of the pixels are cut off at 0."""
+    clean = np.linspace(dark, 200, 512)[None].repeat(256, 0)
+    noisy = np.random.default_rng(0).normal(clean, 20).round().clip(0, 255)
+    (channel,) = report_on(noisy).channels
+    assert channel.sigma == pytest.approx(20, rel=0.06)
+    for one in channel.by_brightness:
+        assert one.sigma == pytest.approx(20, rel=0.12)
+        assert one.correlation == pytest.approx(0, abs=0.06)
+    darkest = channel.by_brightness[0].brightness
+    assert dark < darkest < dark + 25
+
+
+def test_counted_photons_are_not_taken_for_noise_that_was_cut_off() -> None:
+    clean = np.linspace(0.3, 12, 512)[None].repeat(256, 0)
+    (channel,) = report_on(np.random.default_rng(0).poisson(clean)).channels
+    assert not channel.uncut
+    assert channel.sigma**2 == pytest.approx(clean.mean(), rel=0.1)
+    for one in channel.by_brightness:
+        assert one.sigma**2 == pytest.approx(one.brightness, rel=0.25)
+
+
+def test_a_black_ground_without_noise_is_not_taken_for_noise_that_was_cut_off() -> None:
+    noisy = noisy_cells((256, 256), kind="white")[0].astype(np.float32)
+    noisy[:, :100] = 0
+    noisy[::9, :100:7] = 40  # specks, so that it is no constant area
+    report = report_on(noisy)
+    assert not report.channels[0].uncut
+    assert report.sigma == pytest.approx(report_on(noisy[:, 100:]).sigma, rel=0.15)
+
+
+def test_channels_with_noise_of_their_own_share_none() -> None:
+    planes = MemoryPlanes([np.stack([flat(), 3 * flat(seed=1)])])
+    report = inspect(planes)
+    assert [channel.channel for channel in report.channels] == [0, 1]
+    np.testing.assert_allclose([c.sigma for c in report.channels], [10, 30], rtol=0.05)
+    np.testing.assert_allclose(report.between_channels, np.eye(2), atol=0.05)
+    assert any("(of the channels: " in sentence for sentence in report.advice)
+    assert not any("share noise" in sentence for sentence in report.advice)
+
+
+def test_reports_of_older_models_are_still_read() -> None:
+    facts = report_on(flat()).model_dump(exclude={"channels", "between_channels"})
+    old = NoiseReport.model_validate(facts)
+    assert (old.channels, old.between_channels) == ((), ())
 
 
 def test_photon_noise_is_told_from_read_noise() -> None:
@@ -114,7 +196,7 @@ def test_words_say_how_far_the_noise_spreads() -> None:
 
 @pytest.mark.parametrize(
     ("to_peak", "size", "why"),
-    [(0.01, "3 x 3", "fewer than"), (0.074, "11 x 11", "more than"), (0.02, "7 x 7", "")],
+    [(0.01, "3 x 3", "fewer than"), (0.074, "11 x 11", "more than"), (0.03, "7 x 7", "")],
 )
 def test_a_blind_spot_that_looks_odd_is_explained(to_peak: float, size: str, why: str) -> None:
     report = report_on(noisy_cells((256, 256), kind="blobby")[0])
@@ -236,4 +318,4 @@ def test_an_image_that_was_filtered_is_seen() -> None:
 
 def test_a_report_is_one_line_in_a_console() -> None:
     said = repr(inspect(noisy_planes()))
-    assert said == "<noise 9.99, independent between pixels; in words: .advice>"
+    assert said == "<noise 10.5, independent between pixels; in words: .advice>"

@@ -31,6 +31,14 @@ def detrended(blocks: Array) -> Array:
     return np.asarray((flat - flat @ basis @ basis.T).reshape(blocks.shape))
 
 
+def variances(blocks: Array) -> tuple[Array, Array]:
+    """Variance of blocks (N, b, b): of their least-squares polynomial, and of the rest."""
+    basis = _basis(blocks.shape[-1])
+    flat = blocks.reshape(len(blocks), len(basis))
+    smooth = ((flat @ basis[:, 1:]) ** 2).sum(axis=1) / len(basis)  # the first one is constant
+    return smooth, np.maximum(flat.var(axis=1) - smooth, 0)
+
+
 def autocovariance(noise: Array) -> dict[Lag, float]:
     """Covariance of the noise at each lag, from detrended blocks with equal weights.
 
@@ -49,6 +57,12 @@ def autocovariance(noise: Array) -> dict[Lag, float]:
     measured = _at_lags(np.fft.irfft2(spectrum)) / _pairs(side)
     true = np.linalg.solve(_effect_of_detrending(side), measured)
     return {lag: float(value) for lag, value in zip(HALF_PLANE, true, strict=True)}
+
+
+def spread_of_variance(covariance: Mapping[Lag, float], pixels: int) -> float:
+    """Relative standard deviation of the variance of so many pixels, from block to block."""
+    power = sum((1 + (lag != (0, 0))) * value**2 for lag, value in covariance.items())
+    return math.sqrt(2 * power / covariance[0, 0] ** 2 / pixels)
 
 
 def shared_by(correlation: Mapping[str, Sequence[float]]) -> float:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from .artefacts import clipped_share
 
@@ -31,6 +31,12 @@ _PARTLY = 0.98  # groups with more of their pixels at one end carry no informati
 # Photon noise is never negative, so none of it is cut off at 0. Only read noise that is well above
 # one photon (the slope of the variance is its size) can reach below 0 where there are few photons.
 _PHOTONS = 3.0
+# Pixels of a brightness that are cut off: share above which the noise is corrected for it, and
+# largest share that leaves enough to measure. Of the noise as of its share at the end, one is
+# larger for a distribution that is not normal; where the share tells of much weaker noise than the
+# variance does, those pixels are not the tail of a distribution at all.
+_SOME, MOST_CUT, _LEAST_RATIO = 0.005, 0.6, 0.9
+_FAR = (-np.inf, np.inf)
 
 
 class Groups(NamedTuple):
@@ -118,6 +124,69 @@ class Clipping(NamedTuple):
                 if not expected / _ALIKE <= found <= expected * _ALIKE:
                     return False
         return True
+
+
+class Uncut(NamedTuple):
+    """Noise of one brightness as it was before it was cut off."""
+
+    mean: float
+    variance: float
+
+
+def uncut(
+    mean: float,
+    variance: float,
+    shares: tuple[float, float],
+    ends: tuple[float, float],
+    step: float,
+) -> Uncut | None:
+    """Undo the cut of noise at one brightness.
+
+    For normal noise, the share of the pixels at an end tells how many standard deviations it is
+    away. What is left of the variance then tells the standard deviation, and so does the distance
+    of the mean from that end. Where the tail beyond the end is longer than a normal one, as behind
+    the curve of a photograph or a logarithm, the first is too small and the second too large, and
+    the more pixels were cut off, the more the second is worth.
+
+    Parameters
+    ----------
+    mean, variance : float
+        Of the pixels as they are.
+    shares : (float, float)
+        Of the pixels at the lowest and at the highest value.
+    ends : (float, float)
+        The lowest and the highest value; NaN where no pixels are cut off.
+    step : float
+        From the lowest to the next value: photons that are counted one by one are not cut off.
+
+    Returns
+    -------
+    Uncut or None
+        None where too few or too many pixels are at the ends, or cut noise does not explain them.
+    """
+    share = max(shares)
+    if share <= _SOME or sum(shares) > MOST_CUT:
+        return None
+    a, b = (float(ndtri(s)) if s > 0 else -np.inf for s in shares)  # in units of the noise
+    left, remains = Clipping(a, -b, 0.0, 1.0, 0.0).moments(np.zeros(()))
+    by_variance = np.sqrt(variance / float(remains))
+    side = int(shares[1] > shares[0])
+    distance = abs(mean - ends[side])
+    by_mean = distance / (abs((a, -b)[side] - float(left)))
+    if by_mean < _LEAST_RATIO * by_variance or are_counted(variance, step):
+        return None
+    sigma = float(by_variance * (by_mean / by_variance) ** np.sqrt(share))
+    low, high = (e if s > 0 else far for e, s, far in zip(ends, shares, _FAR, strict=True))
+    truth = Clipping(low, high, 0.0, sigma, 0.0).undone(np.array([mean]))
+    return Uncut(float(truth[0]), sigma**2)
+
+
+def are_counted(variance: float, step: float) -> bool:
+    """Whether noise is so weak against the step between values that these count photons.
+
+    Photon noise is never negative, so that none of it was cut off at 0.
+    """
+    return variance < (_PHOTONS * step) ** 2
 
 
 def find_clipping(noisy: Array, output: Array, blind: Array, steep: Array) -> Clipping | None:
