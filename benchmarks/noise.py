@@ -28,7 +28,7 @@ import numpy as np
 import tifffile
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from quality import Pair, find_pairs
+from quality import CAMERA_LIKE, Pair, find_pairs
 from stack_pairs import find_stacks
 
 from napari_aprrd import inspect_noise
@@ -50,6 +50,8 @@ def main() -> None:
     print("| image | truth, x | report, x | truth, y | report, y | error | at 32 px | flat |")
     print(f"|{' --- |' * 8}")
     for pair in find_pairs(Path(sys.argv[1])):
+        if pair.group == CAMERA_LIKE:  # whose colours have different noise: --camera
+            continue
         report = inspect_noise(pair.noisy, axes=pair.axes)
         noise, signal = _truth(pair)
         flat = _flattest(noise, signal)

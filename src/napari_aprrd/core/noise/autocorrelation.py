@@ -35,8 +35,11 @@ def variances(blocks: Array) -> tuple[Array, Array]:
     """Variance of blocks (N, b, b): of their least-squares polynomial, and of the rest."""
     basis = _basis(blocks.shape[-1])
     flat = blocks.reshape(len(blocks), len(basis))
-    smooth = ((flat @ basis[:, 1:]) ** 2).sum(axis=1) / len(basis)  # the first one is constant
-    return smooth, np.maximum(flat.var(axis=1) - smooth, 0)
+    flat = flat - flat.mean()  # so that nothing is lost to rounding
+    explained = (flat @ basis) ** 2 / len(basis)  # the first polynomial is constant
+    smooth = explained[:, 1:].sum(axis=1)
+    rough = np.einsum("ij,ij->i", flat, flat) / len(basis) - explained[:, 0] - smooth
+    return smooth, np.maximum(rough, 0)
 
 
 def autocovariance(noise: Array) -> dict[Lag, float]:

@@ -75,8 +75,9 @@ def blocks_of(
         first, second = both[:, 0], both[:, 1]
         if _in_common(first, second) > _SAME:
             return Blocks((first + second) / 2, (first - second) / np.sqrt(2), shares, place)
-    cut, shares, place = _cut([window[None] for window in windows], ends)
-    return Blocks(cut[:, 0], cut[:, 0], shares, place)
+    alone, shares, place = _cut([window[None] for window in windows], ends)
+    blocks = alone[:, 0]
+    return Blocks(blocks, blocks, shares, place)
 
 
 def _in_common(first: Array, second: Array) -> float:
@@ -109,7 +110,9 @@ def _cut(windows: list[Image], ends: tuple[float, float]) -> tuple[Array, Array,
     return joined, np.stack(shares, axis=1), np.concatenate(places)
 
 
-def flat_blocks(means: Array, smooth: Array, rough: Array) -> list[Flat]:
+def flat_blocks(
+    means: Array, smooth: Array, rough: Array, *, structured: bool = True
+) -> list[Flat]:
     """The flat blocks of each brightness, from dark to bright.
 
     Those are chosen by the variance of the polynomial that fits them best: chosen by their
@@ -119,11 +122,15 @@ def flat_blocks(means: Array, smooth: Array, rough: Array) -> list[Flat]:
     ----------
     means, smooth, rough : ndarray, shape (N,)
         Brightness of each block; variance of its polynomial, and of the rest.
+    structured : bool
+        Whether the rest may contain structure. Otherwise all flat blocks are calm: the calmest
+        would be those whose noise happens to be less correlated.
     """
+    share = _CALM if structured else 1.0
     bins = np.array_split(np.argsort(means), min(_BINS, max(1, len(means) // _FEWEST_IN_BIN)))
     groups = []
     for members in bins:
         flat = members[np.argsort(smooth[members])[: max(2, round(_FLAT * len(members)))]]
-        calm = flat[np.argsort(rough[flat])[: max(1, round(_CALM * len(flat)))]]
+        calm = flat[np.argsort(rough[flat])[: max(1, round(share * len(flat)))]]
         groups.append(Flat(flat, calm))
     return groups

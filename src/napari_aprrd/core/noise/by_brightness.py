@@ -28,6 +28,8 @@ _HARDLY_CUT = 0.05
 _FEWEST_BLOCKS = 20  # that must remain when blocks of which most is cut off are left out
 _DARK_EXCESS = 2.0  # a group with this many times the variance of a brighter one has structure
 
+_PLACES = 128  # enough for the correlation of two channels to a hundredth
+
 Covariance = dict[Lag, float]
 
 
@@ -99,14 +101,16 @@ def measure(
     """
     means, cut = blocks.seen.mean((1, 2)), blocks.shares.max(axis=1, initial=0)
     smooth, rough = variances(blocks.seen)
-    if blocks.noise is not blocks.seen:
+    is_film = blocks.noise is not blocks.seen  # whose differences contain no structure
+    if is_film:
         rough = variances(blocks.noise)[1]
     usable = np.flatnonzero((cut <= MOST_CUT) & (rough > 0))
     if len(usable) < _FEWEST_BLOCKS:
         usable = np.flatnonzero(rough > 0)
     if not len(usable):
         return None
-    found = flat_blocks(means[usable], smooth[usable], rough[usable])
+    parts = (part[usable] for part in (means, smooth, rough))
+    found = flat_blocks(*parts, structured=not is_film)
     flat = [Flat(usable[group.smooth], usable[group.calm]) for group in found]
     groups = [_group(blocks, rough, one, ends, step) for one in flat]
     groups = [g for g in groups if _is_whole(g, cut, step)] or groups
@@ -114,7 +118,9 @@ def measure(
         groups = _rising(groups)
     counts = [len(group.flat.calm) for group in groups]
     covariance = weighted([group.covariance for group in groups], counts)
-    everywhere = np.interp(means[usable], [g.seen for g in groups], [g.variance for g in groups])
+    if not are_counted(groups[0].variance, step):  # else the blocks with hardly a photon count, too
+        means = means[usable]
+    everywhere = np.interp(means, [g.seen for g in groups], [g.variance for g in groups])
     return Noise(groups, covariance, everywhere)
 
 
@@ -162,6 +168,7 @@ def between(first: Blocks, second: Blocks, noises: tuple[Noise, Noise]) -> float
     shared = shared[np.isin(shared, np.concatenate(places))]
     if not len(shared):
         return None
+    shared = shared[:: -(-len(shared) // _PLACES)]
     a, b = (
         detrended(blocks.noise[np.searchsorted(blocks.place, shared)]) for blocks in (first, second)
     )

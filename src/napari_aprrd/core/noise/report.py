@@ -46,7 +46,7 @@ _FRESH = 0.1  # correlation below which consecutive planes count as having indep
 # The stronger the noise, the more its faint tails cost and the less lost detail does; weak noise
 # gets fewer pixels than it reaches. Measured: docs/experiments.md#kept ("Training shift 6",
 # "Weak noise", "which sees a tenth more noise").
-_TO_PEAK, _BEYOND = (0.015, 0.03, 0.08, 0.1), (-2, 0, 2, 4)
+_TO_PEAK, _BEYOND = (0.015, 0.0275, 0.08, 0.1), (-2, 0, 2, 4)
 # Share of the differences between neighbouring pixels that is detail, not noise. Above it, the
 # noise is so weak that a denoiser can lose more than it gains.
 _DETAILED = 0.9
