@@ -89,7 +89,7 @@ def measure(
     ends : (float, float)
         The lowest and the highest value, NaN where no pixels pile up there.
     step : float
-        From the lowest to the next value.
+        From the lowest to the next value, if many pixels have that.
     rising : bool
         Whether noise cannot decrease with brightness, as that of all detectors. Of photographs it
         can, behind the curve that makes their darks lighter.

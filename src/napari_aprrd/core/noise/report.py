@@ -59,6 +59,9 @@ _PHOTONS = 0.05
 # Correlation of channels' noise from which on the advice mentions it, and factor between the
 # strengths of channels, few of them, from which on it names each.
 _SHARED, _UNLIKE, _FEW = 0.3, 1.25, 4
+# Pixels of the next to lowest value, for each of the lowest, from which on values may be counts: of
+# a photon in every twenty pixels.
+_OFTEN = 0.05
 # Smallest automatic shift: docs/benchmarks-diary.md#chosen-settings-against-a-grid.
 _WHITE_SHIFT = 2
 _ITSELF = 1  # shift that hides a pixel alone, of which the targets of white noise are made
@@ -216,10 +219,18 @@ def _channel(
         low if clipped_share(pixels, low) else np.nan,
         high if clipped_share(pixels, high) else np.nan,
     )
-    step = float(pixels[pixels > low].min()) - low if ends[0] == low < high else 0.0
+    step = _step(pixels, low) if ends[0] == low < high else 0.0
     blocks = blocks_of(windows, pairs, ends)
     noise = measure(blocks, ends, step, rising=not colours)
     return None if noise is None else (blocks, noise)
+
+
+def _step(pixels: NDArray[Any], low: float) -> float:
+    """From the lowest to the next value, 0 if that is rare: photons would have it often."""
+    above = pixels[pixels > low]
+    following = float(above.min())
+    often = (above == following).sum() > _OFTEN * (len(pixels) - len(above))
+    return following - low if often else 0.0
 
 
 def _report(
