@@ -99,6 +99,8 @@ def measure(
     Noise or None
         None without a block to measure in.
     """
+    if not len(blocks.seen):
+        return None
     means, cut = blocks.seen.mean((1, 2)), blocks.shares.max(axis=1, initial=0)
     smooth, rough = variances(blocks.seen)
     is_film = blocks.noise is not blocks.seen  # whose differences contain no structure

@@ -30,7 +30,7 @@ PUBLISHED_DISTILLATION: dict[str, Any] = {"shifts": ALL_SHIFTS, "recharge": "ran
 LEARNING_RATE = 3e-3
 # Noise against the range of the image, from which on L2 is the better loss. Chosen; what is lost by
 # the choice is measured in docs/benchmarks-diary.md#chosen-settings-against-a-grid.
-_STRONG = 0.08
+_STRONG = 0.075
 # Within a time budget a teacher sees each pixel so many times, and small images more often: with
 # more steps it overfits (docs/experiments.md#kept, "Overfitting").
 PASSES, FEWEST_STEPS = 60, 1000
