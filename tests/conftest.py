@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from core.makers import TINY
+from core.makers import DEVICE, ON_CPU, TINY
 
 from napari_aprrd._napari import sample_data
 from napari_aprrd.core import config, jobs
@@ -28,6 +28,18 @@ if not HAS_DISPLAY:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ["NAPARI_CONFIG"] = ""  # napari reads and writes no settings of the user's
 
+
+# Where NAPARI_APRRD_TEST_DEVICE names no other device, the tests run on the CPU: what "auto" picks
+# would depend on the machine, and so would rounding. No test may have asked for a GPU before.
+if ON_CPU:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    torch.backends.mps.is_available = lambda: False
+else:
+    hardware.pick_device(str(DEVICE))  # or a sentence that there is none
+    assert hardware.pick_device("auto").type == DEVICE.type, "auto picks another device here"
+    # Convolutions round to ten bits by default and add up in any order; tests compare closely.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
 
 # Tiny networks gain nothing from more threads, and lose much where cores are shared.
 torch.set_num_threads(1)

@@ -45,9 +45,9 @@ def scenes(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def pictures() -> set[str]:
-    """The names of the pictures that starter/make.py learns from."""
+    """The names of the pictures that starter/pictures.py reads."""
     names: set[str] = set()
-    for statement in ast.parse((ROOT / "starter/make.py").read_text("utf-8")).body:
+    for statement in ast.parse((ROOT / "starter/pictures.py").read_text("utf-8")).body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="PICTURES" | "PHOTOGRAPHS")], value=value):
                 texts = (n.value for n in ast.walk(value) if isinstance(n, ast.Constant))
