@@ -68,6 +68,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--image", default=IMAGE, help="NAME of a pair in DATA.")
     parser.add_argument("--reach", type=float, help="dB that are good enough.")
     parser.add_argument("--quick", action="store_true", help="Tiny amounts, to see that it runs.")
+    parser.add_argument("--limit", type=float, default=LIMIT, help="Seconds for each row and side.")
     parser.add_argument("--only", nargs="*", help=f"Of {', '.join(ROWS)}.")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -84,8 +85,9 @@ def in_process(row: str, src: Path, options: argparse.Namespace, ends: float) ->
     command = [sys.executable, __file__, "--row", row, "--device", options.device]
     command += ["--quick"] * options.quick + ["--image", options.image]
     command += ["--data", str(options.data)] if options.data else []
+    command += ["--reach", str(options.reach)] if options.reach else []
     path = os.pathsep.join([str(src.resolve()), *filter(None, [os.environ.get("PYTHONPATH")])])
-    limit, begun, error = min(LIMIT, ends - time.monotonic()), time.monotonic(), ""
+    limit, begun, error = min(options.limit, ends - time.monotonic()), time.monotonic(), ""
     if limit < 1:
         return {"failed": "no time is left"}
     try:
