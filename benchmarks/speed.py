@@ -36,7 +36,8 @@ from napari_aprrd.core.method.apr import apr_loss, replacer_maps
 from napari_aprrd.core.method.rd import distillation_loss
 from napari_aprrd.core.model.architecture import Architecture, NetworkKind
 from napari_aprrd.core.model.denoiser import Denoiser
-from napari_aprrd.core.model.hardware import Precision, autocast, pick_device, pick_precision
+from napari_aprrd.core.model.hardware import Precision, autocast, pick_device
+from napari_aprrd.core.model.trials import Trial, pick_precision
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "core"))
 import naive
@@ -175,6 +176,11 @@ def plain_training(device: torch.device, **settings: Any) -> Callable[[Tensor, T
     return lambda values, maps: naive.apr_step(state, optimizer, values, maps, **settings)
 
 
+def tried(kind: NetworkKind, device: torch.device) -> Precision:
+    """The precision of "auto" for the steps of this file."""
+    return pick_precision(device, "auto", Trial(denoiser(kind, device).architecture, BATCH, PATCH))
+
+
 def training(device: torch.device, precision: Precision) -> Callable[[Tensor, Tensor], Tensor]:
     """Take a step of training, as the engine does."""
     network = denoiser("blind-spot", device).network
@@ -197,7 +203,7 @@ def training_step(device: torch.device) -> Case:
     steps = {
         "plain": plain_training(device),
         "float32": training(device, "float32"),
-        "auto": training(device, pick_precision(device, "auto", blind_spot=True)),
+        "auto": training(device, tried("blind-spot", device)),
     }
     ways = {way: (lambda step=step: step(values, maps)) for way, step in steps.items()}
     return Case("APR training step", "steps", 1, ways)
@@ -226,7 +232,7 @@ def distillation_step(device: torch.device) -> Case:
     ways = {
         "plain": lambda: naive.distillation_step(state, plainly, values, targets),
         "float32": fast("float32"),
-        "auto": fast(pick_precision(device, "auto", blind_spot=False)),
+        "auto": fast(tried("student-1.00M", device)),
     }
     return Case("distillation step", "steps", 1, ways)
 
@@ -245,7 +251,7 @@ def targets(device: torch.device, side: int = 512) -> Case:
         targets = teacher.targets_at(ALL_SHIFTS)
         return lambda: teacher.targets(image, targets, DenoiseConfig(), precision)
 
-    auto = pick_precision(device, "auto", blind_spot=True)
+    auto = pick_precision(device, "auto", Trial.of_targets(teacher.architecture))
     ways = {"plain": plain, "float32": fast("float32"), "auto": fast(auto)}
     return Case(f"targets T, six shifts, {side} x {side}", "megapixels", side**2 / 1e6, ways)
 
@@ -280,7 +286,7 @@ def curves(device: torch.device, steps: int = 200) -> None:
         "plain, as published": plain_training(device),
         "plain, no gradient in f^": plain_training(device, detach=True),
         "float32": training(device, "float32"),
-        "auto": training(device, pick_precision(device, "auto", blind_spot=True)),
+        "auto": training(device, tried("blind-spot", device)),
     }
     losses = [[step(*batch(device, s)) for step in ways.values()] for s in range(steps)]
     blocks = np.array(losses, np.float64).reshape(-1, 20, len(ways)).mean(axis=1)

@@ -19,7 +19,7 @@ from napari_aprrd._napari import sample_data
 from napari_aprrd.core import config, jobs
 from napari_aprrd.core.data import synthetic
 from napari_aprrd.core.jobs import Progress
-from napari_aprrd.core.model import hardware
+from napari_aprrd.core.model import trials
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -49,10 +49,10 @@ torch.set_num_threads(1)
 # the suite must pass with either on the CPU. On a GPU it is float32, which devices agree in.
 if FORCED := os.environ.get("NAPARI_APRRD_TEST_PRECISION", "" if ON_CPU else "float32"):
     # The trial has no public switch; a public one would be for the tests alone.
-    hardware._seconds = functools.wraps(hardware._seconds)(
-        lambda device, name, blind_spot: 0.0 if name == FORCED else 1.0
+    trials._seconds = functools.wraps(trials._seconds)(
+        lambda device, ways, trial: {way: 0.0 if way == FORCED else 1.0 for way in ways}
     )
-    hardware._is_worth_a_trial = functools.wraps(hardware._is_worth_a_trial)(lambda device: True)
+    trials._is_worth_a_trial = functools.wraps(trials._is_worth_a_trial)(lambda device: True)
 
 
 def _shared(name: str) -> Path:

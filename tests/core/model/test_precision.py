@@ -12,10 +12,15 @@ import torch
 
 from napari_aprrd.core.method.apr import apr_loss, replacer_maps
 from napari_aprrd.core.method.networks import BlindSpotNetwork
-from napari_aprrd.core.model import hardware
-from napari_aprrd.core.model.hardware import Precision, autocast, gradient_scaler, pick_precision
+from napari_aprrd.core.model import trials
+from napari_aprrd.core.model.architecture import Architecture
+from napari_aprrd.core.model.hardware import Precision, autocast, gradient_scaler
+from napari_aprrd.core.model.trials import Trial, pick_precision
 
 CPU = torch.device("cpu")
+TEACHER = Architecture(kind="blind-spot", channels=1, width=4, depth=2)
+STUDENT = Architecture(kind="student-1.00M", channels=2, width=4, depth=2, neighbours=1)
+STEPS = Trial(TEACHER, batch=2, patch=32)
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +31,10 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     functions come back for these tests.
     """
     for name in ("_seconds", "_is_worth_a_trial"):
-        monkeypatch.setattr(hardware, name, inspect.unwrap(getattr(hardware, name)))
-    hardware._faster.cache_clear()
+        monkeypatch.setattr(trials, name, inspect.unwrap(getattr(trials, name)))
+    trials._faster.cache_clear()
     yield
-    hardware._faster.cache_clear()
+    trials._faster.cache_clear()
 
 
 class Trials:
@@ -52,9 +57,10 @@ class Trials:
             return forward(network, *arguments)
 
         clock = SimpleNamespace(perf_counter=lambda: self.now)
-        monkeypatch.setattr(hardware, "time", clock)
+        monkeypatch.setattr(trials, "time", clock)
         monkeypatch.setattr(BlindSpotNetwork, "forward", timed)
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
 
 
 @pytest.mark.parametrize(
@@ -65,33 +71,45 @@ def test_auto_takes_the_clearly_faster(
     monkeypatch: pytest.MonkeyPatch, float32: float, bfloat16: float, picked: Precision
 ) -> None:
     Trials(monkeypatch, float32=float32, bfloat16=bfloat16)
-    assert pick_precision(CPU, "auto", blind_spot=True) == picked
+    assert pick_precision(CPU, "auto", STEPS) == picked
 
 
 @pytest.mark.parametrize(
-    ("capability", "tried"), [("AVX2", set()), ("AVX512", {"float32", "bfloat16"})]
+    ("capability", "units", "tried"),
+    [
+        ("AVX2", False, set()),
+        ("AVX512", False, set()),
+        ("AVX512", True, {"float32", "bfloat16"}),
+        ("DEFAULT", False, {"float32", "bfloat16"}),
+    ],
 )
 def test_nothing_is_tried_on_a_processor_without_units_for_bfloat16(
-    monkeypatch: pytest.MonkeyPatch, capability: str, tried: set[str]
+    monkeypatch: pytest.MonkeyPatch, capability: str, units: bool, tried: set[str]
 ) -> None:
-    trials = Trials(monkeypatch, float32=1.0, bfloat16=1.0)
+    work = Trials(monkeypatch, float32=1.0, bfloat16=1.0)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
-    assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
-    assert set(trials.used) == tried
-    passes = len(trials.used)
-    assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
-    assert len(trials.used) == passes  # it is tried once
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: units, raising=False)
+    assert pick_precision(CPU, "auto", STEPS) == "float32"
+    assert set(work.used) == tried
+    passes = len(work.used)
+    assert pick_precision(CPU, "auto", STEPS) == "float32"
+    assert len(work.used) == passes  # it is tried once
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_a_precision_that_was_given_is_taken(name: Precision) -> None:
-    assert pick_precision(CPU, name, blind_spot=False) == name
+    assert pick_precision(CPU, name, STEPS) == name
 
 
-@pytest.mark.parametrize("blind_spot", [False, True])
-def test_the_trial_runs_here_and_leaves_random_numbers_alone(blind_spot: bool) -> None:
+@pytest.mark.parametrize(
+    "trial", [STEPS, Trial.of_targets(TEACHER), Trial(STUDENT, batch=1, patch=32)], ids=repr
+)
+def test_the_trial_runs_here_and_leaves_random_numbers_alone(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_is_worth_a_trial", lambda device: True)
     before = torch.get_rng_state()
-    picked = pick_precision(CPU, "auto", blind_spot=blind_spot)
+    picked = pick_precision(CPU, "auto", trial)
     assert picked in ("float32", "bfloat16")  # which, depends on the processor
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.is_grad_enabled()
@@ -99,9 +117,9 @@ def test_the_trial_runs_here_and_leaves_random_numbers_alone(blind_spot: bool) -
 
 
 def test_where_there_is_no_such_kernel_float32_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    trials = Trials(monkeypatch, float32=1.0)
-    assert pick_precision(CPU, "auto", blind_spot=True) == "float32"
-    assert "bfloat16" in trials.used
+    work = Trials(monkeypatch, float32=1.0)
+    assert pick_precision(CPU, "auto", STEPS) == "float32"
+    assert "bfloat16" in work.used
 
 
 @pytest.mark.parametrize(("float16", "picked"), [(1.0, "float16"), (2.0, "float32")])
@@ -114,13 +132,13 @@ def test_on_a_gpu_without_bfloat16_units_float16_is_tried(
     seconds = {"float32": 2.0, "bfloat16": 0.5, "float16": float16}
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     # There is no such GPU here that a network could be timed on.
-    monkeypatch.setattr(hardware, "_seconds", lambda device, name, blind_spot: seconds[name])
-    assert pick_precision(torch.device("cuda"), "auto", blind_spot=True) == picked
+    monkeypatch.setattr(trials, "_seconds", lambda device, ways, trial: seconds)
+    assert pick_precision(torch.device("cuda"), "auto", STEPS) == picked
 
 
 def test_float16_is_for_gpus() -> None:
-    assert pick_precision(CPU, "float16", blind_spot=True) == "float32"
-    assert pick_precision(torch.device("cuda"), "float16", blind_spot=True) == "float16"
+    assert pick_precision(CPU, "float16", STEPS) == "float32"
+    assert pick_precision(torch.device("cuda"), "float16", STEPS) == "float16"
 
 
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])

@@ -138,7 +138,7 @@ def test_what_a_user_stopped_goes_on_too(path: Path, kind: str) -> None:
 def test_the_precision_is_chosen_once(path: Path, monkeypatch: Patch) -> None:
     tried = []
 
-    def choose(device: torch.device, precision: str, *, blind_spot: bool) -> str:
+    def choose(device: torch.device, precision: str, trial: object) -> str:
         tried.append(precision)
         return "bfloat16" if precision == "auto" else precision
 

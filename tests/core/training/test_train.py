@@ -26,6 +26,7 @@ from napari_aprrd.core.errors import UserError
 from napari_aprrd.core.jobs import STOP, Clock, Job, Signal
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.model.denoiser import Denoiser, load
+from napari_aprrd.core.model.trials import Trial
 from napari_aprrd.core.training import auto_settings, budget, held_out
 from napari_aprrd.core.training import distill as distill_module
 from napari_aprrd.core.training import targets as targets_module
@@ -601,8 +602,8 @@ def test_targets_are_the_same_wherever_they_are_computed(
 def test_targets_are_computed_in_the_faster_precision_of_blind_spot_networks(
     teacher: Denoiser, monkeypatch: Patch
 ) -> None:
-    def pick(device: object, precision: object, *, blind_spot: bool) -> str:
-        return "bfloat16" if blind_spot else "float32"
+    def pick(device: object, precision: object, trial: Trial) -> str:
+        return "bfloat16" if trial.architecture.kind == "blind-spot" else "float32"
 
     def computed(network: BlindSpotNetwork, *args: Any) -> Tensor:
         used.append(torch.is_autocast_enabled(DEVICE.type))

@@ -1,16 +1,13 @@
-"""Choice of the device, its free memory, and the fastest precision on it."""
+"""Choice of the device, its free memory, and the precisions that it computes in."""
 
 from __future__ import annotations
 
-import functools
-import time
 from typing import Literal
 
 import psutil
 import torch
 
 from ..errors import UserError
-from ..method.networks import BlindSpotNetwork, Student
 
 _LOST = ("cuda error", "hip error", "device lost", "device-side", "mps backend")
 
@@ -85,11 +82,6 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 Precision = Literal["float32", "bfloat16", "float16"]
-# Half precision must be this many times faster, or float32, which is more exact, is used. Chosen,
-# not measured, as is the number of runs.
-_WORTH = 1.1
-_RUNS = 3  # timed runs, of which the shortest counts: others are disturbed by other programs
-_LONGEST = 0.5  # seconds, after which fewer runs have to do: the machine is busy
 
 
 def autocast(device: torch.device, precision: Precision) -> torch.autocast:
@@ -103,63 +95,3 @@ def gradient_scaler(device: torch.device, precision: Precision) -> torch.amp.Gra
     """Scale losses so that small gradients do not vanish in float16; else do nothing."""
     # The gradient of a bias is a sum over all pixels and overflows at PyTorch's default scale.
     return torch.amp.GradScaler(device.type, init_scale=2.0**12, enabled=precision == "float16")
-
-
-def pick_precision(
-    device: torch.device, precision: Precision | Literal["auto"], *, blind_spot: bool
-) -> Precision:
-    """Return the given precision; for "auto" the faster one, found by a short trial.
-
-    Parameters
-    ----------
-    device : torch.device
-    precision : {"auto", "float32", "bfloat16", "float16"}
-        Without a GPU, float16 is replaced by float32: processors have no units for float16.
-    blind_spot : bool
-        Whether the network is a blind-spot network rather than a student.
-    """
-    if precision == "float16" and device.type == "cpu":
-        return "float32"
-    if precision != "auto":
-        return precision
-    return _faster(device, blind_spot) if _is_worth_a_trial(device) else "float32"
-
-
-def _is_worth_a_trial(device: torch.device) -> bool:
-    """Return False for processors without units for bfloat16, which are most laptops'.
-
-    They would emulate it, ten times slower than float32, so that a trial would take seconds.
-    """
-    return device.type != "cpu" or torch.backends.cpu.get_cpu_capability() != "AVX2"
-
-
-@functools.cache
-def _faster(device: torch.device, blind_spot: bool) -> Precision:
-    half: Precision = "bfloat16"
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        half = "float16"  # GPUs before Ampere
-    try:
-        seconds = _seconds(device, half, blind_spot)
-        return half if _WORTH * seconds < _seconds(device, "float32", blind_spot) else "float32"
-    except RuntimeError:  # this device has no kernel for it
-        return "float32"
-
-
-def _seconds(device: torch.device, precision: Precision, blind_spot: bool) -> float:
-    """Shortest time of a forward and backward pass through a small network."""
-    with torch.random.fork_rng(devices=[]):
-        network = BlindSpotNetwork(width=16, depth=2) if blind_spot else Student(width=32, depth=2)
-        network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        image = torch.zeros(2 if blind_spot else 4, 1, 64, 64, device=device)
-    times = []
-    for _ in range(1 + _RUNS):
-        start = time.perf_counter()
-        with autocast(device, precision):
-            output = network(image, 1) if blind_spot else network(image)
-            loss = output.float().square().mean()
-        loss.backward()
-        loss.item()  # waits for the device
-        times.append(time.perf_counter() - start)
-        if len(times) > 1 and sum(times) > _LONGEST:
-            break
-    return min(times[1:])

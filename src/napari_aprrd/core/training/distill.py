@@ -17,8 +17,9 @@ from ..method.rd import distillation_loss, recharge, recharge_masks
 from ..model import pretrained
 from ..model.architecture import Architecture, NetworkKind
 from ..model.denoiser import Denoiser
-from ..model.hardware import pick_device, pick_precision
+from ..model.hardware import pick_device
 from ..model.provenance import describe
+from ..model.trials import Trial, pick_precision
 from . import budget
 from .auto_settings import PUBLISHED_TRAINING, settle_distillation
 from .calibrate import Hurry, calibrate
@@ -97,7 +98,8 @@ def _distill(
 ) -> Job[Denoiser]:
     clock, parts = Clock(config.minutes), Parts()
     # Targets are made by a blind-spot network, for which another precision may be the faster one.
-    precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
+    targets = Trial.of_targets(teacher.architecture)
+    precision = pick_precision(pick_device(config.device), config.precision, targets)
     student = checkpoint.denoiser("distill", planes, config, teacher)
     if student is None:
         fresh = _fresh_student(teacher, planes, config, clock)
@@ -144,7 +146,8 @@ def _fresh_student(
     for said in (automatic.sentence, pretrained.sentence(started, teacher.record)):
         progress = Progress("Compute targets", 0, len(planes.sizes), 0.0, note=said, expert=True)
         yield from report_progress(progress, clock)
-    precision = pick_precision(pick_device(config.device), config.precision, blind_spot=False)
+    trial = Trial.of_steps(architecture, automatic.config)
+    precision = pick_precision(pick_device(config.device), config.precision, trial)
     settled = SettledDistillation.of(automatic.config, precision=precision)
     about = {**describe(planes, settled), **pretrained.record(started)}
     student.record = {**teacher.record, "distill": about}

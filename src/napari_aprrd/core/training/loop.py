@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ..config import SettledDistillation, SettledTraining
 from ..jobs import STOP, Clock, Progress, Signal, report_progress
 from ..model.denoiser import Denoiser
-from ..model.hardware import autocast, gradient_scaler, is_out_of_memory, pick_precision
+from ..model.hardware import autocast, gradient_scaler, is_out_of_memory
+from ..model.trials import Trial, pick_precision
 from . import budget
 from .checkpoint import Checkpoint
 from .objective import Batch, Objective
@@ -123,7 +124,8 @@ class _Run:
     ) -> _Run:
         """A run at its first step, or at the one to resume from."""
         device = next(denoiser.network.parameters()).device
-        precision = pick_precision(device, config.precision, blind_spot=denoiser.is_teacher)
+        trial = Trial.of_steps(denoiser.architecture, config)
+        precision = pick_precision(device, config.precision, trial)
         state = State.fresh(denoiser.network, objective, gradient_scaler(device, precision))
         threads, mixed = _threads(config, device, objective), autocast(device, precision)
         run = cls(denoiser, state, config, clock, checkpoint, threads, mixed, clock.seconds)

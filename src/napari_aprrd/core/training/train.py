@@ -20,8 +20,9 @@ from ..method.norms import mean_norm
 from ..model import pretrained
 from ..model.architecture import Architecture, OwnArchitecture
 from ..model.denoiser import Denoiser
-from ..model.hardware import pick_device, pick_precision
+from ..model.hardware import pick_device
 from ..model.provenance import describe
+from ..model.trials import Trial, pick_precision
 from ..noise.report import NoiseReport, inspect
 from . import budget
 from .auto_settings import (
@@ -168,7 +169,8 @@ def _fresh_teacher(
     for said in filter(None, (*chosen, _about_constant(normalisation))):
         progress = Progress("Inspect noise", 1, 1, clock.seconds, note=said, expert=said in chosen)
         yield from report_progress(progress, clock)
-    precision = pick_precision(pick_device(config.device), config.precision, blind_spot=True)
+    trial = Trial.of_steps(network, automatic.config)
+    precision = pick_precision(pick_device(config.device), config.precision, trial)
     settled = SettledTraining.of(automatic.config, precision=precision)
     teacher.record = {
         "train": {

@@ -6,7 +6,10 @@ import functools
 
 import torch
 
-from ..model.hardware import pick_device, pick_precision
+from ..config import DistillConfig, TrainConfig
+from ..model.hardware import pick_device
+from ..model.pretrained import FITTING
+from ..model.trials import Trial, pick_precision
 
 
 @functools.cache  # once for each device
@@ -19,6 +22,11 @@ def warm_up(device: str) -> None:
         As in the settings: "auto", "cpu", "cuda", ...
     """
     there = pick_device(device)
-    for blind_spot in (True, False):
-        pick_precision(there, "auto", blind_spot=blind_spot)
+    teacher, student = FITTING["teacher"], FITTING["student"]
+    for trial in (
+        Trial.of_steps(teacher, TrainConfig()),
+        Trial.of_targets(teacher),
+        Trial.of_steps(student, DistillConfig()),
+    ):
+        pick_precision(there, "auto", trial)
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
