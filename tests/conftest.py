@@ -19,7 +19,7 @@ from napari_aprrd._napari import sample_data
 from napari_aprrd.core import config, jobs
 from napari_aprrd.core.data import synthetic
 from napari_aprrd.core.jobs import Progress
-from napari_aprrd.core.model import trials
+from napari_aprrd.core.model import hardware, trials
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -30,7 +30,7 @@ os.environ["NAPARI_CONFIG"] = ""  # napari reads and writes no settings of the u
 
 
 # Where NAPARI_APRRD_TEST_DEVICE names no other device, the tests run on the CPU: what "auto" picks
-# would depend on the machine, and so would rounding. No test may have asked for a GPU before.
+# would depend on the machine, and so would rounding. Processes that tests start inherit it.
 if ON_CPU:
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
     torch.backends.mps.is_available = lambda: False
