@@ -169,11 +169,11 @@ def default_training(device: str, options: argparse.Namespace, amount: str) -> I
     noisy, _ = noisy_cells((512, 512), kind="white")
     planes = MemoryPlanes([noisy[None].astype(np.float32)])
     config = TrainConfig(steps=100_000, device=device)
-    yield from steps("training, default, 512 x 512", planes, config, options, per_second=True)
+    yield from steps("training, default, 512 x 512", planes, config, options)
 
 
 def paper_training(device: str, options: argparse.Namespace, amount: str) -> Iterator[Found]:
-    """Milliseconds of the paper's step on photographs of many sizes."""
+    """Steps per second of the paper's training on photographs of many sizes."""
     from napari_aprrd.core.config import TrainConfig
     from napari_aprrd.core.data.planes import MemoryPlanes
 
@@ -193,9 +193,7 @@ def photographs(count: int) -> list[NDArray[np.float32]]:
     return images
 
 
-def steps(
-    what: str, planes: Any, config: Any, options: argparse.Namespace, *, per_second: bool = False
-) -> Iterator[Found]:
+def steps(what: str, planes: Any, config: Any, options: argparse.Namespace) -> Iterator[Found]:
     """The pace of a training in its middle; it is left before its end."""
     from napari_aprrd.core.training.train import train
 
@@ -215,17 +213,10 @@ def steps(
     job.close()
     (since, before), (until, after) = marks[1], marks[-1]
     each = (until - since) / max(after - before, 1)
-    precision = "" if model is None else _precision(model)
-    how = f"{precision}, first step after {marks[0][0] - called:.1f} s"
-    value, unit = (
-        (1 / each, "steps/s") if per_second else (1 / each, f"steps/s, {1e3 * each:.3g} ms")
-    )
-    yield {"what": what, "value": value, "unit": unit, "how": how}
-
-
-def _precision(model: Any) -> str:
-    record = model.record.get("train", {})
-    return str(record.get("config", {}).get("precision", ""))
+    record = {} if model is None else model.record.get("train", {}).get("config", {})
+    how = f"{record.get('precision', '')}, first step after {marks[0][0] - called:.1f} s"
+    how = f"{1e3 * each:.3g} ms, {how}"
+    yield {"what": what, "value": 1 / each, "unit": "steps/s", "how": how}
 
 
 def student(device: str, options: argparse.Namespace, amount: str) -> Iterator[Found]:
