@@ -75,9 +75,7 @@ def main() -> None:
     jobs = [Job(case, folder, options) for case in cases for folder in (options.old, options.new)]
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, mp_context=fresh) as pool:
-        found = list(pool.map(measured, jobs))
-    pairs = zip(cases, found[::2], found[1::2], strict=True)
-    table([(case.kind, *old, *new) for case, old, new in pairs])
+        table([case.kind for case in cases], pool.map(measured, jobs))
 
 
 def all_cases(data: Path | None) -> Iterator[Case]:
@@ -131,19 +129,20 @@ def measured(job: Job) -> tuple[float, float]:
     return evaluate(look, case.truth).psnr_fitted, scores[0]
 
 
-def table(rows: list[tuple[Any, ...]]) -> None:
-    """Print old and new, what was gained, and the verdict."""
+def table(kinds: list[str], found: Iterator[tuple[float, float]]) -> None:
+    """Print old and new as they come, what was gained, and the verdict."""
     heads = ("kind", "first look", "new", "gain", "result", "new", "gain")
-    print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
+    print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}", flush=True)
     gains: dict[str, list[tuple[float, float]]] = {"planes": [], "stacks": []}
-    for kind, look, result, new_look, new_result in rows:
+    for kind in kinds:
+        (look, result), (new_look, new_result) = next(found), next(found)
         gained = (new_look - look, new_result - result)
         gains["stacks" if np.isnan(look) else "planes"].append(gained)
         values = (look, new_look, gained[0], result, new_result, gained[1])
-        print(f"| {kind} | {' | '.join(f'{value:.2f}' for value in values)} |")
-    for name, found in gains.items():
-        if found:
-            print(f"{name}: {verdict(np.array(found))}")
+        print(f"| {kind} | {' | '.join(f'{value:.2f}' for value in values)} |", flush=True)
+    for name, part in gains.items():
+        if part:
+            print(f"{name}: {verdict(np.array(part))}")
 
 
 def verdict(gains: NDArray[np.float64]) -> str:
