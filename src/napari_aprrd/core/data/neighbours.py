@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from .planes import CutPlanes, Image, Planes
+
+T = TypeVar("T")
 
 
 def offsets(reach: int) -> tuple[int, ...]:
@@ -120,21 +122,21 @@ class StackedPlanes:
 
 def with_neighbours(centre: Image, found: dict[int, Image], reach: int) -> Image:
     """Join a window (C, h, w) and those of its neighbours by their offsets: ((2 k + 1) C, h, w)."""
-    there = {offset: image for offset, image in found.items() if _is_fresh(image, centre)}
+    there = {offset: image for offset, image in found.items() if is_fresh(image, centre)}
     nothing = np.full_like(centre, np.nan)
     return np.concatenate(
-        [centre, *(_instead(offset, there, nothing) for offset in offsets(reach))]
+        [centre, *(instead(offset, there, nothing) for offset in offsets(reach))]
     )
 
 
-def _instead(offset: int, there: dict[int, Image], nothing: Image) -> Image:
+def instead(offset: int, there: dict[int, T], nothing: T) -> T:
     """The neighbour at an offset, or what stands for it: the one opposite, or a nearer one."""
     nearer = [sign * step for step in range(abs(offset), 0, -1) for sign in (1, -1)]
     candidates = [offset, *nearer]
     return next((there[other] for other in candidates if other in there), nothing)
 
 
-def _is_fresh(neighbour: Image, centre: Image) -> bool:
+def is_fresh(neighbour: Image, centre: Image) -> bool:
     """Whether a neighbour shows something, and something else than the plane itself."""
     # Each channel: a repeated one among others would be the answer to what is hidden.
     low, high = neighbour.min(axis=(1, 2)), neighbour.max(axis=(1, 2))
