@@ -124,9 +124,7 @@ def with_neighbours(centre: Image, found: dict[int, Image], reach: int) -> Image
     """Join a window (C, h, w) and those of its neighbours by their offsets: ((2 k + 1) C, h, w)."""
     there = {offset: image for offset, image in found.items() if is_fresh(image, centre)}
     nothing = np.full_like(centre, np.nan)
-    return np.concatenate(
-        [centre, *(instead(offset, there, nothing) for offset in offsets(reach))]
-    )
+    return np.concatenate([centre, *(instead(offset, there, nothing) for offset in offsets(reach))])
 
 
 def instead(offset: int, there: dict[int, T], nothing: T) -> T:

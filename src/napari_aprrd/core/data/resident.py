@@ -100,7 +100,7 @@ class ResidentCrops:
         """Go back to a random state of the sampler."""
         self._sampler.restore(state)
 
-    # --- On the CPU: which pixels ------------------------------------------------------------------
+    # --- On the CPU: which pixels ---
 
     def _numbers(self, drawn: Oriented) -> list[float]:
         """All that the device needs to know of a crop."""
@@ -181,7 +181,7 @@ class ResidentCrops:
             found.append((offset, other, (differs.all(0) & varied.any(0)).numpy()))
         return found
 
-    # --- On the device: the pixels -----------------------------------------------------------------
+    # --- On the device: the pixels ---
 
     def crops(self, numbers: Tensor, tensors: tuple[Tensor, ...]) -> Crops:
         """Gather crops; their masks are those of the planes' own channels."""

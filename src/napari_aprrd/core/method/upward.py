@@ -27,7 +27,6 @@ from torch import Tensor
 
 from . import plain
 
-
 # Lists that collect the index tensors in use, see `collecting_indices`.
 _collected: list[list[Tensor]] = []
 

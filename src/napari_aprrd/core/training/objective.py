@@ -15,7 +15,6 @@ from ..data.feed import Feed, Recipe
 from ..data.resident import feed_for
 from .processes import SINGLE, Processes
 
-
 _SEEDS = 1 << 52  # of the draws on a GPU: whole numbers that a float64 holds
 
 
