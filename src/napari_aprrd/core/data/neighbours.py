@@ -120,7 +120,7 @@ class StackedPlanes:
 
 def with_neighbours(centre: Image, found: dict[int, Image], reach: int) -> Image:
     """Join a window (C, h, w) and those of its neighbours by their offsets: ((2 k + 1) C, h, w)."""
-    there = {offset: image for offset, image in found.items() if _is_fresh(image, centre)}
+    there = {offset: image for offset, image in found.items() if is_fresh(image, centre)}
     nothing = np.full_like(centre, np.nan)
     seen = stand_ins(there, reach)
     return np.concatenate([centre, *(nothing if o is None else there[o] for o in seen)])
@@ -146,7 +146,7 @@ def _candidates(offset: int) -> list[int]:
     return [offset, *nearer]
 
 
-def _is_fresh(neighbour: Image, centre: Image) -> bool:
+def is_fresh(neighbour: Image, centre: Image) -> bool:
     """Whether a neighbour shows something, and something else than the plane itself."""
     # Each channel: a repeated one among others would be the answer to what is hidden.
     low, high = neighbour.min(axis=(1, 2)), neighbour.max(axis=(1, 2))
