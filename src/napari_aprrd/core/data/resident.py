@@ -18,7 +18,7 @@ from torch import Tensor
 from .constant import Mask, constant_channels
 from .crops import HELD_OUT_BLOCK, Crops, CropSampler, Oriented, held_out_pixels
 from .feed import Feed, PrefetchedCrops, Recipe
-from .neighbours import StackedPlanes, is_fresh, stand_ins
+from .neighbours import StackedPlanes, is_fresh, offsets, stand_ins
 from .planes import Place, Planes
 
 # Pixels, side of the blocks whose contents are known on the CPU: those that are held out or not.
