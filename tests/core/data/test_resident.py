@@ -103,9 +103,11 @@ def test_a_state_is_that_of_the_crops_in_use(make: Any) -> None:
     assert all(torch.equal(drawn(source).values, values) for values in expected)
 
 
-def test_planes_stay_on_the_device_where_they_fit() -> None:
+def test_planes_stay_on_the_device_where_they_fit_and_are_shown() -> None:
     planes = planes_of((100, 120))
     assert isinstance(feed_for(sampler(planes), CPU, free=4 * 12_000), ResidentCrops)
     assert isinstance(feed_for(sampler(planes), CPU, free=4 * 11_999), PrefetchedCrops)
+    assert isinstance(feed_for(sampler(planes), CPU, free=1e9, shown=12_000), ResidentCrops)
+    assert isinstance(feed_for(sampler(planes), CPU, free=1e9, shown=11_999), PrefetchedCrops)
     lazy = LazyPlanes(planes.images)
     assert isinstance(feed_for(sampler(lazy), CPU, free=1e9), PrefetchedCrops)

@@ -13,7 +13,7 @@ from napari_aprrd.core.method.apr import apr_loss, replace_pixels, replacer_maps
 from napari_aprrd.core.method.rd import distillation_loss
 
 from .. import naive
-from ..makers import DEVICE, random_denoiser
+from ..makers import DEVICE, ON_CPU, random_denoiser
 
 Norm = Literal["l1", "l2"]
 POWER = {"l1": 1, "l2": 2}
@@ -137,9 +137,9 @@ def plain_copy(network: torch.nn.Module) -> dict[str, Tensor]:
     return {k: v.detach().clone().requires_grad_() for k, v in network.named_parameters()}
 
 
-def follows(fast: torch.nn.Module, plain: dict[str, Tensor]) -> bool:
+def follows(fast: torch.nn.Module, plain: dict[str, Tensor], atol: float = 1e-5) -> bool:
     """Whether two networks that learnt the same have the same weights, but for rounding."""
-    return all(torch.allclose(v, plain[k], atol=1e-5) for k, v in fast.named_parameters())
+    return all(torch.allclose(v, plain[k], atol=atol) for k, v in fast.named_parameters())
 
 
 @pytest.mark.parametrize("detach", [True, False])
@@ -167,6 +167,7 @@ def test_steps_of_training_follow_the_plain_ones(detach: bool) -> None:
 def test_steps_of_distillation_follow_the_plain_ones() -> None:
     network = random_denoiser("student-1.00M", channels=3).network.to(DEVICE)
     plain = plain_copy(network)
+    before = {k: v.detach().clone() for k, v in plain.items()}
     slow = torch.optim.Adam(plain.values(), lr=1e-3)
     fast = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     generator = torch.Generator().manual_seed(0)
@@ -180,4 +181,8 @@ def test_steps_of_distillation_follow_the_plain_ones() -> None:
         torch.testing.assert_close(
             loss.detach(), naive.distillation_step(plain, slow, y[:, 0], targets)
         )
-    assert follows(network, plain)
+    # Five steps move a weight by up to 5e-3. On a GPU, where a gradient is nearly 0, rounding may
+    # decide most of one step.
+    atol = 1e-5 if ON_CPU else 1e-3
+    assert follows(network, plain, atol)
+    assert not follows(network, before, atol)

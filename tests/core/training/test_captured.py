@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_aprrd.core.config import DistillConfig, TrainConfig
+from napari_aprrd.core.data import resident
+from napari_aprrd.core.data.feed import Feed, PrefetchedCrops
 from napari_aprrd.core.data.planes import MemoryPlanes, Planes
 from napari_aprrd.core.jobs import Job, Progress
 from napari_aprrd.core.model.denoiser import Denoiser
-from napari_aprrd.core.training import captured
+from napari_aprrd.core.training import captured, held_out, objective
+from napari_aprrd.core.training import checkpoint as checkpoint_module
 from napari_aprrd.core.training import train as train_module
 from napari_aprrd.core.training.checkpoint import Checkpoint
 from napari_aprrd.core.training.distill import distill
@@ -29,11 +33,11 @@ STEPS = 12
 
 
 class Recorder:
-    """Does again what was recorded, and counts it."""
+    """Does again what was recorded, and counts it; may fail as it records, or in one replay."""
 
-    def __init__(self, error: Exception | None = None) -> None:
+    def __init__(self, error: Exception | None = None, at: int = 0) -> None:
         self.warmed_up = self.recorded = self.replayed = 0
-        self._error = error
+        self._error, self._at = error, at
 
     def send(self, numbers: NDArray[np.float64], to: Tensor) -> None:
         to.copy_(torch.from_numpy(numbers))
@@ -44,14 +48,21 @@ class Recorder:
 
     def record(self, work: captured.Work) -> captured.Work:
         self.recorded += 1
-        if self._error is not None:
+        if self._error is not None and not self._at:
             raise self._error
 
         def replay() -> None:
             self.replayed += 1
+            if self._error is not None and self.replayed == self._at:
+                raise self._error
             work()
 
         return replay
+
+
+@pytest.fixture(autouse=True)
+def _few_pixels_held_out(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(held_out, "HELD_OUT_PIXELS", 4096)
 
 
 @pytest.fixture
@@ -165,14 +176,15 @@ def _no_memory(loss: Tensor) -> Tensor:
     raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
+@pytest.mark.parametrize(("call", "recorded"), [(2, 1), (9, 2)])  # in warming up, in a replay
 def test_out_of_memory_the_batch_shrinks_and_is_recorded_anew(
-    recorder: Recorder, monkeypatch: Patch
+    call: int, recorded: int, recorder: Recorder, monkeypatch: Patch
 ) -> None:
     whole, _ = drive(teacher_job())
-    Faulty(monkeypatch, 2, _no_memory)
+    Faulty(monkeypatch, call, _no_memory)
     parted, reports = drive(teacher_job())
     assert "each batch is now computed in 2 parts" in notes(reports)
-    assert recorder.recorded == 2
+    assert recorder.recorded == 1 + recorded
     for mine, theirs in zip(parted.network.parameters(), whole.network.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0.02, atol=2e-3)
 
@@ -185,3 +197,40 @@ def test_after_going_back_steps_are_recorded_anew(
     assert "back to step 0, with half the learning rate" in notes(reports)
     assert recorder.recorded == 2
     assert all(bool(p.isfinite().all()) for p in teacher.network.parameters())
+
+
+def test_a_device_lost_in_a_recorded_step_is_replaced_by_the_cpu(
+    recorder: Recorder, monkeypatch: Patch, report_every_step: None
+) -> None:
+    monkeypatch.setattr(checkpoint_module, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint_module, "SHARE", math.inf)
+    whole, _ = drive(teacher_job(replace=True))
+    failing = Recorder(RuntimeError("CUDA error: unspecified launch failure"), at=4)
+    monkeypatch.setattr(captured, "recorder_for", lambda device: failing)
+    teacher, reports = drive(teacher_job(replace=True))
+    assert "going on from the last checkpoint on the CPU" in notes(reports)
+    assert f"Going on after step {captured.WARM_UP + 3}." in notes(reports)
+    assert same_weights(teacher, whole)
+
+
+def test_another_error_of_a_recorded_step_is_not_hidden(monkeypatch: Patch) -> None:
+    failing = Recorder(RuntimeError("shape mismatch"), at=4)
+    monkeypatch.setattr(captured, "recorder_for", lambda device: failing)
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        drive(teacher_job())
+
+
+@pytest.mark.parametrize("job", [teacher_job, student_job])
+def test_planes_are_moved_only_where_crops_show_about_all_of_them(
+    job: Callable[..., Job[Denoiser]], recorder: Recorder, monkeypatch: Patch
+) -> None:
+    feeds = []
+
+    def feed_for(*arguments: Any, **settings: Any) -> Feed:
+        feeds.append(resident.feed_for(*arguments, **settings))
+        return feeds[-1]
+
+    monkeypatch.setattr(objective, "feed_for", feed_for)
+    for steps in (1, STEPS):
+        drive(job(steps=steps))
+    assert list(map(type, feeds)) == [PrefetchedCrops, resident.ResidentCrops]

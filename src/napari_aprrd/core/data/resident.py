@@ -7,6 +7,7 @@ drawn for the first time.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,10 +28,18 @@ _NUMBERS = 9  # of a crop: sides of its plane, two affine coordinates, its held-
 _MISSING = -1  # place of a neighbour that is not there
 
 
-def feed_for(sampler: CropSampler, device: torch.device, free: float) -> Feed:
-    """Crops of planes that stay on the device where they fit in so many bytes, else a queue."""
-    fits = 4 * _numbers_of(_centres(sampler.planes)) <= free
-    if sampler.planes.in_memory and fits:
+def feed_for(
+    sampler: CropSampler, device: torch.device, *, free: float, shown: float = math.inf
+) -> Feed:
+    """The source of a sampler's crops on a device.
+
+    Planes in memory go there if they fit in the bytes that are free, and if crops are going to show
+    about as many pixels as there are: a plane costs more to move than a crop.
+    """
+    planes = _centres(sampler.planes)
+    pixels = sum(height * width for height, width in planes.sizes)
+    fits = 4 * planes.channels * pixels <= free
+    if sampler.planes.in_memory and fits and pixels <= shown:
         return ResidentCrops(sampler, device)
     return PrefetchedCrops(sampler, device)
 
@@ -38,10 +47,6 @@ def feed_for(sampler: CropSampler, device: torch.device, free: float) -> Feed:
 def _centres(planes: Planes) -> Planes:
     """The planes without their neighbours, which are among them."""
     return planes.planes if isinstance(planes, StackedPlanes) else planes
-
-
-def _numbers_of(planes: Planes) -> int:
-    return planes.channels * sum(height * width for height, width in planes.sizes)
 
 
 class _Plane(NamedTuple):

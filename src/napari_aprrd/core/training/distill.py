@@ -26,7 +26,7 @@ from .auto_settings import PUBLISHED_TRAINING, settle_distillation
 from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .loop import optimise
-from .objective import Batch, Objective
+from .objective import Batch, Objective, pixels_shown
 from .plan import DistillationPlan, with_facts
 from .restore_detail import Share
 from .shares import DistillationShares
@@ -190,6 +190,7 @@ class _Recharging(Objective):
 
     def __init__(self, pairs: Pairs, maker: TargetMaker, student: nn.Module) -> None:
         super().__init__(pairs.sampler, maker.config.seed)
+        self.shown = pixels_shown(maker.config)
         self._pairs, self._config, self._recharged = pairs, maker.config, maker.recharged
         self._targets, self._alone = maker.count, False
         self._neighbours, self.on_device = maker.teacher.neighbours, pairs.on_device

@@ -10,12 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..config import SettledDistillation, SettledTraining
 from ..data.crops import Crops, CropSampler
 from ..data.feed import Feed, Recipe
 from ..data.resident import feed_for
 from .processes import SINGLE, Processes
 
 _SEEDS = 1 << 52  # of the draws on a GPU: whole numbers that a float64 holds
+# Pixels that crops show in a minute on a GPU, at least; chosen.
+_SHOWN_IN_MINUTE = 100e6
 
 
 class Batch(NamedTuple):
@@ -36,6 +39,13 @@ class Batch(NamedTuple):
         return Batch(values.contiguous(memory_format=torch.channels_last), *others)
 
 
+def pixels_shown(config: SettledTraining | SettledDistillation) -> float:
+    """Pixels that the crops of a training are going to show, about."""
+    if config.steps is not None:
+        return config.steps * config.batch * config.patch**2
+    return math.inf if config.minutes is None else _SHOWN_IN_MINUTE * config.minutes
+
+
 class Objective:
     """Draws batches, computes their loss and owns the random state behind them.
 
@@ -53,6 +63,8 @@ class Objective:
         Loss of a network on pixels that it did not learn from, always the same ones.
     max_steps : float
         Upper limit on steps within a time budget, to prevent overfitting.
+    shown : float
+        Pixels that all crops of the training are going to show, about.
     feed : Feed or None
         Where batches are made on a GPU: the source of their crops, in place of the sampler.
     """
@@ -65,7 +77,7 @@ class Objective:
         self.sampler, self.processes = sampler, processes
         self.generator = torch.Generator().manual_seed(seed)
         self.held_out_loss: Callable[[nn.Module], float] | None = None
-        self.max_steps = math.inf
+        self.max_steps = self.shown = math.inf
         self.feed: Feed | None = None
 
     def draw(self) -> Batch:
@@ -78,7 +90,7 @@ class Objective:
 
     def feed_from(self, device: torch.device, free: float) -> None:
         """From now on make batches on a device, whose planes may take so many bytes there."""
-        self.feed = feed_for(self.sampler, device, free)
+        self.feed = feed_for(self.sampler, device, free=free, shown=self.shown)
 
     def draw_recipe(self) -> Recipe:
         """What the next batch is made of; everything random happens here, on the CPU."""

@@ -36,7 +36,7 @@ from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .held_out import blind_spot_loss, held_out_crops
 from .loop import optimise
-from .objective import Batch, Objective
+from .objective import Batch, Objective, pixels_shown
 from .plan import TrainingPlan, with_facts
 from .processes import SINGLE, Processes
 from .shares import TrainingShares
@@ -223,6 +223,7 @@ class _Replacing(Objective):
         pixels = sum(height * width for height, width in planes.sizes)
         pixels_of_a_step = config.batch * processes.size * config.patch**2
         self.max_steps = max_steps(pixels, pixels_of_a_step)
+        self.shown = pixels_shown(config)
 
     def draw(self) -> Batch:
         """Crops, and the replacer's index maps."""
