@@ -170,9 +170,9 @@ class Pipeline:
                 raw = self._streams.sent(batch.windows)
                 tiles, ordinary = self._network(raw, batch.geometry)
                 return _Flight(batch.units, failures, *self._streams.fetched(tiles, ordinary))
-        except (MemoryError, RuntimeError) as error:
-            # Apple's GPUs lack some operations.
-            if is_out_of_memory(error) or isinstance(error, NotImplementedError):
+        except (MemoryError, RuntimeError, TypeError) as error:
+            # Apple's GPUs lack some operations, or some types for them, and say so in many ways.
+            if is_out_of_memory(error) or self._streams.device.type != "cuda":
                 return careful
             raise
 
