@@ -68,6 +68,14 @@ def _shared(name: str) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the suite's own: what was tried in a test is no news to the user's programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_APRRD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def parity() -> Path:
     """Reference inputs and outputs of the published code, and its checkpoints."""
