@@ -10,9 +10,8 @@ computed by `Denoiser.predict_tile` instead.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any, NamedTuple
@@ -36,7 +35,6 @@ from .window_reader import Window, WindowReader
 
 AHEAD = 3  # batches that are being read, and batches that are being computed
 BATCH = 2**20  # pixels: smaller tiles are computed together, or starting them would take longest
-TUNED = 8  # batches of one geometry from which on it pays to look for their fastest kernels
 
 
 class Clean(NamedTuple):
@@ -126,7 +124,6 @@ class Pipeline:
     def run(self, units: Sequence[PlaneTile]) -> Generator[Clean, None, None]:
         """Denoise tiles, in their order. The next ones are computed while one is looked at."""
         batches = list(_batches(units, self._sizes, self._most_pixels()))
-        counts = Counter(batch.geometry for batch in batches)
         if not self._how.is_tried:
             worth = is_worth_a_trial(self._denoiser, self._streams.device, len(batches))
             self._how.undecided |= worth
@@ -138,9 +135,7 @@ class Pipeline:
                 if flying and (waits or len(flying) >= AHEAD):
                     yield from self._land(flying.popleft())
                 elif reading:
-                    batch = reading.popleft()
-                    with _tuned(counts[batch.geometry] >= TUNED):
-                        flying.append(self._start(batch))
+                    flying.append(self._start(reading.popleft()))
                 else:
                     return
         finally:
@@ -220,14 +215,3 @@ def _batches(
 def _failure(windows: Sequence[Window]) -> UserError | None:
     """What went wrong in reading a tile."""
     return next((error for window in windows if (error := window.wait()) is not None), None)
-
-
-@contextmanager
-def _tuned(wanted: bool) -> Iterator[None]:
-    """In it, cuDNN tries its kernels for sizes that are new to it."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = before or wanted
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before

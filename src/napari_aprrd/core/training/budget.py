@@ -9,8 +9,9 @@ from __future__ import annotations
 
 # A teacher's step costs several of a student's, and a student cannot be better than its targets.
 TEACHER, TEACHER_STEP = 0.65, 4
-# The student gets what the teacher left over. Where that is less than this, on a machine that
-# other programs keep busy, it would be worse than its teacher, which then has to do.
+# The student gets what the teacher left over, but at least this, so that it is of some use. Where
+# it would then end later than a job may, on a machine that other programs keep busy, the teacher
+# has to do.
 STUDENT_AT_LEAST = (1 - TEACHER) / 2
 # A student that is stopped after fewer steps is dropped for its teacher. On simulated cells it was
 # 1.5 dB worse after 1 step and 0.1 dB after 120; without starting weights 33 dB and 1.7 dB.

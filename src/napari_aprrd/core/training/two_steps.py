@@ -115,9 +115,10 @@ def learn(
         on_teacher(teacher)
     if minutes is not None:
         left = minutes - teacher.record["train"]["seconds"] / 60
-        if left < minutes * budget.STUDENT_AT_LEAST:
+        least = minutes * budget.STUDENT_AT_LEAST
+        if left + budget.late(minutes) / 60 < least:
             return Learnt(teacher, None)
-        second = DistillConfig.of(second, minutes=left)
+        second = DistillConfig.of(second, minutes=max(left, least))
     try:
         distilling = distill(teacher, planes, second, checkpoints[1])
         student = yield from bar.part(distilling, share * (1 - part))
