@@ -19,7 +19,8 @@ from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.jobs import run
 from napari_aprrd.core.training.train import train
 image = np.random.default_rng(0).normal(100, 10, (1, 64, 64)).astype("f4")
-run(train(MemoryPlanes([image]), TrainConfig(steps=2, batch=1, patch=32, width=4, depth=2, device="cpu")))
+config = TrainConfig(steps=2, batch=1, patch=32, width=4, depth=2, device="cpu")
+run(train(MemoryPlanes([image]), config))
 assert "torch" in sys.modules
 assert "torch._dynamo" not in sys.modules
 """
