@@ -110,7 +110,7 @@ def _settings(options: argparse.Namespace, photographs: Photographs) -> dict[str
         **{name: getattr(options, name) for name in names},
         "counts": photographs.counts,
         "pictures": len(photographs.planes.images),
-        "device": torch.cuda.get_device_name() if on_gpu else f"{torch.get_num_threads()} cores",
+        "device": torch.cuda.get_device_name() if on_gpu else "the processor",
     }
 
 

@@ -82,7 +82,10 @@ def _counted(results: Results) -> str:
             listed = " or ".join(f"{count:,}" for count in steps)
             said.append(f"{words} {listed} steps ({seconds:.0f} s)")
     seeds = len([key for key in results if key.startswith("teacher/")])
-    return f"{', '.join(said)}; {seeds} {'seed' if seeds == 1 else 'seeds'}."
+    return (
+        f"{', '.join(said)}; {seeds} {'seed' if seeds == 1 else 'seeds'}. The paper has 400,000 and "
+        "200,000 steps."
+    )
 
 
 def _lambdas(results: Results) -> str:
