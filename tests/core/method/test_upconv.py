@@ -10,6 +10,8 @@ from torch.nn.functional import conv2d, interpolate
 from napari_aprrd.core.method.upconv import conv_upsampled
 from napari_aprrd.core.method.upward import join_upsampled
 
+from ..makers import DEVICE
+
 
 def plainly(x: Tensor, skip: Tensor, weight: Tensor, bias: Tensor, upward: bool) -> Tensor:
     if upward:
@@ -34,10 +36,10 @@ def test_values_and_gradients_are_those_of_the_joined_map(
         x[:, :, 0], skip[:, :, 0] = 0, 0
     ways = []
     for fast in (False, True):
-        inputs = [t.clone().requires_grad_() for t in (x, skip)]
+        inputs = [t.to(DEVICE).clone().requires_grad_() for t in (x, skip)]
         generator = torch.Generator().manual_seed(1)
         weights = [torch.randn(s, generator=generator) for s in ((6, 5 + skips, 3, 3), (6,))]
-        inputs += [t.requires_grad_() for t in weights]
+        inputs += [t.to(DEVICE).requires_grad_() for t in weights]
         if fast:
             y = conv_upsampled(*inputs, upward=upward)
             y = y[:, :, :-1] if upward else y

@@ -38,6 +38,7 @@ from ..makers import (
     noisy_planes,
     random_denoiser,
     same_weights,
+    similar_weights,
 )
 
 Patch = pytest.MonkeyPatch
@@ -212,7 +213,7 @@ def test_another_teacher_is_refused(path: Path) -> None:
 def test_another_device_may_go_on(path: Path) -> None:
     whole, _ = drive(job_of("train"))
     interrupt(job_of("train", Checkpoint(path), device="auto"), 2)
-    assert same_weights(drive(job_of("train", Checkpoint(path), device="cpu"))[0], whole)
+    assert similar_weights(drive(job_of("train", Checkpoint(path), device="cpu"))[0], whole)
 
 
 def _cut(path: Path) -> None:
@@ -395,7 +396,7 @@ def test_a_lost_device_goes_on_from_the_last_state_on_the_cpu(
     assert "going on from the last checkpoint on the CPU" in notes(reports)
     assert "Going on after step 6." in notes(reports)
     assert faulty.calls == 12 + 1  # no step is done twice
-    assert same_weights(denoiser, whole)
+    assert similar_weights(denoiser, whole)
 
 
 @JOBS
