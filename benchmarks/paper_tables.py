@@ -83,8 +83,8 @@ def _counted(results: Results) -> str:
             said.append(f"{words} {listed} steps ({seconds:.0f} s)")
     seeds = len([key for key in results if key.startswith("teacher/")])
     return (
-        f"{', '.join(said)}; {seeds} {'seed' if seeds == 1 else 'seeds'}. The paper has 400,000 and "
-        "200,000 steps."
+        f"{', '.join(said)}; {seeds} {'seed' if seeds == 1 else 'seeds'}. The paper has 400,000 "
+        "steps for teachers and 200,000 for students."
     )
 
 
