@@ -19,7 +19,7 @@ from napari_aprrd._napari import sample_data
 from napari_aprrd.core import config, jobs
 from napari_aprrd.core.data import synthetic
 from napari_aprrd.core.jobs import Progress
-from napari_aprrd.core.model import hardware, trials
+from napari_aprrd.core.model import device_pipeline, hardware, trials
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -40,6 +40,10 @@ else:
     # Convolutions round to ten bits by default and add up in any order; tests compare closely.
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.deterministic = True
+    # Half precision is far below the noise, but not below what tests tolerate.
+    device_pipeline.is_worth_a_trial = functools.wraps(device_pipeline.is_worth_a_trial)(
+        lambda *_: False
+    )
 
 # Tiny networks gain nothing from more threads, and lose much where cores are shared.
 torch.set_num_threads(1)
@@ -62,6 +66,14 @@ def _shared(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no ../shared/{name} beside the project, and NAPARI_APRRD_SHARED names none")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the suite's own: what was tried in a test is no news to the user's programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_APRRD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,16 @@ from napari_aprrd.core.data.curve import Curve
 from napari_aprrd.core.data.planes import MemoryPlanes
 from napari_aprrd.core.data.scaling import Calibration, Normalisation
 from napari_aprrd.core.errors import UserError
-from napari_aprrd.core.model import device_pipeline, tile_network
+from napari_aprrd.core.jobs import Progress
+from napari_aprrd.core.model import denoise_planes, device_pipeline, tile_network
+from napari_aprrd.core.model.denoise_planes import denoise
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.core.model.device_pipeline import Clean, Pipeline, carefully
 from napari_aprrd.core.model.half_precision import HowComputed, passes
 from napari_aprrd.core.model.scales import RAW
 from napari_aprrd.core.model.tiling import PlaneTile
 
-from ..makers import neighbour_denoiser, noisy_image, random_denoiser
+from ..makers import drive, neighbour_denoiser, noisy_image, random_denoiser
 
 TILED = DenoiseConfig(tile=64, device="cpu")
 WHOLE = DenoiseConfig(device="cpu")
@@ -304,3 +306,32 @@ def test_half_precision_must_not_be_seen_in_the_noise(error, good) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"precision": "float16"}'])
 def test_a_damaged_note_on_precision_is_nothing(text) -> None:
     assert HowComputed.from_text(text) == HowComputed()
+
+
+def test_a_job_says_once_that_it_computes_in_half_precision(monkeypatch) -> None:
+    monkeypatch.setattr(denoise_planes, "_is_piped", lambda denoiser: True)
+    monkeypatch.setattr(device_pipeline, "is_worth_a_trial", lambda *_: True)
+    planes, written = raw_planes(*[(64, 64)] * 4), []
+    denoiser = calibrated(random_denoiser("student-1.00M"))
+
+    def write(plane: int, place: Any, tile: NDArray[Any]) -> None:
+        written.append((plane, tile.dtype, tile.shape))
+
+    job = denoise(denoiser, planes, write, WHOLE, first=2, dtype=np.dtype(np.uint16))
+    done, reports = drive(job)
+    assert done
+    assert written == [(plane, np.uint16, (1, 64, 64)) for plane in (2, 0, 1, 3)]
+    assert [report.step for report in reports] == [1, 2, 3, 4]
+    told: list[Progress] = [report for report in reports if report.note]
+    assert len(told) == 1
+    assert told[0].expert
+    assert "float16" in told[0].note
+
+
+def test_nothing_is_written_after_a_stop(monkeypatch) -> None:
+    monkeypatch.setattr(denoise_planes, "_is_piped", lambda denoiser: True)
+    planes, written = raw_planes(*[(64, 64)] * 6), []
+    job = denoise(random_denoiser(), planes, lambda plane, *_: written.append(plane), WHOLE)
+    done, _ = drive(job, stop_at="Denoise")
+    assert not done
+    assert written == [0]

@@ -266,6 +266,7 @@ def test_a_budget_that_starting_has_taken_still_teaches(
     few, _ = drive(job(planes, type(settings).of(settings, minutes=1e-4)))
     assert few.record[kind]["steps"] == budget.FEWEST_STEPS
     monkeypatch.setattr(budget, "OVERTIME", 0.05)  # two readings of the clock: a slow machine
+    monkeypatch.setattr(budget, "LEAST_OVERTIME", 0.05)
     fewer, _ = drive(job(planes, type(settings).of(settings, minutes=1e-4)))
     assert fewer.record[kind]["steps"] < budget.FEWEST_STEPS
 

@@ -50,9 +50,14 @@ def denoise_tiles(
     ------
     Clean
     """
-    if next(denoiser.network.parameters()).device.type == "cpu":
-        return (carefully(denoiser, planes, unit, config) for unit in units)
-    return Pipeline(denoiser, planes, config, dtype, how or HowComputed()).run(units)
+    if _is_piped(denoiser):
+        return Pipeline(denoiser, planes, config, dtype, how or HowComputed()).run(units)
+    return (carefully(denoiser, planes, unit, config) for unit in units)
+
+
+def _is_piped(denoiser: Denoiser) -> bool:
+    """On CPUs there is nothing to be gained: reading and computing take the same cores."""
+    return next(denoiser.network.parameters()).device.type != "cpu"
 
 
 def denoise(

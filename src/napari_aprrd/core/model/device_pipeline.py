@@ -166,12 +166,13 @@ class Pipeline:
         if not windows or not all(window.is_good for window in windows):
             return careful
         try:
-            raw = self._streams.sent(batch.windows)
-            tiles, ordinary = self._network(raw, batch.geometry)
-            return _Flight(batch.units, failures, *self._streams.fetched(tiles, ordinary))
-        except (MemoryError, RuntimeError) as error:
-            # Apple's GPUs lack some operations.
-            if is_out_of_memory(error) or isinstance(error, NotImplementedError):
+            with torch.inference_mode():  # never while the generator is suspended
+                raw = self._streams.sent(batch.windows)
+                tiles, ordinary = self._network(raw, batch.geometry)
+                return _Flight(batch.units, failures, *self._streams.fetched(tiles, ordinary))
+        except (MemoryError, RuntimeError, TypeError) as error:
+            # Apple's GPUs lack some operations, or some types for them, and say so in many ways.
+            if is_out_of_memory(error) or self._streams.device.type != "cuda":
                 return careful
             raise
 

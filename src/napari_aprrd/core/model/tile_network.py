@@ -110,9 +110,8 @@ class TileNetwork:
         self._half = half_of(denoiser).forward(config) if how.precision == "float16" else None
         self.how = how
 
-    @torch.inference_mode()
     def __call__(self, raw: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-        """Denoise windows of the same geometry.
+        """Denoise windows of the same geometry, without gradients.
 
         Parameters
         ----------

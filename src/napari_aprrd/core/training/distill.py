@@ -21,7 +21,6 @@ from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device
 from ..model.provenance import describe
 from ..model.trials import Trial, pick_precision
-from . import budget
 from .auto_settings import PUBLISHED_TRAINING, settle_distillation
 from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
@@ -120,7 +119,7 @@ def _distill(
     objective = _Recharging(pairs, maker, student.network)
     learning = optimise(student, objective, settled, clock, checkpoint)
     done = yield from parts.part(learning, shares.learning)
-    how = Hurry(budget.is_short(settled.minutes), parts.stopped)
+    how = Hurry.of(settled.minutes, stopped=parts.stopped)
     measuring = calibrate(student, teacher, _training_shift(teacher), planes, clock, how)
     clipped = yield from parts.part(measuring, shares.calibration)
     done["stopped"] |= parts.stopped

@@ -229,7 +229,7 @@ def _advance(run: _Run) -> _Due:
         done = state.step / config.steps
     else:
         spent = _spent(run)
-        overtime = (clock.seconds - run.begun) / budget.OVERTIME
+        overtime = (clock.seconds - run.begun) / _overtime(run)
         least = max(state.step / budget.FEWEST_STEPS, overtime)
         done = max(before, min(spent, least), state.step / state.objective.max_steps)
     decided = state.objective.processes.broadcast(
@@ -246,15 +246,29 @@ def _spent(run: _Run, since: float = 0.0) -> float:
 
     The loop ends early enough for what follows it.
     """
-    config, minutes = run.config, run.config.minutes
+    minutes = run.config.minutes
     if minutes is None:
         return 0.0
-    per_step = (run.clock.seconds - run.begun) / run.state.step
-    ending = per_step * budget.ENDING_PIXELS / (config.batch * config.patch**2)
     budgeted = 60 * minutes
     earliest, latest = budget.EARLIEST_END * budgeted, budget.LEARNING * budgeted
-    end = min(max(budgeted - ending, earliest), latest)
+    end = min(max(budgeted - _ending(run, minutes), earliest), latest)
     return min((run.clock.seconds - since) / max(end - since, 1e-9), 1.0)
+
+
+def _ending(run: _Run, minutes: float) -> float:
+    """Seconds that choosing targets and the calibration will take, by how long steps take."""
+    per_step = (run.clock.seconds - run.begun) / run.state.step
+    pixels_of_step = run.config.batch * run.config.patch**2
+    return per_step * budget.ending_pixels(minutes) / pixels_of_step
+
+
+def _overtime(run: _Run) -> float:
+    """Seconds for the first steps of a loop that starts late, so that the job ends in time."""
+    minutes = run.config.minutes
+    if minutes is None:
+        return math.inf
+    left = 60 * minutes + budget.late(minutes) - run.begun
+    return max(min(budget.OVERTIME, left), budget.LEAST_OVERTIME)
 
 
 def _share_of_new(config: Settled, fraction: float, step: int) -> float:

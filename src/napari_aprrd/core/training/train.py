@@ -24,7 +24,6 @@ from ..model.hardware import pick_device
 from ..model.provenance import describe
 from ..model.trials import Trial, pick_precision
 from ..noise.report import NoiseReport, inspect
-from . import budget
 from .auto_settings import (
     channels_are_separate,
     max_steps,
@@ -138,7 +137,7 @@ def _measure(
         teacher.record = {**teacher.record, "target_shifts": list(best.shifts)}
         if teacher.neighbours:
             teacher.record["target_views"] = best.views
-    how = Hurry(budget.is_short(config.minutes), parts.stopped)
+    how = Hurry.of(config.minutes, stopped=parts.stopped)
     measuring = calibrate(teacher, teacher, config.shift, planes, clock, how)
     return (yield from parts.part(measuring, shares.calibration))
 
