@@ -166,7 +166,7 @@ class Jobs:
         config = TrainConfig.of(**_TOGETHER, **TEACHERS[name], **self._given(seed), steps=steps)
         teacher = run(train(self._photographs.planes, config), self._listen)
         done = self._learnt("teacher", teacher.record["train"])
-        if done["stopped"]:
+        if done["stopped"] and not keep:  # without the students' teacher there would be nothing
             return None
         if keep:
             teacher.save(self._kept(seed))
