@@ -43,6 +43,7 @@ METHODS = (OURS, "nlm", "bm3d", "n2v", "structn2v", "n2v2")
 STACKS = ("confocal_bpae_b_50frames",)  # of these, all planes are denoised; of all others the first
 # How stacks are denoised: the options of the command line, or a peer.
 STACKED = {"planes alone": ["--neighbours", 0], "automatic": [], "n2v3d": None}
+_STACK_SCORES = ("psnr_fitted", "ssim")
 SYNTHETIC = ("white", "blobby", "line-x", "line-y")
 CAMERA_LIKE = "camera_like"  # group of the photographs with the noise of a small camera
 
@@ -96,7 +97,7 @@ def _options() -> argparse.Namespace:
 
 
 def _compare_stacks(options: argparse.Namespace, results: dict[str, Any], store: Path) -> None:
-    """PSNR after an affine fit of the scored planes of each stack, by each way."""
+    """Mean PSNR of the scored planes of each stack, each after an affine fit, by each way."""
     ways = [way for way in STACKED if way in options.methods] or list(STACKED)
     stacks = find_stacks(options.data, options.only)
     for stack in () if options.table else stacks:
@@ -108,7 +109,7 @@ def _compare_stacks(options: argparse.Namespace, results: dict[str, Any], store:
             print(key, {k: round(v, 3) for k, v in results[key].items()}, flush=True)
     lines = [["", "minutes", "noisy", *ways], ["---"] * (3 + len(ways))]
     for stack in stacks:
-        noisy = evaluate(stack.noisy[stack.scored], stack.reference).psnr_fitted
+        noisy = _plane_by_plane(stack.noisy[stack.scored], stack.reference)["psnr_fitted"]
         found = [results.get(f"{stack.name}/{way}/{stack.minutes:g} min") for way in ways]
         cells = [f"{one['psnr_fitted']:.2f}" if one else "" for one in found]
         lines.append([stack.name, f"{stack.minutes:g}", f"{noisy:.2f}", *cells])
@@ -129,8 +130,16 @@ def _measure_stack(stack: Stack, way: str, options: argparse.Namespace) -> dict[
         command = [Path(sys.executable).with_name("napari-aprrd"), "denoise", noisy, "-o", clean]
         command += ["--minutes", stack.minutes, "--axes", stack.axes, "--dtype", "float32", *more]
     seconds = _run(command)
-    scores = evaluate(tifffile.imread(clean)[stack.scored], stack.reference)
-    return {"psnr_fitted": scores.psnr_fitted, "ssim": scores.ssim, "seconds": seconds}
+    scores = _plane_by_plane(tifffile.imread(clean)[stack.scored], stack.reference)
+    return {**scores, "seconds": seconds}
+
+
+def _plane_by_plane(planes: NDArray[Any], reference: NDArray[Any]) -> dict[str, float]:
+    """Mean scores of planes, each with a fit of its own: exposures may differ in brightness."""
+    peak = 255.0 if reference.dtype == np.uint8 else float(np.ptp(reference))
+    pairs = zip(planes, reference, strict=True)
+    scores = [evaluate(plane, truth, data_range=peak) for plane, truth in pairs]
+    return {name: float(np.mean([getattr(s, name) for s in scores])) for name in _STACK_SCORES}
 
 
 def _run(command: list[Any]) -> float:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 
 import figures
 import numpy as np
+import pages
 from camera import OURS
 from verdicts import DATA, Results, T, claims, seeds, spread
-
-from napari_aprrd.core.atomic_files import write_atomically
 
 # Of the paper, on SIDD validation: PSNR, SSIM.
 LAMBDAS = {
@@ -30,8 +28,7 @@ Row = Sequence[str]
 
 
 def write(results: Results, docs: Path) -> None:
-    """Write the page and its figures."""
-    text = Path(__file__).with_name("reproduction.md").read_text()
+    """Write the parts of the page that come from measurements, and its figures."""
     parts: dict[str, Callable[[Results], str]] = {
         "settings": _settings,
         "claims": claims,
@@ -41,9 +38,8 @@ def write(results: Results, docs: Path) -> None:
         "samplers": _samplers,
         "camera": _camera,
     }
-    for name, part in parts.items():
-        text = text.replace(f"{{{name}}}", part(results))
-    write_atomically(docs / "reproduction.md", partial(Path.write_text, data=text))
+    written = {name: part(results) for name, part in parts.items()}
+    pages.fill(docs / "reproduction.md", written)
     figures.draw(results, docs / "images")
 
 
@@ -58,7 +54,8 @@ def _settings(results: Results) -> str:
     )
 
 
-def _table(head: Row, rows: Iterable[Row]) -> str:
+def table(head: Row, rows: Iterable[Row]) -> str:
+    """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -69,7 +66,7 @@ def _lambdas(results: Results) -> str:
         name = "APR" if value == 4 else f"lambda {value}"
         ours = [_cell(results, data, name, T) for data in ("wide-field", "photographs")]
         rows.append([f"{value}", f"{psnr:.2f} / {ssim:.3f}", *ours])
-    return _table(["lambda", "paper, SIDD", "wide-field", "photographs"], rows)
+    return table(["lambda", "paper, SIDD", "wide-field", "photographs"], rows)
 
 
 def _targets(results: Results) -> str:
@@ -80,7 +77,7 @@ def _targets(results: Results) -> str:
             ours = [_cell(results, data, name, T) for data in DATA]
             if any(ours) or name in TARGETS:
                 rows.append([name, *TARGETS.get(name, ("", "")), *ours])
-    return _table(["method, j", "paper, SIDD", "paper, DND", *DATA], rows)
+    return table(["method, j", "paper, SIDD", "paper, DND", *DATA], rows)
 
 
 def _shifts(results: Results) -> str:
@@ -89,7 +86,7 @@ def _shifts(results: Results) -> str:
         for name in ("no APR", "APR"):
             cells = [_cell(results, data, name, shift) for shift in range(6)]
             rows.append([f"{data}, {name}", *cells])
-    return _table(["", *(f"shift {shift}" for shift in range(6))], rows)
+    return table(["", *(f"shift {shift}" for shift in range(6))], rows)
 
 
 def _samplers(results: Results) -> str:
@@ -98,7 +95,7 @@ def _samplers(results: Results) -> str:
     rows = [
         [words.get(name, name), *(_cell(results, data, name, T) for data in DATA)] for name in names
     ]
-    return _table(["pairs from", *DATA], rows)
+    return table(["pairs from", *DATA], rows)
 
 
 def _camera(results: Results) -> str:
@@ -108,8 +105,8 @@ def _camera(results: Results) -> str:
             psnr, fitted, ssim = (found[name] for name in ("psnr", "psnr_fitted", "ssim"))
             name = key.removeprefix("camera/")
             rows.append([name, f"{psnr:.2f}", f"{fitted:.2f}", f"{ssim:.3f}"])
-    table = _table(["", "PSNR (dB)", "PSNR, fitted (dB)", "SSIM"], rows)
-    return f"{table}\n\n{_against_noisy(results)}"
+    scores = table(["", "PSNR (dB)", "PSNR, fitted (dB)", "SSIM"], rows)
+    return f"{scores}\n\n{_against_noisy(results)}"
 
 
 def _against_noisy(results: Results) -> str:

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import torch
-from core.makers import TINY
+from core.makers import DEVICE, ON_CPU, TINY
 
 from napari_aprrd._napari import sample_data
 from napari_aprrd.core import config, jobs
 from napari_aprrd.core.data import synthetic
 from napari_aprrd.core.jobs import Progress
-from napari_aprrd.core.model import trials
+from napari_aprrd.core.model import device_pipeline, hardware, trials
 
 HAS_DISPLAY = sys.platform != "linux" or bool(
     os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -29,13 +29,29 @@ if not HAS_DISPLAY:
 os.environ["NAPARI_CONFIG"] = ""  # napari reads and writes no settings of the user's
 
 
+# Where NAPARI_APRRD_TEST_DEVICE names no other device, the tests run on the CPU: what "auto" picks
+# would depend on the machine, and so would rounding. Processes that tests start inherit it.
+if ON_CPU:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    torch.backends.mps.is_available = lambda: False
+else:
+    hardware.pick_device(str(DEVICE))  # or a sentence that there is none
+    assert hardware.pick_device("auto").type == DEVICE.type, "auto picks another device here"
+    # Convolutions round to ten bits by default and add up in any order; tests compare closely.
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.deterministic = True
+    # Half precision is far below the noise, but not below what tests tolerate.
+    device_pipeline.is_worth_a_trial = functools.wraps(device_pipeline.is_worth_a_trial)(
+        lambda *_: False
+    )
+
 # Tiny networks gain nothing from more threads, and lose much where cores are shared.
 torch.set_num_threads(1)
 
 # "auto" precision is decided by a timed trial, so it differs from processor to processor. With
 # NAPARI_APRRD_TEST_PRECISION=float32 (or bfloat16) the trial always ends in favour of that one:
-# the suite must pass with either.
-if FORCED := os.environ.get("NAPARI_APRRD_TEST_PRECISION"):
+# the suite must pass with either on the CPU. On a GPU it is float32, which devices agree in.
+if FORCED := os.environ.get("NAPARI_APRRD_TEST_PRECISION", "" if ON_CPU else "float32"):
     # The trial has no public switch; a public one would be for the tests alone.
     trials._seconds = functools.wraps(trials._seconds)(
         lambda device, ways, trial: {way: 0.0 if way == FORCED else 1.0 for way in ways}
@@ -50,6 +66,14 @@ def _shared(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no ../shared/{name} beside the project, and NAPARI_APRRD_SHARED names none")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the suite's own: what was tried in a test is no news to the user's programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_APRRD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,10 @@ from core.makers import (
 
 from napari_aprrd import api
 from napari_aprrd.core.config import DenoiseConfig
+from napari_aprrd.core.data.scaling import Normalisation
 from napari_aprrd.core.errors import DataWarning, UserError
 from napari_aprrd.core.jobs import STOP, run
+from napari_aprrd.core.model import denoise_planes, device_pipeline
 from napari_aprrd.core.model.denoiser import Denoiser
 from napari_aprrd.files import denoise_file as stream
 from napari_aprrd.files.formats import read_picture
@@ -306,3 +308,28 @@ def test_ome_zarr_has_levels_axes_sizes_and_its_history(tmp_path: Path, model: D
     record = about["napari-aprrd"]
     assert model.record.items() <= record.items()
     assert record["denoise"]["model"] == model.fingerprint()
+
+
+def test_a_file_goes_on_in_the_precision_in_which_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(denoise_planes, "_is_piped", lambda denoiser: True)
+    denoiser = random_denoiser("student-1.00M")
+    denoiser.normalisation = Normalisation((100.0,), (60.0,))
+    picture = saved(tmp_path / "in.npy", 6, 64, 64)
+
+    def denoised(name: str, stop_at: str | None = None) -> Any:
+        job = stream.denoise_file(picture, tmp_path / name, denoiser, SMALL_TILES)
+        return drive(job, stop_at=stop_at)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(device_pipeline, "is_worth_a_trial", lambda *_: True)
+        assert denoised("whole.zarr")[0]
+        done, reports = denoised("stopped.zarr", "Denoise")
+        assert not done
+        assert "float16" in reports[0].note
+        assert reports[0].expert
+    assert denoised("stopped.zarr")[0]  # with too few tiles left for a trial
+    whole, stopped = (read_picture(tmp_path / f"{name}.zarr") for name in ("whole", "stopped"))
+    assert stopped.record["denoise"]["precision"] == "float16"
+    np.testing.assert_array_equal(np.asarray(stopped.data), np.asarray(whole.data))

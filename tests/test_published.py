@@ -42,6 +42,15 @@ def test_an_imported_checkpoint_denoises_an_rgb_layer(kind, tmp_path: Path) -> N
     np.testing.assert_allclose(clean.data, expected, atol=1)
 
 
+def test_weights_that_are_stored_alone_are_read_too(tmp_path: Path) -> None:
+    """As other methods publish students of the same layout, TM-BSN for one."""
+    state = random_denoiser("student-1.02M", channels=3).network.state_dict()
+    torch.save(state, tmp_path / "alone.pth")
+    read = imported(tmp_path / "alone.pth", tmp_path).network.state_dict()
+    assert read.keys() == state.keys()
+    assert all(torch.equal(read[name], weight) for name, weight in state.items())
+
+
 def test_the_published_student_removes_noise_from_a_layer(tmp_path: Path, parity: Path) -> None:
     layer = ViewerModel().add_image(photo())
     clean = aprrd.denoise(layer, imported(parity / PUBLISHED, tmp_path), progress=False)

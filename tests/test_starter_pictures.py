@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("src", "docs", "benchmarks", "examples")  # what shows, ships or scores images
@@ -37,17 +40,21 @@ def modules_of(path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def scenes(monkeypatch: pytest.MonkeyPatch) -> Any:
+def starter(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
+    """Imports a file of `starter/`."""
     monkeypatch.setattr(sys, "path", [str(ROOT / "starter"), *sys.path])
-    import scenes
+    return importlib.import_module
 
-    return scenes
+
+@pytest.fixture
+def scenes(starter: Callable[[str], ModuleType]) -> Any:
+    return starter("scenes")
 
 
 def pictures() -> set[str]:
-    """The names of the pictures that starter/make.py learns from."""
+    """The names of the pictures that starter/pictures.py reads."""
     names: set[str] = set()
-    for statement in ast.parse((ROOT / "starter/make.py").read_text("utf-8")).body:
+    for statement in ast.parse((ROOT / "starter/pictures.py").read_text("utf-8")).body:
         match statement:
             case ast.Assign(targets=[ast.Name(id="PICTURES" | "PHOTOGRAPHS")], value=value):
                 texts = (n.value for n in ast.walk(value) if isinstance(n, ast.Constant))
@@ -80,6 +87,31 @@ def test_scenes_are_clean_bounded_and_all_different(scenes: Any) -> None:
     assert len({image.tobytes() for image in images}) == len(images)
     again = scenes.scenes(2 * len(scenes.KINDS), 48)
     assert all((one == other).all() for one, other in zip(images, again, strict=True))
+
+
+def test_noise_for_the_weights_is_as_strong_as_it_says_however_correlated(starter: Any) -> None:
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    white = torch.randn(8, 2, 96, 96, generator=generator)
+    noise = starter("exposures").correlated(rng, white)
+    torch.testing.assert_close(noise.std((1, 2, 3)), torch.ones(8), rtol=0.05, atol=0)
+    beside = (noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3))
+    below = (noise[..., 1:, :] * noise[..., :-1, :]).mean((1, 2, 3))
+    assert (torch.maximum(beside, below) > 0.05).all()
+
+
+def test_clean_crops_fit_their_noisy_ones_and_neighbours_may_be_missing(starter: Any) -> None:
+    make, rng = starter("make"), np.random.default_rng(0)
+    y, x = np.indices((128, 128))
+    plane = (0.5 + 0.4 * np.sin(y / 5) * np.cos(x / 9)).astype(np.float32)
+    clean = torch.from_numpy(np.stack([[plane * light for light in (1, 0.5, 0.25)]] * 4))
+    options = SimpleNamespace(patch=32, neighbours=1)
+    noisy, truth, shift = make.batch(rng, torch.Generator().manual_seed(0), clean, options)
+    assert (noisy.shape, truth.shape) == ((4 * make.CROPS, 3, 32, 32), (4 * make.CROPS, 1, 32, 32))
+    assert 1 <= shift <= 6
+    for own, other in zip(noisy[:, 0], truth[:, 0], strict=True):
+        assert torch.corrcoef(torch.stack((own.flatten(), other.flatten())))[0, 1] > 0.2
+    alone = (noisy[:, 1:] == 0).all(dim=(1, 2, 3))
+    assert 0 < alone.sum() < len(alone)
 
 
 def _words(path: Path) -> Iterator[str]:

@@ -112,6 +112,23 @@ class ArrayPlanes:
         UserError
             If the source fails.
         """
+        with np.errstate(over="ignore"):  # beyond float32 it is infinite: not a pixel to learn from
+            return self.read_raw(plane, rows, columns).astype(np.float32)
+
+    @property
+    def raw_type(self) -> np.dtype[Any]:
+        """The data's type in the byte order of this machine; float32 where there are masks."""
+        is_masked = isinstance(getattr(self.data, "_meta", self.data), np.ma.MaskedArray)
+        return np.dtype(np.float32 if is_masked else self.data.dtype).newbyteorder("=")
+
+    def read_raw(self, plane: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Read a window of a plane: (C, h, w), units of the source; perhaps a view of it.
+
+        Raises
+        ------
+        UserError
+            If the source fails.
+        """
         try:
             window = self.data[self._index(plane, rows, columns)]
             window = _with_nan(window.compute() if hasattr(window, "compute") else window)
@@ -120,8 +137,7 @@ class ArrayPlanes:
                 f"Plane {plane}, rows {rows.start} to {rows.stop}, columns {columns.start} to "
                 f"{columns.stop} cannot be read ({cause(error)})."
             ) from error
-        with np.errstate(over="ignore"):  # beyond float32 it is infinite: not a pixel to learn from
-            return self._channels_first(window).astype(np.float32)
+        return self._channels_first(window)
 
     def place(self, plane: int, rows: slice, columns: slice) -> tuple[slice, ...]:
         """Index of a window of a plane in the data, with all dimensions and channels."""
@@ -196,6 +212,8 @@ def _with_nan(window: Any) -> NDArray[Any]:
 
 def convert(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Convert to a type; integers are rounded and clipped to their range."""
+    if values.dtype == dtype:
+        return values
     if dtype.kind == "f":
         limits = np.finfo(dtype)  # float16 ends at 65504
         kept = np.isfinite(values)

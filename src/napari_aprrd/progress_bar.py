@@ -45,6 +45,7 @@ def progress_bar(progress: bool | Listen) -> Iterator[Listen]:
         return
     bars: dict[str, Any] = {}
     reached: dict[str, int] = {}  # step of each stage
+    latest = [""]  # stage
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -55,10 +56,18 @@ def progress_bar(progress: bool | Listen) -> Iterator[Listen]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
 
         def listen(p: JobProgress) -> None:
-            if p.stage not in bars or p.step < reached[p.stage]:  # of a second job: another bar
-                bars[p.stage] = bar.add_task(p.stage)
-            reached[p.stage] = p.step
-            bar.update(bars[p.stage], completed=p.step, total=p.total, loss=p.loss, speed=p.speed)
+            again = p.stage != latest[0] and p.step < reached.get(p.stage, 0)
+            if p.stage not in bars or again:  # of a second job: another bar
+                bars[p.stage], reached[p.stage] = bar.add_task(p.stage), 0
+            # A training that goes back to an earlier step does not move its bar back.
+            latest[0], reached[p.stage] = p.stage, max(p.step, reached[p.stage])
+            bar.update(
+                bars[p.stage],
+                completed=reached[p.stage],
+                total=p.total,
+                loss=p.loss,
+                speed=p.speed,
+            )
             if p.note:
                 bar.console.print(p.note)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,15 @@ from napari_aprrd.core.jobs import STOP, Job, Progress
 from napari_aprrd.core.model.architecture import Architecture, NetworkKind
 from napari_aprrd.core.model.denoiser import Denoiser
 
+# "auto" is this device in all tests; see `tests/conftest.py`.
+DEVICE = torch.device(os.environ.get("NAPARI_APRRD_TEST_DEVICE") or "cpu")
+ON_CPU = DEVICE.type == "cpu"
+# Grey levels of images around 100. A GPU picks its convolutions by the layout of the weights and by
+# how many channels there are, so that equal networks may round differently.
+ROUNDING = 0.0 if ON_CPU else 0.01
+# Of weights after a few steps on two devices: where a gradient is nearly 0, its rounding decides
+# which way Adam goes.
+ACROSS = {"rtol": 0.02, "atol": 0.01}
 KINDS: tuple[NetworkKind, ...] = ("blind-spot", "student-1.00M", "student-1.02M")
 # Settings of networks and crops that take milliseconds; a test adds the steps that it needs.
 TINY: dict[str, Any] = {"batch": 1, "patch": 32, "width": 4, "depth": 2}
@@ -166,6 +176,25 @@ def assert_one_sentence(text: str, expected: str = "") -> None:
 
 
 def same_weights(a: Denoiser, b: Denoiser) -> bool:
-    """True when all weights are equal to the bit."""
-    ours, theirs = a.network.state_dict(), b.network.state_dict()
+    """True when all weights are equal to the bit, wherever they are."""
+    ours, theirs = weights_of(a), weights_of(b)
     return ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
+
+
+def similar_weights(a: Denoiser, b: Denoiser) -> bool:
+    """True when two devices learnt the same: equal to the bit if both were the CPU."""
+    if ON_CPU:
+        return same_weights(a, b)
+    ours, theirs = weights_of(a), weights_of(b)
+    same_names = ours.keys() == theirs.keys()
+    return same_names and all(torch.allclose(ours[k], theirs[k], **ACROSS) for k in ours)
+
+
+def weights_of(denoiser: Denoiser) -> dict[str, Tensor]:
+    """All weights, on the CPU."""
+    return {name: value.cpu() for name, value in denoiser.network.state_dict().items()}
+
+
+def assert_same_pixels(found: NDArray[Any], expected: NDArray[Any]) -> None:
+    """The same image to the bit; from a GPU, but for rounding."""
+    np.testing.assert_allclose(found, expected, rtol=0, atol=ROUNDING)

@@ -116,6 +116,11 @@ class Clock:
         """Share of the time budget that is spent, 0 without one."""
         return self.seconds / self._budget
 
+    @property
+    def late(self) -> float:
+        """Seconds worked after the end of the time budget; negative before it."""
+        return self.seconds - self._budget
+
     def report_due(self) -> bool:
         """True when the consumer has heard nothing for `YIELD_EVERY` seconds of work."""
         return self.seconds - self._reported >= YIELD_EVERY

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from ..axes import ArrayPlanes, convert
 from ..core.config import DenoiseConfig
 from ..core.data.neighbours import Amid
-from ..core.data.planes import Image
 from ..core.jobs import Job
 from ..core.model.denoise_planes import denoise
 from ..core.model.denoiser import Denoiser
+from ..core.model.half_precision import HowComputed
 from ..core.model.provenance import identify, of_output
 from ..core.noise.rounding import Loss, loss_by_rounding
 
@@ -59,18 +59,19 @@ def denoise_now(
     Denoised or None
         None when stopped before the end.
     """
-    out = planes.new_output(output_dtype(planes.data.dtype, config))
+    out, how = planes.new_output(output_dtype(planes.data.dtype, config)), HowComputed()
 
-    def write(plane: int, place: tuple[slice, slice], tile: Image) -> None:
+    def write(plane: int, place: tuple[slice, slice], tile: NDArray[Any]) -> None:
         planes.write(out, plane if amid is None else 0, place, tile)
 
     read, first = amid or (planes, first)
-    done = yield from denoise(denoiser, read, write, config, first=first, only=amid is not None)
-    if not done:
+    only, dtype = amid is not None, out.dtype
+    job = denoise(denoiser, read, write, config, first=first, only=only, dtype=dtype, how=how)
+    if not (yield from job):
         return None
     return Denoised(
         masked_like(planes.data, out),
-        lambda: of_output(denoiser, planes, config, identify(read)),
+        lambda: of_output(denoiser, planes, config, identify(read), precision=how.precision),
     )
 
 

@@ -22,7 +22,7 @@ from ..core.model.interrupt import unless_cancelled
 from ..core.model.provenance import of_output
 from ..core.model.tiling import Span
 from .at_once import Denoised, output_dtype
-from .tiles import PlaneTile, denoise_tile, is_masked
+from .tiles import PlaneTile, WindowPlanes, denoise_tile, is_masked
 
 # torch uses all cores for one block, so dask's threads wait for each other.
 one_at_a_time = threading.Lock()
@@ -230,7 +230,5 @@ class _Blocks:
         size = (self.rows[-1].keep_stop, self.columns[-1].keep_stop)
         with one_at_a_time, unless_cancelled(self.is_cancelled):
             denoiser.to(self.config.device)
-            planes, config = ArrayPlanes(block, self.axes), self.config
-            return denoise_tile(
-                planes, tile, denoiser, config, self.dtype, size=size, corner=corner
-            )
+            planes = WindowPlanes(ArrayPlanes(block, self.axes), size, corner)
+            return denoise_tile(planes, tile, denoiser, self.config, self.dtype)

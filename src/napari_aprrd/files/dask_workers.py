@@ -152,10 +152,11 @@ def _compute(task: tuple[Any, ...], denoiser: Denoiser) -> tuple[int, str]:
         planes = _open(*source)
         config = DenoiseConfig.of(config, device=device_for(_worker_name(), config.device))
         denoiser.to(config.device)
-        TileWriter(planes, zarr.open_array(image, mode="r+"), config).write(unit, denoiser)
+        writer = TileWriter(planes, zarr.open_array(image, mode="r+"), config)
+        (failure,) = writer.denoise([unit], denoiser)
     except UserError as error:
         return number, str(error)
-    return number, ""
+    return number, failure
 
 
 @functools.lru_cache(maxsize=4)

@@ -20,6 +20,7 @@ from ..core.config import DenoiseConfig
 from ..core.errors import UserError
 from ..core.jobs import STOP, Clock, Job, Progress, report_progress
 from ..core.model.denoiser import Denoiser
+from ..core.model.half_precision import HowComputed
 from ..core.model.provenance import of_output
 from ..denoise_arrays.at_once import output_dtype
 from ..denoise_arrays.tiles import PlaneTile
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 _MOST_FAILURES = 10  # tiles; after which something else is wrong
 _IMAGE = "image.zarr"  # in the folder of an output that grows
+_HOW = "how.json"  # beside it: the precision, so that a later start goes on with the same
 
 
 def denoise_file(
@@ -89,13 +91,16 @@ def denoise_file(
     if cluster is not None:
         results = cluster.results(picture, folder, config, model, units, missing)
     else:
-        results = _one_by_one(TileWriter(planes, out, config), units, missing, model)
+        writer = TileWriter(planes, out, config)
+        model.to(config.device)
+        failures = writer.denoise([units[number] for number in missing], model, journal.how)
+        results = zip(missing, failures, strict=True)
     try:
         if not (yield from _all_done(results, journal, len(units), clock)):
             return False
     except OSError as error:
         raise cannot_write(target, error) from error
-    record = of_output(denoiser, planes, config)
+    record = of_output(denoiser, planes, config, precision=journal.how.precision)
     record["denoise"]["input"]["file"] = picture.path.name if picture.path else ""
     _finish(replace(picture, data=out, record=record), target, folder)
     return True
@@ -113,6 +118,7 @@ def _all_done(
     """
     done, failures = journal.done, list[str]()
     note = f"Going on: {len(done)} of {count} tiles are done." if done else ""
+    said = journal.how.note  # in an earlier start
     for number, failure in results:
         if failure:
             failures.append(failure)
@@ -120,7 +126,11 @@ def _all_done(
                 break
         else:
             journal.mark_done(number)
-        progress = Progress("Denoise", len(done), count, clock.seconds, note=note)
+        expert = not note and journal.how.note != said
+        if expert:
+            note = said = journal.how.note
+        done_so_far = (len(done), count, clock.seconds)
+        progress = Progress("Denoise", *done_so_far, note=note, expert=expert)
         note = ""
         if (yield from report_progress(progress, clock)) is STOP and len(done) < count:
             return False
@@ -130,20 +140,6 @@ def _all_done(
             "start again to go on."
         )
     return True
-
-
-def _one_by_one(
-    writer: TileWriter, units: list[PlaneTile], missing: list[int], denoiser: Denoiser
-) -> Iterator[tuple[int, str]]:
-    """Numbers of the tiles done, with what went wrong."""
-    denoiser.to(writer.config.device)
-    for number in missing:
-        failure = ""
-        try:
-            writer.write(units[number], denoiser)
-        except UserError as error:
-            failure = str(error)
-        yield number, failure
 
 
 def _finish(clean: Picture, target: Path, folder: Path) -> None:
@@ -162,10 +158,12 @@ def partial_folder(target: Path) -> Path:
 
 
 class Journal:
-    """Which tiles of an output are done."""
+    """Which tiles of an output are done, and how they were computed."""
 
-    def __init__(self, folder: Path, config: DenoiseConfig, done: set[int]) -> None:
-        self.folder, self.config, self.done = folder, config, done
+    def __init__(
+        self, folder: Path, config: DenoiseConfig, done: set[int], how: HowComputed
+    ) -> None:
+        self.folder, self.config, self.done, self.how = folder, config, done, how
 
     @classmethod
     def open(
@@ -186,16 +184,17 @@ class Journal:
             tile, same = found.pop("tile"), found == identity
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             same = False  # nothing there, or not a journal
-        done: set[int] = set()
+        done, how = set[int](), HowComputed()
         if same:
             journal = folder / "done.txt"
             lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
             done = {int(line) for line in lines if line.isdecimal()}
+            how = HowComputed.from_text(_text_of(folder / _HOW))
         else:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             (folder / "identity.json").write_text(json.dumps({**identity, "tile": tile}))
-        return cls(folder, DenoiseConfig.of(config, tile=tile), done)
+        return cls(folder, DenoiseConfig.of(config, tile=tile), done, how)
 
     def array(self, planes: ArrayPlanes, dtype: Any) -> Any:
         """The output so far."""
@@ -209,6 +208,12 @@ class Journal:
 
     def mark_done(self, number: int) -> None:
         """Remember that a tile is written, also after the program was killed."""
+        if self.how.is_tried and not (self.folder / _HOW).exists():
+            (self.folder / _HOW).write_text(self.how.as_text())
         with (self.folder / "done.txt").open("a") as file:
             file.write(f"{number}\n")
         self.done.add(number)
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""

@@ -153,7 +153,7 @@ def learning(files: Files, settings: dict[str, Any], kept: Kept) -> Job[Denoiser
     Returns
     -------
     Denoiser
-        The student.
+        The student, or the teacher where time was up before there was one.
 
     Raises
     ------
@@ -171,8 +171,8 @@ def learning(files: Files, settings: dict[str, Any], kept: Kept) -> Job[Denoiser
         checkpoints=(Checkpoint(places[0]), Checkpoint(places[1])),
         on_teacher=lambda teacher: teacher.save(kept.teacher),
     )
-    if learnt.student is not None and not learnt.stopped:
-        return learnt.student
+    if not learnt.stopped:
+        return learnt.model
     # Stopped while targets were computed, there is the teacher and no checkpoint of the student.
     furthest = (places[1], kept.teacher)
     raise LearningStoppedError(next((path for path in furthest if path.exists()), places[0]))

@@ -11,6 +11,7 @@ from torch import Tensor
 from napari_aprrd.core.method.apr import replace_pixels, replacer_maps
 
 from .. import naive
+from ..makers import DEVICE
 
 
 def draw(batch: int, height: int, width: int, *, window: int = 3, seed: int = 0) -> Tensor:
@@ -39,14 +40,15 @@ def flat_indices(offsets: Tensor) -> Tensor:
 
 def test_replacing_equals_the_plain_definition() -> None:
     torch.manual_seed(0)
-    image, offsets = torch.rand(2, 3, 5, 7), [random_offsets(2, 5, 7) for _ in range(2)]
-    replaced = replace_pixels(image, torch.stack([flat_indices(o) for o in offsets]))
+    image, offsets = torch.rand(2, 3, 5, 7).to(DEVICE), [random_offsets(2, 5, 7) for _ in range(2)]
+    maps = torch.stack([flat_indices(o) for o in offsets]).to(DEVICE)
+    replaced = replace_pixels(image, maps)
     for h, o in zip(replaced, offsets, strict=True):
         assert torch.equal(h, naive.replace(image, o))
 
 
 def test_a_channels_last_image_gives_the_same() -> None:
-    image, maps = torch.rand(2, 3, 8, 6), draw(2, 8, 6)
+    image, maps = torch.rand(2, 3, 8, 6).to(DEVICE), draw(2, 8, 6).to(DEVICE)
     last = image.contiguous(memory_format=torch.channels_last)
     for a, b in zip(replace_pixels(image, maps), replace_pixels(last, maps), strict=True):
         assert torch.equal(a, b)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 
-from ..makers import KINDS, NetworkKind, random_denoiser
+from ..makers import DEVICE, KINDS, NetworkKind, random_denoiser
 
 SIZE = (24, 40)
 # One pixel for each place in the grid of the pools, which is 4 x 4 at depth 2.
@@ -16,11 +16,12 @@ PIXELS = [(8 + i, 9 + j) for i in range(4) for j in range(4)]
 
 
 def network_of(kind: NetworkKind = "blind-spot", **settings: int) -> torch.nn.Module:
-    return random_denoiser(kind, **{"neighbours": 1, **settings}).network.double()
+    return random_denoiser(kind, **{"neighbours": 1, **settings}).network.double().to(DEVICE)
 
 
 def stack(planes: int, *size: int, batch: int = 1) -> Tensor:
-    return torch.rand(batch, planes, *size, generator=torch.Generator().manual_seed(1)).double()
+    image = torch.rand(batch, planes, *size, generator=torch.Generator().manual_seed(1))
+    return image.double().to(DEVICE)
 
 
 def output_of(kind: NetworkKind, network: torch.nn.Module, image: Tensor) -> Tensor:

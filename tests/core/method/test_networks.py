@@ -10,7 +10,7 @@ from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.method.students import Student, StudentSkipsBeforePools
 
 from .. import naive
-from ..makers import KINDS, NetworkKind, random_denoiser
+from ..makers import DEVICE, KINDS, NetworkKind, random_denoiser
 
 SIZES = [(32, 32), (24, 40)]
 # One pixel for each place in the grid of the pools, which is 4 x 4 at depth 2.
@@ -18,7 +18,7 @@ PIXELS = [(8 + i, 9 + j) for i in range(4) for j in range(4)]
 
 
 def blind_spot_network(channels: int = 2) -> BlindSpotNetwork:
-    network = random_denoiser(channels=channels).network.double()
+    network = random_denoiser(channels=channels).network.double().to(DEVICE)
     assert isinstance(network, BlindSpotNetwork)
     return network
 
@@ -35,6 +35,7 @@ def all_shifts(network: BlindSpotNetwork, image: Tensor, shift: int) -> Tensor:
 def where_changed(forward, shift: int, size: tuple[int, int]) -> Tensor:
     """Which output pixels a change of each of PIXELS reaches: (16, H, W), bool."""
     image = torch.rand(1, 2, *size, generator=torch.Generator().manual_seed(1)).double()
+    image = image.to(DEVICE)
     images = image.repeat(1 + len(PIXELS), 1, 1, 1)
     for n, (row, column) in enumerate(PIXELS, start=1):
         images[n, :, row, column] += 1
@@ -72,9 +73,9 @@ def test_shift_0_hides_nothing(forward, size: tuple[int, int]) -> None:
 def test_the_blind_spot_network_equals_its_plain_definition(
     depth: int, size: tuple[int, int]
 ) -> None:
-    network = random_denoiser(channels=3, depth=depth).network.double()
+    network = random_denoiser(channels=3, depth=depth).network.double().to(DEVICE)
     assert isinstance(network, BlindSpotNetwork)
-    image, shifts = torch.rand(2, 3, *size).double(), [5, 0, 3]
+    image, shifts = torch.rand(2, 3, *size).double().to(DEVICE), [5, 0, 3]
     together = network.all_shifts(image, shifts)
     assert together.shape == (2, 3, 3, *size)
     for i, shift in enumerate(shifts):
@@ -87,20 +88,20 @@ def test_the_blind_spot_network_equals_its_plain_definition(
 @pytest.mark.parametrize("depth", [2, 3])
 @torch.no_grad()
 def test_the_students_equal_their_plain_definitions(depth: int, size: tuple[int, int]) -> None:
-    image = torch.rand(2, 3, *size).double()
-    after = random_denoiser("student-1.00M", channels=3, depth=depth).network.double()
+    image = torch.rand(2, 3, *size).double().to(DEVICE)
+    after = random_denoiser("student-1.00M", channels=3, depth=depth).network.double().to(DEVICE)
     torch.testing.assert_close(after(image), naive.unet(after.state_dict(), image))
-    before = random_denoiser("student-1.02M", channels=3, depth=depth).network.double()
+    before = random_denoiser("student-1.02M", channels=3, depth=depth).network.double().to(DEVICE)
     torch.testing.assert_close(before(image), naive.student_102(before.state_dict(), image))
 
 
 @pytest.mark.parametrize("kind", ["student-1.00M", "student-1.02M"])
 @torch.no_grad()
 def test_the_fast_float32_students_equal_their_plain_definitions(kind: NetworkKind) -> None:
-    student = random_denoiser(kind, channels=3, width=8, depth=3).network
+    student = random_denoiser(kind, channels=3, width=8, depth=3).network.to(DEVICE)
     plain = naive.unet if kind == "student-1.00M" else naive.student_102
     for size in SIZES:
-        image = torch.rand(2, 3, *size)
+        image = torch.rand(2, 3, *size).to(DEVICE)
         expected = plain(student.state_dict(), image)
         torch.testing.assert_close(student(image), expected, atol=1e-5, rtol=1e-5)
         image = image.contiguous(memory_format=torch.channels_last)
@@ -132,8 +133,8 @@ def test_the_published_sizes(network: type[torch.nn.Module], parameters: int) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_parameters_learn(kind: NetworkKind) -> None:
-    network = random_denoiser(kind).network
-    image = torch.rand(1, 1, 16, 16)
+    network = random_denoiser(kind).network.to(DEVICE)
+    image = torch.rand(1, 1, 16, 16).to(DEVICE)
     output = network(image, 1) if kind == "blind-spot" else network(image)
     output.square().sum().backward()
     for name, parameter in network.named_parameters():
@@ -158,8 +159,8 @@ def test_weights_start_kaiming_normal_and_biases_zero() -> None:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("shift", [0, 3, 40])
 def test_gradients_equal_those_of_the_plain_definition(size: tuple[int, int], shift: int) -> None:
-    network = random_denoiser(channels=2, depth=2).network.double()
-    image, wanted = torch.rand(2, 2, 2, *size).double()
+    network = random_denoiser(channels=2, depth=2).network.double().to(DEVICE)
+    image, wanted = torch.rand(2, 2, 2, *size).double().to(DEVICE)
     parameters = dict(network.named_parameters())
     outputs = network(image, shift), naive.blind_spot(parameters, image, shift)
     fast, plain = (

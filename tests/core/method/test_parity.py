@@ -22,8 +22,13 @@ Case = dict[str, np.ndarray]
 
 
 @pytest.fixture(scope="module")
-def bsn(parity: Path) -> Denoiser:
+def _bsn(parity: Path) -> Denoiser:
     return import_checkpoint(parity / "bsn_random.pth")
+
+
+@pytest.fixture
+def bsn(_bsn: Denoiser) -> Denoiser:
+    return _bsn.copy()  # which a prediction moves to its device
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,14 @@ from napari_aprrd.core.method import plain, upconv, upward
 from napari_aprrd.core.method.networks import BlindSpotNetwork
 from napari_aprrd.core.method.students import Student
 
+from ..makers import DEVICE
+
 
 def values_and_gradients(size: tuple[int, int]) -> list[Tensor]:
     """Outputs of both networks, and the gradients of their weights."""
     torch.manual_seed(0)
-    teacher, student = BlindSpotNetwork(1, 4, 2), Student(1, 4, 2)
-    image = torch.randn(2, 1, *size)
+    teacher, student = BlindSpotNetwork(1, 4, 2).to(DEVICE), Student(1, 4, 2).to(DEVICE)
+    image = torch.randn(2, 1, *size).to(DEVICE)
     outputs = [teacher(image, 3), teacher.all_shifts(image, (0, 2)), student(image)]
     torch.stack([output.square().mean() for output in outputs]).sum().backward()
     weights = [*teacher.parameters(), *student.parameters()]

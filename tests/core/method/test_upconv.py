@@ -1,4 +1,7 @@
-"""Upsampled maps are convolved without being made: the same values and gradients."""
+"""Upsampled maps are convolved without being made: the same values and gradients.
+
+Only processors do so (`is_faster_for`), wherever the other tests run.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from napari_aprrd.core.model.interrupt import Interrupted, interruptible, interr
 from napari_aprrd.core.training.distill import distill
 from napari_aprrd.core.training.train import train
 
-from ..makers import BRIEF, KINDS, drive, noisy_image, noisy_planes, random_denoiser
+from ..makers import BRIEF, KINDS, ON_CPU, drive, noisy_image, noisy_planes, random_denoiser
 
 
 class Wanted:
@@ -67,6 +67,7 @@ def test_copies_of_a_model_that_is_at_work_are_not_interrupted() -> None:
     assert (pickle.loads(sent).predict(image) == before).all()
 
 
+@pytest.mark.skipif(not ON_CPU, reason="a GPU computes many tiles at once, within milliseconds")
 def test_a_job_ends_within_a_tile() -> None:
     written: list[int] = []
     job = denoise(

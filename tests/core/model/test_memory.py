@@ -37,6 +37,16 @@ def test_a_machine_short_of_memory_gets_small_tiles(monkeypatch: pytest.MonkeyPa
     assert model.fitted(DenoiseConfig(device="cpu")).tile < DenoiseConfig().tile
 
 
+def test_the_default_tile_of_a_cuda_gpu_is_larger(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(denoiser_module, "pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(denoiser_module, "free_bytes", lambda device: 10**12)
+    model = random_denoiser()
+    assert model.fitted(DenoiseConfig()).tile == 2 * DenoiseConfig().tile
+    assert model.fitted(DenoiseConfig(tile=512)).tile == 512
+    monkeypatch.setattr(denoiser_module, "free_bytes", lambda device: 10**7)
+    assert model.fitted(DenoiseConfig()).tile < 512
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,7 @@ STEPS = Trial(TEACHER, batch=2, patch=32)
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Trials of this file's own: what one test found out is not there for the next.
 
     Nothing public forgets a trial. Where the whole suite is forced to a precision, its own
@@ -33,6 +34,7 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("_seconds", "_is_worth_a_trial"):
         monkeypatch.setattr(trials, name, inspect.unwrap(getattr(trials, name)))
     trials._faster.cache_clear()
+    monkeypatch.setenv("NAPARI_APRRD_CACHE", str(tmp_path))
     yield
     trials._faster.cache_clear()
 
@@ -96,6 +98,46 @@ def test_nothing_is_tried_on_a_processor_without_units_for_bfloat16(
     assert len(work.used) == passes  # it is tried once
 
 
+def _another_process() -> Precision:
+    """What a process that has just started picks."""
+    trials._faster.cache_clear()
+    return pick_precision(CPU, "auto", STEPS)
+
+
+def test_the_next_process_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    work = Trials(monkeypatch, float32=2.0, bfloat16=1.0)
+    assert _another_process() == "bfloat16"
+    passes = len(work.used)
+    assert _another_process() == "bfloat16"
+    assert len(work.used) == passes
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512_VNNI")
+    _another_process()  # on another machine, with the same home
+    assert len(work.used) > passes
+    assert len(list(tmp_path.rglob("*.json"))) == 2
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"found": 1}', "\0", "[" * 100_000])
+def test_a_damaged_cache_is_passed_over_and_mended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    Trials(monkeypatch, float32=2.0, bfloat16=1.0)
+    assert _another_process() == "bfloat16"
+    (file,) = tmp_path.rglob("*.json")
+    whole = file.read_text()
+    file.write_text(content)
+    assert _another_process() == "bfloat16"
+    assert file.read_text() == whole
+
+
+def test_a_cache_that_cannot_be_written_is_no_reason_to_stop(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Trials(monkeypatch, float32=2.0, bfloat16=1.0)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("NAPARI_APRRD_CACHE", str(tmp_path / "file" / "below"))
+    assert _another_process() == "bfloat16"
+
+
 @pytest.mark.parametrize("name", ["float32", "bfloat16"])
 def test_a_precision_that_was_given_is_taken(name: Precision) -> None:
     assert pick_precision(CPU, name, STEPS) == name
@@ -131,6 +173,7 @@ def test_on_a_gpu_without_bfloat16_units_float16_is_tried(
 
     seconds = {"float32": 2.0, "bfloat16": 0.5, "float16": float16}
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "an older one")
     # There is no such GPU here that a network could be timed on.
     monkeypatch.setattr(trials, "_seconds", lambda device, ways, trial: seconds)
     assert pick_precision(torch.device("cuda"), "auto", STEPS) == picked

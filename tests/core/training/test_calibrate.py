@@ -10,6 +10,7 @@ from napari_aprrd.core.config import DenoiseConfig
 from napari_aprrd.core.data.planes import Image, MemoryPlanes, some_windows
 from napari_aprrd.core.data.scaling import Calibration
 from napari_aprrd.core.jobs import Clock
+from napari_aprrd.core.training import budget
 from napari_aprrd.core.training.calibrate import FEWEST, SMALL, WINDOWS, Hurry, calibrate
 
 from ..makers import distorted_denoiser, drive, noisy_image, noisy_planes, random_denoiser
@@ -69,6 +70,16 @@ def test_a_time_budget_that_is_spent_leaves_a_few_windows() -> None:
     for minutes, looked_at in [(None, 10), (60.0, 10), (1e-9, FEWEST)]:
         _, reports = drive(calibrate(denoiser, denoiser, 1, planes, Clock(minutes)))
         assert [report.step for report in reports] == list(range(1, looked_at + 1))
+
+
+def test_where_a_job_is_late_a_single_window_does() -> None:
+    denoiser, planes = distorted_denoiser(0.6, 0.2), noisy_planes(*[(64, 64)] * 10, channels=2)
+    clock = Clock(0.1)
+    clock.go_on_from(6.0 + budget.late(0.1))
+    how = Hurry.of(0.1, stopped=False)
+    _, reports = drive(calibrate(denoiser, denoiser, 1, planes, clock, how))
+    assert len(reports) == 1
+    assert denoiser.calibration is not None
 
 
 def test_where_the_user_waits_the_fewest_small_windows_do() -> None:

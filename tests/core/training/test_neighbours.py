@@ -18,7 +18,15 @@ from napari_aprrd.core.training.checkpoint import Checkpoint
 from napari_aprrd.core.training.distill import distill
 from napari_aprrd.core.training.train import train
 
-from ..makers import BRIEF, LazyPlanes, drive, noisy_image, noisy_planes, same_weights
+from ..makers import (
+    BRIEF,
+    LazyPlanes,
+    assert_same_pixels,
+    drive,
+    noisy_image,
+    noisy_planes,
+    same_weights,
+)
 
 
 def film(count: int, side: int = 64, kind: Any = "white") -> tuple[MemoryPlanes, Image]:
@@ -132,5 +140,5 @@ def test_models_with_neighbours_are_saved_and_read(tmp_path: Path) -> None:
     teacher.save(tmp_path / "teacher.aprrd")
     read = load(tmp_path / "teacher.aprrd")
     window = teacher.stacked(planes).read(1, slice(0, 64), slice(0, 64))
-    assert np.array_equal(read.predict(window), teacher.predict(window))
+    assert_same_pixels(read.predict(window), teacher.predict(window))
     assert (read.neighbours, read.stack_axis, read.views) == (1, "T", teacher.views)

@@ -77,7 +77,7 @@ def test_after_training_there_are_as_many_threads_as_before(
     really = torch.set_num_threads
     monkeypatch.setattr(torch, "set_num_threads", lambda n: (asked.append(n), really(n)))
     noisy = np.random.default_rng(0).random((1, 64, 64), np.float32)
-    config = TrainConfig.of(TrainConfig.of(**BRIEF), minutes=minutes, adapt=False)
+    config = TrainConfig.of(TrainConfig.of(**BRIEF), minutes=minutes, adapt=False, device="cpu")
     run(train(MemoryPlanes([noisy]), config))
     assert torch.get_num_threads() == 4
     assert bool(asked) == (minutes is not None)

@@ -15,15 +15,15 @@ Mask = NDArray[np.bool_]
 
 # Pixels. No noise gives as many equal values in a row and column, unless nearly all pixels have
 # that value; whether they have is looked at as well.
-_SIDE, _LARGE = 8, 32
-_STRIP = 3  # pixels: narrowest border along the edge of a window
+SIDE, LARGE = 8, 32
+STRIP = 3  # pixels: narrowest border along the edge of a window
 # Share of the other pixels that have the value, up to which a border is followed into its corners.
 _RARE = 0.1
 # A pixel of another value with fewer others around it (of 24) is a speck: noise on a dark ground.
-_LONELY = 3
+LONELY = 3
 # Share of pixels of other values from which on a large square without any (10 are expected) is no
 # chance.
-_OTHERS = 10 / _LARGE**2
+_OTHERS = 10 / LARGE**2
 _RIM = 2  # pixels around an area that tell whether it ends in a step
 _STEP = 0.5  # nearly all of them are then further from its value than half of the typical distance
 
@@ -84,22 +84,22 @@ def without_borders(image: Image, areas: Mask | None = None) -> Image:
 def _area(equal: Mask) -> Mask:
     """The part of the pixels of one value that is an area without noise."""
     nothing = np.zeros_like(equal)
-    if np.count_nonzero(equal) < _SIDE**2:
+    if np.count_nonzero(equal) < SIDE**2:
         return nothing
     around = ndimage.uniform_filter((~equal).astype(np.float32), 5, mode="constant")
-    specks = int(np.count_nonzero(~equal & (around * 25 < _LONELY + 1.5)))
+    specks = int(np.count_nonzero(~equal & (around * 25 < LONELY + 1.5)))
     if specks == 0:
         # Beyond the window the border may go on: one along its edge may be as narrow as a strip.
-        wide = np.pad(equal, _SIDE - _STRIP, constant_values=True)
-        inner = (slice(_SIDE - _STRIP, -(_SIDE - _STRIP)),) * 2
-        grown = ndimage.binary_propagation(_opened(wide, _SIDE), mask=_opened(wide, 3))[inner]
+        wide = np.pad(equal, SIDE - STRIP, constant_values=True)
+        inner = (slice(SIDE - STRIP, -(SIDE - STRIP)),) * 2
+        grown = ndimage.binary_propagation(_opened(wide, SIDE), mask=_opened(wide, 3))[inner]
         grown &= equal
         others = ~grown
         if not others.any() or equal[others].mean() <= _RARE:
             return np.asarray(grown)
     if (~equal).mean() < _OTHERS:
         return nothing
-    return _opened(equal, min(_LARGE, *equal.shape))
+    return _opened(equal, min(LARGE, *equal.shape))
 
 
 def _opened(mask: Mask, side: int) -> Mask:

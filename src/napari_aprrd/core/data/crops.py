@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import UserError
-from .constant import constant_channels
+from .constant import Mask, constant_channels
 from .planes import Image, Place, Places, Planes, fill_invalid
 from .scaling import Normalisation
 
@@ -27,6 +27,7 @@ REUSE = 32  # crops that are taken before the next window replaces the oldest
 MOST_CONSTANT = 50  # crops without any structure or noise that are passed over in a row
 MOST_FAILURES = 10  # consecutive windows that cannot be read, before training gives up
 
+T = TypeVar("T")
 _COUNTS = ("_failures", "_drawn", "_oldest", "waited")  # of `ReadAhead`, kept in checkpoints
 
 
@@ -47,8 +48,12 @@ class InMemory:
 
     def draw(self, rng: np.random.Generator, side: int) -> tuple[Place, Image]:
         """Return a crop at a random place."""
-        place = self._places.draw(rng, side)
+        place = self.place(rng, side)
         return place, self._planes.read(*place)
+
+    def place(self, rng: np.random.Generator, side: int) -> Place:
+        """Return a random place alone, the one that `draw` would read."""
+        return self._places.draw(rng, side)
 
     def state(self) -> dict[str, Any]:
         """Return an empty state: crops do not depend on earlier ones."""
@@ -166,6 +171,15 @@ def _place(corners: list[int]) -> Place:
     return plane, slice(top, bottom), slice(left, right)
 
 
+class Oriented(NamedTuple):
+    """A crop that was drawn but not read."""
+
+    place: Place
+    constant: Mask  # (C,): the channels in which it is constant
+    turns: int  # by 90 degrees, as `np.rot90` turns
+    flip: bool  # whether its rows are then reversed
+
+
 class CropSampler:
     """Random square crops in random orientation, normalised.
 
@@ -196,8 +210,8 @@ class CropSampler:
     ) -> None:
         check_sizes(planes)
         self._source = InMemory(planes) if planes.in_memory else ReadAhead(planes, patch, seed)
-        self._normalisation = normalisation
-        self._batch, self._patch, self._hold_out = batch, patch, hold_out
+        self.planes, self.normalisation = planes, normalisation
+        self.batch, self.patch, self.hold_out = batch, patch, hold_out
         self._channels = len(normalisation.offset)  # those of neighbours come after them
         self._rng = np.random.default_rng(seed)
 
@@ -208,8 +222,29 @@ class CropSampler:
 
     def draw(self) -> Crops:
         """Return the next batch."""
-        crops = [self._crop() for _ in range(self._batch)]
+        crops = [self._crop() for _ in range(self.batch)]
         return Crops(*(torch.from_numpy(np.stack(part)) for part in zip(*crops, strict=True)))
+
+    def draw_places(self, constant_at: Callable[[Place], Mask]) -> list[Oriented]:
+        """Draw the next batch of planes in memory as `draw` does, but read no pixel.
+
+        Parameters
+        ----------
+        constant_at : callable
+            Tells which channels are constant at a place.
+        """
+        source = self._source
+        assert isinstance(source, InMemory)
+
+        def draw() -> tuple[Place, None, Mask]:
+            place = source.place(self._rng, self.patch)
+            return place, None, constant_at(place)
+
+        batch = []
+        for _ in range(self.batch):
+            place, _, constant = self._varied(draw)
+            batch.append(Oriented(place, constant, *self._orientation()))
+        return batch
 
     def state(self) -> dict[str, Any]:
         """Return the random state as JSON types; the same state gives the same crops."""
@@ -227,27 +262,34 @@ class CropSampler:
         self._rng.bit_generator.state = state["random"]
 
     def _crop(self) -> list[NDArray[Any]]:
-        place, crop, constant = self._draw_varied()
+        place, crop, constant = self._varied(self._read)
         valid = np.isfinite(crop) & ~constant[:, None, None]
-        valid[list(self._normalisation.not_learnt)] = False
-        held_out = held_out_pixels(*place, share=self._hold_out)[None]
+        valid[list(self.normalisation.not_learnt)] = False
+        held_out = held_out_pixels(*place, share=self.hold_out)[None]
         parts = self._enlarged(self._normalised(crop), valid, held_out)
-        turns, flip = int(self._rng.integers(4)), self._rng.random() < 0.5  # 8 orientations
+        turns, flip = self._orientation()
         turned = (np.rot90(part, turns, axes=(1, 2)) for part in parts)
         return [part[:, ::-1] if flip else part for part in turned]
 
-    def _draw_varied(self) -> tuple[Place, Image, NDArray[np.bool_]]:
+    def _read(self) -> tuple[Place, Image, Mask]:
+        place, crop = self._source.draw(self._rng, self.patch)
+        return place, crop, constant_channels(crop)
+
+    def _orientation(self) -> tuple[int, bool]:
+        """One of 8: quarter turns, and whether to flip."""
+        return int(self._rng.integers(4)), self._rng.random() < 0.5
+
+    def _varied(self, draw: Callable[[], tuple[Place, T, Mask]]) -> tuple[Place, T, Mask]:
         """A crop with something to learn in it, if there are some, and its constant channels."""
         for _ in range(MOST_CONSTANT):
-            place, crop = self._source.draw(self._rng, self._patch)
-            constant = constant_channels(crop)
+            place, crop, constant = draw()
             if not constant[: self._channels].all():
                 break
         return place, crop, constant
 
     def _normalised(self, crop: Image) -> Image:
         """The crop as the network sees it: zeros are neighbours that are not there."""
-        normal = self._normalisation.apply(fill_invalid(crop))
+        normal = self.normalisation.apply(fill_invalid(crop))
         for neighbour, found in zip(normal[self._channels :], crop[self._channels :], strict=True):
             if not np.isfinite(found).any():
                 neighbour[:] = 0
@@ -258,7 +300,7 @@ class CropSampler:
 
         In denoising, narrow planes are reflected in the same way.
         """
-        lacking = [self._patch - n for n in parts[0].shape[1:]]
+        lacking = [self.patch - n for n in parts[0].shape[1:]]
         if not any(lacking):
             return list(parts)
         crop, *masks = parts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -120,21 +120,33 @@ class StackedPlanes:
 
 def with_neighbours(centre: Image, found: dict[int, Image], reach: int) -> Image:
     """Join a window (C, h, w) and those of its neighbours by their offsets: ((2 k + 1) C, h, w)."""
-    there = {offset: image for offset, image in found.items() if _is_fresh(image, centre)}
+    there = {offset: image for offset, image in found.items() if is_fresh(image, centre)}
     nothing = np.full_like(centre, np.nan)
-    return np.concatenate(
-        [centre, *(_instead(offset, there, nothing) for offset in offsets(reach))]
-    )
+    seen = stand_ins(there, reach)
+    return np.concatenate([centre, *(nothing if o is None else there[o] for o in seen)])
 
 
-def _instead(offset: int, there: dict[int, Image], nothing: Image) -> Image:
-    """The neighbour at an offset, or what stands for it: the one opposite, or a nearer one."""
+def stand_ins(there: Collection[int], reach: int) -> list[int | None]:
+    """Offsets of what is seen at each of the `offsets`: that neighbour, or what stands for it.
+
+    That is the one opposite, or else a nearer one; None where there is none of these.
+
+    Parameters
+    ----------
+    there : collection of int
+        Offsets of the neighbours that are there.
+    reach : int
+        Neighbours k on either side.
+    """
+    return [next(filter(there.__contains__, _candidates(o)), None) for o in offsets(reach)]
+
+
+def _candidates(offset: int) -> list[int]:
     nearer = [sign * step for step in range(abs(offset), 0, -1) for sign in (1, -1)]
-    candidates = [offset, *nearer]
-    return next((there[other] for other in candidates if other in there), nothing)
+    return [offset, *nearer]
 
 
-def _is_fresh(neighbour: Image, centre: Image) -> bool:
+def is_fresh(neighbour: Image, centre: Image) -> bool:
     """Whether a neighbour shows something, and something else than the plane itself."""
     # Each channel: a repeated one among others would be the answer to what is hidden.
     low, high = neighbour.min(axis=(1, 2)), neighbour.max(axis=(1, 2))

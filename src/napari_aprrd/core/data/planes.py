@@ -7,13 +7,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
 Place = tuple[int, slice, slice]  # plane, rows, columns
+
+
+@runtime_checkable
+class RawPlanes(Protocol):
+    """Planes that can also be read in the type of their source."""
+
+    @property
+    def raw_type(self) -> np.dtype[Any]:
+        """The type, in the byte order of this machine; float32 where `read_raw` is of no use."""
+
+    def read_raw(self, plane: int, rows: slice, columns: slice) -> NDArray[Any]:
+        """Read a window of a plane: (C, h, w), units of the source; perhaps a view of it.
+
+        Raises
+        ------
+        UserError
+            If the source fails.
+        """
 
 
 class Planes(Protocol):
@@ -207,16 +225,13 @@ def in_random_order(windows: list[Place]) -> list[Place]:
 
 def fill_invalid(image: Image) -> Image:
     """Replace NaN and infinite pixels of (C, h, w) by the mean of their finite neighbours."""
-    # Imported here, since napari's widgets read planes and must open before PyTorch is there.
-    import torch
-    import torch.nn.functional as F
-
     valid = np.isfinite(image)
     if valid.all():
         return image
-    known = torch.from_numpy(np.where(valid, image, 0))[None]
-    weight = torch.from_numpy(valid.astype(np.float32))[None]
-    mean = known.sum((2, 3), keepdim=True) / weight.sum((2, 3), keepdim=True).clamp(min=1)
-    near, share = (F.avg_pool2d(t, 7, 1, 3, count_include_pad=False) for t in (known, weight))
-    filled = torch.where(share > 0, near / share.clamp(min=1e-9), mean)[0]
-    return np.asarray(np.where(valid, image, filled.numpy()), np.float32)
+    # Imported here, since napari's widgets read planes and must open before PyTorch is there.
+    import torch
+
+    from .fill import fill
+
+    filled = fill(torch.from_numpy(image)[None], torch.from_numpy(valid)[None])[0]
+    return np.asarray(filled.numpy(), np.float32)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .norms import Norm, mean_norm
+from .random_bits import below, halves, random_bits
 
 
 def replacer_maps(
@@ -38,15 +39,40 @@ def replacer_maps(
     """
     if window < 3 or window % 2 == 0:
         raise ValueError(f"The replacer window must be odd and at least 3, got {window}.")
-    size, reach = window * window, window // 2
-    shape = (batch, height, width)
+    size, shape = window * window, (batch, height, width)
     first = torch.randint(size, shape, generator=generator)
     # Draw from the other size - 1 offsets by skipping over the first one.
     second = torch.randint(size - 1, shape, generator=generator)
     second += second >= first
-    offsets = torch.stack((first, second))  # (2, B, H, W)
-    rows = torch.arange(height)[:, None] + offsets // window - reach
-    columns = torch.arange(width) + offsets % window - reach
+    return _maps(torch.stack((first, second)), window)
+
+
+def hashed_maps(batch: int, height: int, width: int, *, window: int = 3, seed: Tensor) -> Tensor:
+    """Index maps as those of `replacer_maps`, made on the device of a seed.
+
+    Parameters
+    ----------
+    batch, height, width, window : int
+        As for `replacer_maps`.
+    seed : Tensor, scalar
+        A whole number: the same one gives the same maps on every device.
+
+    Returns
+    -------
+    Tensor, shape (2, B, H * W), int64
+    """
+    bits = random_bits(seed, batch * height * width).view(batch, height, width)
+    upper, lower = halves(bits)
+    first, second = below(window * window, upper), below(window * window - 1, lower)
+    return _maps(torch.stack((first, second + (second >= first))), window)
+
+
+def _maps(offsets: Tensor, window: int) -> Tensor:
+    """Flat indices (2, B, H * W) of pixels at offsets in the window, (2, B, H, W)."""
+    (height, width), device = offsets.shape[2:], offsets.device
+    reach = window // 2
+    rows = torch.arange(height, device=device)[:, None] + offsets // window - reach
+    columns = torch.arange(width, device=device) + offsets % window - reach
     indices = rows.clamp_(0, height - 1) * width + columns.clamp_(0, width - 1)
     return indices.flatten(2)
 

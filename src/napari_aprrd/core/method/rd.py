@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .norms import Norm, mean_norm
+from .random_bits import below, halves, random_bits
 
 
 def recharge_masks(
@@ -38,7 +39,31 @@ def recharge_masks(
     # Ranks 0, 1, 2, ... in random order, modulo j, give classes that are as equal as possible.
     order = torch.rand(batch, pixels, generator=generator).argsort(dim=1)
     start = torch.randint(classes, (batch, 1), generator=generator)
-    labels = ((order + start) % classes).view(batch, 1, height, width)
+    return _masks((order + start) % classes, classes, height, width)
+
+
+def hashed_masks(batch: int, classes: int, height: int, width: int, *, seed: Tensor) -> Tensor:
+    """Masks as those of `recharge_masks`, made on the device of a seed.
+
+    Parameters
+    ----------
+    batch, classes, height, width : int
+        As for `recharge_masks`.
+    seed : Tensor, scalar
+        A whole number: the same one gives the same masks on every device.
+
+    Returns
+    -------
+    Tensor, shape (B, j, 1, H, W), bool
+    """
+    bits = random_bits(seed, batch * (height * width + 1)).view(batch, -1)
+    order, start = bits[:, 1:].argsort(dim=1), below(classes, halves(bits[:, :1])[0])
+    return _masks((order + start) % classes, classes, height, width)
+
+
+def _masks(labels: Tensor, classes: int, height: int, width: int) -> Tensor:
+    """One mask for each class, of the class of each pixel, (B, H * W)."""
+    labels = labels.view(len(labels), 1, height, width)
     return torch.stack([labels == i for i in range(classes)], dim=1)
 
 

@@ -17,6 +17,8 @@ NAPARI_APRRD_PLAIN=1 takes the ordinary operations, see `plain`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -24,6 +26,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import plain
+
+# Lists that collect the index tensors in use, see `collecting_indices`.
+_collected: list[list[Tensor]] = []
+
+
+@contextmanager
+def collecting_indices() -> Iterator[list[Tensor]]:
+    """Collect the index tensors that are used meanwhile.
+
+    A captured graph reads them where they lie in memory: whoever keeps the graph must keep them,
+    too, since the caches here drop what was not used for a while.
+    """
+    found: list[Tensor] = []
+    _collected.append(found)
+    try:
+        yield found
+    finally:
+        _collected.remove(found)
+
+
+def _in_use(*indices: Tensor) -> tuple[Tensor, ...]:
+    for found in _collected:
+        found.extend(indices)
+    return indices
 
 
 def with_zeros_on_top(x: Tensor) -> Tensor:
@@ -165,11 +191,12 @@ class _Gather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, pixels: Tensor, layout: tuple[Any, ...]) -> Tensor:
         ctx.layout = layout
-        return pixels.index_select(0, _sources(*layout))
+        (sources,) = _in_use(_sources(*layout))
+        return pixels.index_select(0, sources)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        targets, unused = _targets(*ctx.layout)
+        targets, unused = _in_use(*_targets(*ctx.layout))
         return gradients[0].index_select(0, targets).index_fill_(0, unused, 0), None
 
 

@@ -33,7 +33,16 @@ from .hardware import (
     plan_tile,
 )
 from .in_short import in_short
-from .tiling import Read, Tile, in_all_orientations, input_of, predict_tile, quarters, tiles_of
+from .tiling import (
+    CUDA_TILE,
+    Read,
+    Tile,
+    in_all_orientations,
+    input_of,
+    predict_tile,
+    quarters,
+    tiles_of,
+)
 
 Views = Literal["with", "alone", "both"]
 VIEWS: dict[Views, tuple[bool, ...]] = {"with": (True,), "alone": (False,), "both": (True, False)}
@@ -242,10 +251,16 @@ class Denoiser:
         return self._tiles(size, config.tile, config.shifts or self.shifts)
 
     def fitted(self, config: DenoiseConfig) -> DenoiseConfig:
-        """Reduce the tile size in the settings to what the free memory allows."""
+        """Reduce the tile size in the settings to what the free memory allows.
+
+        On a CUDA GPU, the default is a larger tile, of which the halo is a smaller part.
+        """
+        device, largest = pick_device(config.device), config.tile
+        if device.type == "cuda" and largest == DenoiseConfig().tile:
+            largest = CUDA_TILE
         halo = self.architecture.halo(config.shifts or self.shifts)
-        free = free_bytes(pick_device(config.device))
-        tile = plan_tile(config.tile, halo, self.architecture.bytes_per_pixel, free)
+        free = free_bytes(device)
+        tile = plan_tile(largest, halo, self.architecture.bytes_per_pixel, free)
         return DenoiseConfig.of(config, tile=tile)
 
     def predict_tile(
@@ -268,16 +283,18 @@ class Denoiser:
         source = window[: self.channels, *kept]
         if as_it_is.all():
             return source
-        forward = self._mean_of(self.targets_at(shifts))
-        if config.self_ensemble:
-            forward = in_all_orientations(forward)
         bare = without_borders(window, constant)
         read_window = _reader(bare, rows.start, columns.start)
-        output = self._apply(forward, read_window, size, tile, shifts)
+        output = self._apply(self.forward(config), read_window, size, tile, shifts)
         output = self.normalisation.undo(output)
         if config.calibrate and self.calibration is not None:
             output = self.calibration.apply(output)
         return np.where(as_it_is, source, output)
+
+    def forward(self, config: DenoiseConfig) -> Callable[[Tensor], Tensor]:
+        """What denoises a normalised image with these settings: (B, M, H, W) -> (B, C, H, W)."""
+        forward = self._mean_of(self.targets_at(config.shifts or self.shifts))
+        return in_all_orientations(forward) if config.self_ensemble else forward
 
     def targets_at(self, shifts: Sequence[int], views: Views | None = None) -> list[Target]:
         """Targets T at these shifts, with neighbours, without, or both; by default as is best."""

@@ -1,7 +1,7 @@
 """Pre-trained weights to start from, made without any of the user's images.
 
 They were pre-trained, supervised: simulated noise on public pictures and simulated scenes, whose
-truth is known. `starter/make.py` in the repository names the pictures and makes the weights.
+truth is known. `starter/` in the repository names the pictures and makes the weights.
 """
 
 from __future__ import annotations

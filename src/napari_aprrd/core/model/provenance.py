@@ -47,6 +47,8 @@ def of_output(
     planes: Planes,
     config: DenoiseConfig,
     source: dict[str, str] | None = None,
+    *,
+    precision: str = "float32",
 ) -> dict[str, Any]:
     """Make the record of a denoised image: that of its model, and how the model was used.
 
@@ -58,8 +60,11 @@ def of_output(
     config : DenoiseConfig
     source : dict, optional
         Identifies the input, where it is more than these planes or must not be read now.
+    precision : {"float32", "float16"}
+        In which the network computed.
     """
     used = {"model": denoiser.fingerprint(), **describe(planes, config, source)}
+    used["precision"] = precision
     return {**denoiser.record, "denoise": used}
 
 

@@ -20,7 +20,8 @@ _PUBLISHED = "a published APR-RD checkpoint"
 def import_checkpoint(path: str | PathLike[str]) -> Denoiser:
     """Read a published PyTorch checkpoint (BSN, student 1.00M or 1.02M) without unpickling code.
 
-    The published networks take RGB values of 0 to 255 divided by 255.
+    The published networks take RGB values of 0 to 255 divided by 255. So do the students of TM-BSN,
+    which have the layout of 1.02M.
 
     Raises
     ------

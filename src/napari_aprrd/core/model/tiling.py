@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -73,10 +73,19 @@ def round_up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
+CUDA_TILE = 2048  # pixels, side of the largest tile on CUDA GPUs, unless another is asked for
 BORDER = 16  # pixels of reflection around the image, as in the published inference
 
 Read = Callable[[slice, slice], Image]
 Tile = tuple[Span, Span]  # rows, columns
+
+
+class PlaneTile(NamedTuple):
+    """One tile of one plane: what is computed, written and marked as done at once."""
+
+    plane: int
+    rows: Span
+    columns: Span
 
 
 def tiles_of(size: Sequence[int], *, tile: int, halo: int, multiple: int) -> list[Tile]:
@@ -154,10 +163,15 @@ def input_of(size: Sequence[int], tile: Tile) -> tuple[slice, slice]:
     return rows, columns
 
 
+def padding_of(size: Sequence[int], tile: Tile) -> list[tuple[int, int]]:
+    """Pixels of reflection above and below, left and right of what is read of the image."""
+    return [(max(-s.start, 0), max(s.stop - n, 0)) for s, n in zip(tile, size, strict=True)]
+
+
 def _read_padded(read: Read, size: Sequence[int], tile: Tile) -> Image:
     """Read the input of the network; beyond the image, pixels are reflected."""
     rows, columns = input_of(size, tile)
-    pads = [(max(-s.start, 0), max(s.stop - n, 0)) for s, n in zip(tile, size, strict=True)]
+    pads = padding_of(size, tile)
     window = fill_invalid(read(rows, columns))
     mode = "reflect" if min(window.shape[1:]) > 1 else "edge"
     return np.pad(window, [(0, 0), *pads], mode=mode)  # type: ignore[call-overload,no-any-return]

@@ -6,13 +6,14 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ..config import ALL_SHIFTS, DistillConfig, TrainConfig
+from . import kept_trials
 from .architecture import NETWORKS, Architecture, OwnArchitecture
 from .hardware import Precision, autocast, is_out_of_memory
 
@@ -102,11 +103,28 @@ def _is_worth_a_trial(device: torch.device) -> bool:
 
 @functools.cache
 def _faster(device: torch.device, trial: Trial) -> Precision:
+    """The faster precision, from an earlier process where one has tried it."""
+    if not isinstance(trial.architecture, Architecture):  # nothing tells one from another
+        return _found(device, trial) or "float32"
+    described = {**asdict(trial), "architecture": trial.architecture.model_dump(mode="json")}
+    work = {"trial": described, **kept_trials.circumstances(device)}
+    half = _half(device)
+    known = kept_trials.recall(work)
+    if known in ("float32", half):
+        return "float32" if known == "float32" else half
+    found = _found(device, trial)
+    if found is not None:
+        kept_trials.keep(work, found)
+    return found or "float32"
+
+
+def _found(device: torch.device, trial: Trial) -> Precision | None:
+    """The faster precision by a trial; None where that failed."""
     half = _half(device)
     try:
         seconds = _seconds(device, ("float32", half), trial)
     except RuntimeError:  # this device has no kernel for it
-        return "float32"
+        return None
     return half if _WORTH * seconds[half] < seconds["float32"] else "float32"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -93,6 +94,13 @@ class Hurry(NamedTuple):
 
     short: bool = False  # so is the time budget: small windows have to do
     stopped: bool = False  # the user waits for the end: the fewest small windows have to do
+    latest: float = math.inf  # seconds after the time budget, from which on a single one has to do
+
+    @classmethod
+    def of(cls, minutes: float | None, *, stopped: bool) -> Hurry:
+        """By the time budget of the job."""
+        latest = math.inf if minutes is None else budget.late(minutes) / 2
+        return cls(budget.is_short(minutes), stopped, latest)
 
 
 AT_LEISURE = Hurry()
@@ -142,7 +150,8 @@ def calibrate(
         seen.append([part.reshape(planes.channels, -1) for part in parts])
         progress = Progress("Calibrate", done, len(windows), clock.seconds)
         stopped |= (yield from report_progress(progress, clock)) is STOP
-        if done >= FEWEST and (stopped or clock.spent >= budget.CALIBRATION):
+        in_a_hurry = stopped or clock.spent >= budget.CALIBRATION
+        if (done >= FEWEST and in_a_hurry) or clock.late > how.latest:
             break
     noisy, output, blind, steep = (np.concatenate(p, axis=1) for p in zip(*seen, strict=True))
     line = Calibration.measure(noisy, output, blind)

@@ -10,22 +10,22 @@ import torch
 from torch import Tensor, nn
 
 from ..config import DistillConfig, SettledDistillation
+from ..data.crops import Crops
 from ..data.planes import Planes
 from ..errors import UserError
 from ..jobs import Clock, Job, Parts, Progress, Signal, report_progress
-from ..method.rd import distillation_loss, recharge, recharge_masks
+from ..method.rd import distillation_loss, hashed_masks, recharge, recharge_masks
 from ..model import pretrained
 from ..model.architecture import Architecture, NetworkKind
 from ..model.denoiser import Denoiser
 from ..model.hardware import pick_device
 from ..model.provenance import describe
 from ..model.trials import Trial, pick_precision
-from . import budget
 from .auto_settings import PUBLISHED_TRAINING, settle_distillation
 from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .loop import optimise
-from .objective import Batch, Objective
+from .objective import Batch, Objective, pixels_shown
 from .plan import DistillationPlan, with_facts
 from .restore_detail import Share
 from .shares import DistillationShares
@@ -119,7 +119,7 @@ def _distill(
     objective = _Recharging(pairs, maker, student.network)
     learning = optimise(student, objective, settled, clock, checkpoint)
     done = yield from parts.part(learning, shares.learning)
-    how = Hurry(budget.is_short(settled.minutes), parts.stopped)
+    how = Hurry.of(settled.minutes, stopped=parts.stopped)
     measuring = calibrate(student, teacher, _training_shift(teacher), planes, clock, how)
     clipped = yield from parts.part(measuring, shares.calibration)
     done["stopped"] |= parts.stopped
@@ -189,9 +189,10 @@ class _Recharging(Objective):
 
     def __init__(self, pairs: Pairs, maker: TargetMaker, student: nn.Module) -> None:
         super().__init__(pairs.sampler, maker.config.seed)
+        self.shown = pixels_shown(maker.config)
         self._pairs, self._config, self._recharged = pairs, maker.config, maker.recharged
         self._targets, self._alone = maker.count, False
-        self._neighbours = maker.teacher.neighbours
+        self._neighbours, self.on_device = maker.teacher.neighbours, pairs.on_device
         self.held_out_loss = self._on_held_out(student)
 
     def draw(self) -> Batch:
@@ -207,8 +208,23 @@ class _Recharging(Objective):
             recharged_at = recharge_masks(b, j, h, w, generator=self.generator)
         else:
             recharged_at = torch.empty(b, 0)
+        self.draw_kind()
+        return Batch(crops.values, mask, recharged_at)
+
+    def draw_kind(self) -> bool:
+        """Whether the student of a stack sees the next crops without their neighbours."""
         if self._neighbours:
             self._alone = bool(torch.rand(1, generator=self.generator) < ALONE)
+        return self._alone
+
+    def batch_of(self, crops: Crops, seed: Tensor) -> Batch:
+        """Crops, and the masks that recharge their targets, on the device."""
+        crops = self._pairs.cut(crops)
+        mask = crops.valid & ~crops.held_out
+        b, _, h, w = mask.shape
+        recharged_at = mask.new_empty(b, 0)
+        if self._config.recharge == "random":
+            recharged_at = hashed_masks(b, self._targets, h, w, seed=seed)
         return Batch(crops.values, mask, recharged_at)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..config import SettledTraining
 from ..data.crops import Crops, CropSampler
@@ -37,16 +37,26 @@ def blind_spot_loss(
     first = config.shift if noise is None else min(noise.reach + 1, config.shift)
     shifts = range(first, config.shift + 1)
 
+    moved: list[Crops] = []
+
     def loss(network: nn.Module) -> float:
-        bsn = cast(BlindSpot, network)
+        if not moved:
+            moved.extend(batch.to(network) for batch in batches)
         with torch.no_grad():
             losses = []
-            for batch in batches:
-                crops = batch.to(network)
-                outputs = bsn.all_shifts(crops.values, shifts).mean(1)
+            for crops, outputs in zip(moved, _outputs(network, moved, shifts), strict=True):
                 error = outputs - crops.values[:, : outputs.shape[1]]
                 valid = crops.valid[:, : outputs.shape[1]]
                 losses.append(mean_norm(error, config.loss, crops.held_out & valid))
             return float(torch.stack(losses).mean())
 
     return loss
+
+
+def _outputs(network: nn.Module, batches: list[Crops], shifts: Sequence[int]) -> Iterable[Tensor]:
+    """Mean output over shifts for each batch; on a GPU, for which they are small, all at once."""
+    bsn, values = cast(BlindSpot, network), [batch.values for batch in batches]
+    if values[0].device.type != "cuda":
+        return (bsn.all_shifts(part, shifts).mean(1) for part in values)
+    outputs = bsn.all_shifts(torch.cat(values), shifts).mean(1)
+    return torch.split(outputs, [len(part) for part in values])

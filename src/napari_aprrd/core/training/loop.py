@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..config import SettledDistillation, SettledTraining
 from ..jobs import STOP, Clock, Progress, Signal, report_progress
@@ -17,8 +17,10 @@ from ..model.denoiser import Denoiser
 from ..model.hardware import autocast, gradient_scaler, is_out_of_memory
 from ..model.trials import Trial, pick_precision
 from . import budget
+from .captured import CapturedStep
 from .checkpoint import Checkpoint
-from .objective import Batch, Objective
+from .gradients import gradients
+from .objective import Objective
 from .state import EVALUATE_EVERY, State
 from .threads import Threads
 
@@ -88,6 +90,8 @@ def _steps(run: _Run) -> Generator[Progress, Signal | None, None]:
         mean_loss = _mean_loss(state)
         if not math.isfinite(mean_loss) or (keep and not state.is_finite()):
             state.roll_back(run.checkpoint.snapshot, run.tell)
+            if run.captured is not None:
+                run.captured.forget()
             continue
         if keep:
             run.keep()
@@ -110,6 +114,9 @@ class _Run:
     threads: Threads
     mixed: AbstractContextManager[Any]  # in it, networks compute in the training's precision
     begun: float  # seconds of work before the first step
+    captured: CapturedStep | None  # makes the steps on a GPU
+    means: list[Tensor]  # the running average's weights
+    newest: list[Tensor]  # those in training
     # What the user hears with the next report, and whether only some want to read it.
     messages: list[tuple[str, bool]] = field(default_factory=list)
 
@@ -128,7 +135,12 @@ class _Run:
         precision = pick_precision(device, config.precision, trial)
         state = State.fresh(denoiser.network, objective, gradient_scaler(device, precision))
         threads, mixed = _threads(config, device, objective), autocast(device, precision)
-        run = cls(denoiser, state, config, clock, checkpoint, threads, mixed, clock.seconds)
+        run = cls(
+            *(denoiser, state, config, clock, checkpoint, threads, mixed, clock.seconds),
+            CapturedStep.of(state, mixed, device),
+            [p.detach() for p in state.average.parameters()],
+            [p.detach() for p in state.network.parameters()],
+        )
         checkpoint.begin(state, clock, run.tell)
         return run
 
@@ -174,36 +186,32 @@ def learning_rate(config: Settled, fraction: float) -> float:
 def _step(run: _Run) -> None:
     """One step of the optimizer, in smaller parts if memory runs out."""
     started, state = run.clock.seconds, run.state
+    if run.captured is not None:
+        rate = state.optimizer.param_groups[0]["lr"]
+        state.recent.append(run.captured.step(rate, run.tell))
+    else:
+        state.recent.append(_plain_step(run))
+    state.step += 1
+    run.threads.observe(run.clock.seconds - started)
+
+
+def _plain_step(run: _Run) -> Tensor:
+    """A step whose batch is drawn on the CPU; returns its loss."""
+    state = run.state
     batch = state.objective.draw()
     while True:
         try:
-            loss = _gradients(state, batch, run.mixed)
+            loss = gradients(state, batch, run.mixed)
             break
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
         # Not inside the handler, where the error still holds the memory of the failed try.
         state.split(len(batch.values), run.tell)
-    state.recent.append(loss)
     state.objective.processes.average(state.network.parameters())
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    state.step += 1
-    run.threads.observe(run.clock.seconds - started)
-
-
-def _gradients(state: State, batch: Batch, mixed: AbstractContextManager[Any]) -> Tensor:
-    """Gradients of the mean loss over a batch, summed part by part; returns the loss."""
-    state.optimizer.zero_grad(set_to_none=True)
-    pixels = batch.mask.sum().clamp(min=1)
-    losses = []
-    for part in batch.parts(state.parts):
-        share = float(part.mask.sum() / pixels)  # exactly 1 where there is one part
-        with mixed:
-            loss = state.objective.loss(state.network, part) * share
-        state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        losses.append(loss.detach())
-    return torch.stack(losses).sum()
+    return loss
 
 
 class _Due(NamedTuple):
@@ -221,7 +229,7 @@ def _advance(run: _Run) -> _Due:
         done = state.step / config.steps
     else:
         spent = _spent(run)
-        overtime = (clock.seconds - run.begun) / budget.OVERTIME
+        overtime = (clock.seconds - run.begun) / _overtime(run)
         least = max(state.step / budget.FEWEST_STEPS, overtime)
         done = max(before, min(spent, least), state.step / state.objective.max_steps)
     decided = state.objective.processes.broadcast(
@@ -229,7 +237,7 @@ def _advance(run: _Run) -> _Due:
     )
     state.fraction, report_due, checkpoint_due = decided
     share = _share_of_new(config, state.fraction - before, state.step)
-    _follow(state.average, state.network, share)
+    _follow(run, share)
     return _Due(report_due, checkpoint_due)
 
 
@@ -238,15 +246,29 @@ def _spent(run: _Run, since: float = 0.0) -> float:
 
     The loop ends early enough for what follows it.
     """
-    config, minutes = run.config, run.config.minutes
+    minutes = run.config.minutes
     if minutes is None:
         return 0.0
-    per_step = (run.clock.seconds - run.begun) / run.state.step
-    ending = per_step * budget.ENDING_PIXELS / (config.batch * config.patch**2)
     budgeted = 60 * minutes
     earliest, latest = budget.EARLIEST_END * budgeted, budget.LEARNING * budgeted
-    end = min(max(budgeted - ending, earliest), latest)
+    end = min(max(budgeted - _ending(run, minutes), earliest), latest)
     return min((run.clock.seconds - since) / max(end - since, 1e-9), 1.0)
+
+
+def _ending(run: _Run, minutes: float) -> float:
+    """Seconds that choosing targets and the calibration will take, by how long steps take."""
+    per_step = (run.clock.seconds - run.begun) / run.state.step
+    pixels_of_step = run.config.batch * run.config.patch**2
+    return per_step * budget.ending_pixels(minutes) / pixels_of_step
+
+
+def _overtime(run: _Run) -> float:
+    """Seconds for the first steps of a loop that starts late, so that the job ends in time."""
+    minutes = run.config.minutes
+    if minutes is None:
+        return math.inf
+    left = 60 * minutes + budget.late(minutes) - run.begun
+    return max(min(budget.OVERTIME, left), budget.LEAST_OVERTIME)
 
 
 def _share_of_new(config: Settled, fraction: float, step: int) -> float:
@@ -257,10 +279,9 @@ def _share_of_new(config: Settled, fraction: float, step: int) -> float:
 
 
 @torch.no_grad()
-def _follow(average: nn.Module, network: nn.Module, share: float) -> None:
-    """Move the average to the newest weights by a share of the way."""
-    for mean, newest in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(newest, share)
+def _follow(run: _Run, share: float) -> None:
+    """Move the average to the newest weights by a share of the way, all of them at once."""
+    torch._foreach_lerp_(run.means, run.newest, share)
 
 
 # --- 3. Evaluate and keep -------------------------------------------------------------------------

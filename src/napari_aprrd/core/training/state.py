@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..errors import UserError, cause
 from ..jobs import Tell
 from ..model.hardware import is_device_lost, is_out_of_memory
+from .adam import Adam
 from .objective import Objective
 
 # These three are chosen, not measured.
@@ -89,7 +90,7 @@ class State:
     average : Module
         Its running average.
     optimizer : Adam
-        Optimizer of the network.
+        Optimizer of the network: PyTorch's own, or ours, which is used like it.
     scaler : GradScaler
         Keeps small gradients from vanishing in float16; else does nothing.
     objective : Objective
@@ -108,7 +109,7 @@ class State:
 
     network: nn.Module
     average: nn.Module
-    optimizer: torch.optim.Adam
+    optimizer: Any
     scaler: torch.amp.GradScaler
     objective: Objective
     best: BestWeights = field(default_factory=BestWeights)
@@ -123,7 +124,11 @@ class State:
     def fresh(cls, average: nn.Module, objective: Objective, scaler: torch.amp.GradScaler) -> State:
         """The state before the first step; the average holds the initial weights."""
         network = copy.deepcopy(average)
-        optimizer = torch.optim.Adam(network.parameters(), betas=(0.9, 0.999), fused=True)
+        weights = list(network.parameters())
+        if weights[0].device.type == "cuda":
+            optimizer: Any = torch.optim.Adam(weights, betas=(0.9, 0.999), fused=True)
+        else:  # the same, and there at once
+            optimizer = Adam(weights)
         return cls(network, average, optimizer, scaler, objective)
 
     @property

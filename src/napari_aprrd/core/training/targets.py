@@ -133,8 +133,15 @@ class Pairs(Protocol):
     def draw(self) -> Crops:
         """The next crops; their masks are those of the noisy pixels to learn from."""
 
+    def cut(self, crops: Crops) -> Crops:
+        """Crops of the sampler with the masks that `draw` gives them."""
+
     def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Noisy crops (B, C, h, w) and targets (B, j, C, h, w) of the values of crops."""
+
+    @property
+    def on_device(self) -> bool:
+        """Whether `split` stays on the device of the crops."""
 
 
 class StoredTargets:
@@ -163,10 +170,15 @@ class StoredTargets:
         already_normalised = Normalisation((0.0,) * joined.channels, (1.0,) * joined.channels)
         self.sampler = _sampler(joined, already_normalised, config, config.patch)
 
+    on_device = True
+
     def draw(self) -> Crops:
         """The next crops."""
-        values, valid, held_out = self.sampler.draw()
-        return Crops(values, valid[:, : self._channels], held_out)
+        return self.cut(self.sampler.draw())
+
+    def cut(self, crops: Crops) -> Crops:
+        """The same crops; the masks are those of the noisy pixels."""
+        return crops._replace(valid=crops.valid[:, : self._channels])
 
     def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Noisy crops and their targets."""
@@ -197,9 +209,17 @@ class ComputedTargets:
 
     def draw(self) -> Crops:
         """The next crops with their context; the masks are without it."""
-        values, valid, held_out = self.sampler.draw()
-        valid = valid[:, : self._channels]
-        return Crops(values, valid[self._centre], held_out[self._centre])
+        return self.cut(self.sampler.draw())
+
+    def cut(self, crops: Crops) -> Crops:
+        """The same crops; the masks are without their context."""
+        valid = crops.valid[:, : self._channels]
+        return Crops(crops.values, valid[self._centre], crops.held_out[self._centre])
+
+    @property
+    def on_device(self) -> bool:
+        """Whether targets need nothing that is computed on the CPU."""
+        return self._maker.recharged is None and not self._maker.is_measured
 
     def split(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Noisy crops and their targets, both without the context."""

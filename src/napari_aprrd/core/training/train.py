@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ..config import SettledTraining, TrainConfig
-from ..data.crops import CropSampler, check_sizes
+from ..data.crops import Crops, CropSampler, check_sizes
 from ..data.planes import Planes
 from ..data.scaling import Normalisation
 from ..errors import UserError
 from ..jobs import Clock, Job, Parts, Progress, Signal, report_progress
-from ..method.apr import apr_loss, replacer_maps
+from ..method.apr import apr_loss, hashed_maps, replacer_maps
 from ..method.norms import mean_norm
 from ..model import pretrained
 from ..model.architecture import Architecture, OwnArchitecture
@@ -24,7 +24,6 @@ from ..model.hardware import pick_device
 from ..model.provenance import describe
 from ..model.trials import Trial, pick_precision
 from ..noise.report import NoiseReport, inspect
-from . import budget
 from .auto_settings import (
     channels_are_separate,
     max_steps,
@@ -36,7 +35,7 @@ from .calibrate import Hurry, calibrate
 from .checkpoint import Checkpoint, despite_lost_device
 from .held_out import blind_spot_loss, held_out_crops
 from .loop import optimise
-from .objective import Batch, Objective
+from .objective import Batch, Objective, pixels_shown
 from .plan import TrainingPlan, with_facts
 from .processes import SINGLE, Processes
 from .shares import TrainingShares
@@ -113,7 +112,7 @@ def _train(
     parts.done = min(clock.spent, shares.learning)  # of a time budget
     learning = optimise(teacher, objective, plan.config, clock, checkpoint)
     done = yield from parts.part(learning, shares.learning - parts.done)
-    waiting = round(objective.sampler.waited / max(done["seconds"], 1e-9), 3)
+    waiting = round(objective.waited / max(done["seconds"], 1e-9), 3)
     measured = yield from _measure(teacher, planes, plan, (parts, shares), clock)
     done["stopped"] |= parts.stopped
     facts = {**done, "waiting": waiting, **measured, "seconds": round(clock.seconds, 1)}
@@ -138,7 +137,7 @@ def _measure(
         teacher.record = {**teacher.record, "target_shifts": list(best.shifts)}
         if teacher.neighbours:
             teacher.record["target_views"] = best.views
-    how = Hurry(budget.is_short(config.minutes), parts.stopped)
+    how = Hurry.of(config.minutes, stopped=parts.stopped)
     measuring = calibrate(teacher, teacher, config.shift, planes, clock, how)
     return (yield from parts.part(measuring, shares.calibration))
 
@@ -200,6 +199,7 @@ class _Replacing(Objective):
     """The APR loss, or the blind-spot loss alone."""
 
     stage = "Train teacher"
+    on_device = True
 
     def __init__(
         self,
@@ -218,33 +218,45 @@ class _Replacing(Objective):
         )
         super().__init__(sampler, config.seed, processes)
         self._config, self._channels = config, len(normalisation.offset)
+        self._has_neighbours, self._alone = planes.channels > self._channels, False
         pixels = sum(height * width for height, width in planes.sizes)
         pixels_of_a_step = config.batch * processes.size * config.patch**2
         self.max_steps = max_steps(pixels, pixels_of_a_step)
+        self.shown = pixels_shown(config)
 
     def draw(self) -> Batch:
         """Crops, and the replacer's index maps."""
         crops, config = self.sampler.draw(), self._config
-        values = self._some_alone(crops.values)
-        maps = torch.empty(len(values), 0)
+        self.draw_kind()
+        maps = None
         if config.replace:
-            size = (len(values), config.patch, config.patch)
+            size = (len(crops.values), config.patch, config.patch)
             maps = replacer_maps(*size, window=config.window, generator=self.generator)
-            maps = maps.transpose(0, 1)  # (B, 2, H * W)
-        valid = crops.valid[:, : self._channels]
-        batch = Batch(values, valid & ~crops.held_out, maps)
-        return Batch(*map(self.processes.shard, batch))
+        return Batch(*map(self.processes.shard, self._batch(crops, maps)))
 
-    def _some_alone(self, values: Tensor) -> Tensor:
-        """Crops (B, (2 k + 1) C, H, W), in some steps without their neighbours, (B, C, H, W).
+    def draw_kind(self) -> bool:
+        """In some steps crops come without their neighbours.
 
         So one network also denoises planes alone, and its outputs with neighbours and without err
         in different ways: often their mean is the best.
         """
-        if values.shape[1] == self._channels:
-            return values
-        alone = bool(torch.rand(1, generator=self.generator) < ALONE)
-        return values[:, : self._channels] if alone else values
+        if self._has_neighbours:
+            self._alone = bool(torch.rand(1, generator=self.generator) < ALONE)
+        return self._alone
+
+    def batch_of(self, crops: Crops, seed: Tensor) -> Batch:
+        """Crops, and the replacer's index maps, on the device."""
+        config, maps = self._config, None
+        if config.replace:
+            size = (len(crops.values), config.patch, config.patch)
+            maps = hashed_maps(*size, window=config.window, seed=seed)
+        return self._batch(crops, maps)
+
+    def _batch(self, crops: Crops, maps: Tensor | None) -> Batch:
+        """Crops (B, (2 k + 1) C, H, W), or without their neighbours, with maps (2, B, H * W)."""
+        values = crops.values[:, : self._channels] if self._alone else crops.values
+        draws = values.new_empty(len(values), 0) if maps is None else maps.transpose(0, 1)
+        return Batch(values, crops.valid[:, : self._channels] & ~crops.held_out, draws)
 
     def loss(self, network: nn.Module, batch: Batch) -> Tensor:
         """Equation [6]."""

@@ -23,7 +23,7 @@ class Learnt(NamedTuple):
     ----------
     teacher : Denoiser
     student : Denoiser or None
-        None where it was stopped before there was one that is of use.
+        None where it was stopped, or time was up, before there was one that is of use.
     stopped : bool
         Whether the user ended it early.
     """
@@ -114,7 +114,11 @@ def learn(
             return Learnt(teacher, None, stopped=True)
         on_teacher(teacher)
     if minutes is not None:
-        second = DistillConfig.of(second, minutes=_left_for_student(minutes, teacher))
+        left = minutes - teacher.record["train"]["seconds"] / 60
+        least = minutes * budget.STUDENT_AT_LEAST
+        if left + budget.late(minutes) / 60 < least:
+            return Learnt(teacher, None)
+        second = DistillConfig.of(second, minutes=max(left, least))
     try:
         distilling = distill(teacher, planes, second, checkpoints[1])
         student = yield from bar.part(distilling, share * (1 - part))
@@ -123,12 +127,6 @@ def learn(
     if bar.stopped and student.record["distill"]["steps"] < budget.STUDENT_STEPS:
         return Learnt(teacher, None, stopped=True)
     return Learnt(teacher, student, bar.stopped)
-
-
-def _left_for_student(minutes: float, teacher: Denoiser) -> float:
-    """Minutes that are left of a budget: a teacher ends early where it learnt nothing more."""
-    left: float = minutes - teacher.record["train"]["seconds"] / 60
-    return max(left, minutes * budget.STUDENT_AT_LEAST)
 
 
 def _share_of_teacher(first: TrainConfig, second: DistillConfig) -> float:
