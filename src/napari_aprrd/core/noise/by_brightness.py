@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import ndtri
 
 from ..config import Config
+from ..data.planes import Image
+from .artefacts import clipped_share
 from .autocorrelation import (
     HALF_PLANE,
     LAGS,
@@ -19,15 +23,18 @@ from .autocorrelation import (
     spread_of_variance,
     variances,
 )
-from .blocks import Blocks, Flat, flat_blocks
+from .channel_blocks import Blocks, Flat, blocks_of, smooth_blocks
 from .clipping import MOST_CUT, are_counted, uncut
 
-# Bounds are chosen, not measured, as those of `blocks`.
+# Bounds without another source are chosen, not measured, as those of `blocks`.
 # Largest share of a group's pixels at an end of the range where cut noise does not explain them.
 _HARDLY_CUT = 0.05
 _FEWEST_BLOCKS = 20  # that must remain when blocks of which most is cut off are left out
 _DARK_EXCESS = 2.0  # a group with this many times the variance of a brighter one has structure
-
+# Pixels of the next to lowest value, for each of the lowest, from which on values may be counts: of
+# a photon in every twenty pixels.
+_OFTEN = 0.05
+_WINDOWS = 4  # of each channel: as many as an image of 512 x 512 pixels has
 _PLACES = 128  # enough for the correlation of two channels to a hundredth
 
 Covariance = dict[Lag, float]
@@ -45,7 +52,9 @@ class ChannelNoise(Config):
     """The noise of one channel."""
 
     channel: int = Field(description="Number of the channel, from 0.")
-    sigma: float = Field(description="Root mean square over the image, before it was cut off.")
+    sigma: float = Field(
+        description="Root mean square, before it was cut off, where the image is not black."
+    )
     correlation: dict[str, tuple[float, ...]] = Field(
         description="Correlation of the noise at lags 1 to 4 along 'x', 'y' and 'diagonal'."
     )
@@ -78,7 +87,65 @@ class Noise(NamedTuple):
     everywhere: Array  # (M,): variance of the noise, by brightness, of blocks not all cut off
 
 
-def measure(
+def measure_channels(
+    windows: list[Image], pairs: list[tuple[Image, Image]], channels: int, colours: bool
+) -> tuple[tuple[ChannelNoise, ...], tuple[tuple[float, ...], ...]]:
+    """The noise of each channel that has blocks to measure it in, and how it is correlated.
+
+    Parameters
+    ----------
+    windows : list of ndarray, shape (h, w)
+        All channels of a place after each other.
+    pairs : list of (ndarray, ndarray)
+        Each window and that of the next plane, if these show the same scene, or none.
+    channels : int
+    colours : bool
+        Whether the channels are the colours of a photograph.
+
+    Returns
+    -------
+    (tuple of ChannelNoise, tuple of tuple of float)
+        The second is the correlation of the noise of each of these channels with each, empty for
+        a single one.
+    """
+    every = channels * -(-len(windows) // (_WINDOWS * channels))
+    measured = {
+        c: _of_channel(windows[c::every], pairs[c::every], colours) for c in range(channels)
+    }
+    found = {c: one for c, one in measured.items() if one is not None}
+    return (
+        tuple(_described(c, noise) for c, (_, noise) in found.items()),
+        _between_all(list(found.values())),
+    )
+
+
+def _of_channel(
+    windows: list[Image], pairs: list[tuple[Image, Image]], colours: bool
+) -> tuple[Blocks, Noise] | None:
+    """The noise of one channel, None without a block to measure it in."""
+    pixels = np.concatenate([window[np.isfinite(window)] for window in windows])
+    if pixels.size == 0:
+        return None
+    low, high = float(pixels.min()), float(pixels.max())
+    ends = (
+        low if clipped_share(pixels, low) else np.nan,
+        high if clipped_share(pixels, high) else np.nan,
+    )
+    step = _step(pixels, low) if ends[0] == low < high else 0.0
+    blocks = blocks_of(windows, pairs, ends)
+    noise = _measure(blocks, ends, step, rising=not colours)
+    return None if noise is None else (blocks, noise)
+
+
+def _step(pixels: NDArray[Any], low: float) -> float:
+    """From the lowest to the next value, 0 if that is rare: photons would have it often."""
+    above = pixels[pixels > low]
+    following = float(above.min())
+    often = (above == following).sum() > _OFTEN * (len(pixels) - len(above))
+    return following - low if often else 0.0
+
+
+def _measure(
     blocks: Blocks, ends: tuple[float, float], step: float, *, rising: bool
 ) -> Noise | None:
     """Measure the noise of one channel.
@@ -112,21 +179,24 @@ def measure(
     if not len(usable):
         return None
     parts = (part[usable] for part in (means, smooth, rough))
-    found = flat_blocks(*parts, structured=not is_film)
+    found = smooth_blocks(*parts, structured=not is_film)
     flat = [Flat(usable[group.smooth], usable[group.calm]) for group in found]
-    groups = [_group(blocks, rough, one, ends, step) for one in flat]
-    groups = [g for g in groups if _is_whole(g, cut, step)] or groups
+    counted = are_counted(float(rough[flat[0].calm].mean()), step)
+    if counted:  # of which none is negative
+        blocks = blocks._replace(shares=blocks.shares * (0, 1))
+    groups = [_group(blocks, rough, one, ends) for one in flat]
+    groups = [g for g in groups if counted or _is_whole(g, cut)] or groups
     if rising:
         groups = _rising(groups)
     counts = [len(group.flat.calm) for group in groups]
-    covariance = weighted([group.covariance for group in groups], counts)
-    if not are_counted(groups[0].variance, step):  # else the blocks with hardly a photon count, too
+    covariance = _weighted([group.covariance for group in groups], counts)
+    if not counted:  # else the blocks with hardly a photon count, too
         means = means[usable]
     everywhere = np.interp(means, [g.seen for g in groups], [g.variance for g in groups])
     return Noise(groups, covariance, everywhere)
 
 
-def described(channel: int, noise: Noise) -> ChannelNoise:
+def _described(channel: int, noise: Noise) -> ChannelNoise:
     """The noise of a channel for a report."""
     at = []
     for group in noise.groups:
@@ -137,13 +207,13 @@ def described(channel: int, noise: Noise) -> ChannelNoise:
     return ChannelNoise(
         channel=channel,
         sigma=float(np.sqrt(noise.everywhere.mean())),
-        correlation=correlation(noise.covariance),
+        correlation=_correlation(noise.covariance),
         uncut=any(group.is_uncut for group in noise.groups),
         by_brightness=tuple(at),
     )
 
 
-def correlation(covariance: Covariance) -> dict[str, tuple[float, ...]]:
+def _correlation(covariance: Covariance) -> dict[str, tuple[float, ...]]:
     """Correlation at lags 1 to 4 along x, y and diagonally."""
     variance, lags = covariance[0, 0], range(1, LAGS + 1)
     return {
@@ -153,14 +223,25 @@ def correlation(covariance: Covariance) -> dict[str, tuple[float, ...]]:
     }
 
 
-def weighted(covariances: list[Covariance], weights: list[int]) -> Covariance:
+def _weighted(covariances: list[Covariance], weights: list[int]) -> Covariance:
     """Mean of covariances."""
     return {
         lag: float(np.average([c[lag] for c in covariances], weights=weights)) for lag in HALF_PLANE
     }
 
 
-def between(first: Blocks, second: Blocks, noises: tuple[Noise, Noise]) -> float | None:
+def _between_all(channels: list[tuple[Blocks, Noise]]) -> tuple[tuple[float, ...], ...]:
+    """Correlation of the noise of each channel with each; empty for a single one."""
+    if len(channels) < 2:
+        return ()
+    table = np.eye(len(channels))
+    for i, j in itertools.combinations(range(len(channels)), 2):
+        (first, one), (second, other) = channels[i], channels[j]
+        table[i, j] = table[j, i] = _between(first, second, (one, other)) or 0.0
+    return tuple(tuple(map(float, row)) for row in table)
+
+
+def _between(first: Blocks, second: Blocks, noises: tuple[Noise, Noise]) -> float | None:
     """Correlation of two channels' noise, in the blocks that are calm in either."""
     places = [
         b.place[np.concatenate([group.flat.calm for group in noise.groups])]
@@ -178,15 +259,13 @@ def between(first: Blocks, second: Blocks, noises: tuple[Noise, Noise]) -> float
     return float(np.nanmean(a * b))
 
 
-def _group(
-    blocks: Blocks, rough: Array, flat: Flat, ends: tuple[float, float], step: float
-) -> Group:
+def _group(blocks: Blocks, rough: Array, flat: Flat, ends: tuple[float, float]) -> Group:
     covariance = autocovariance(detrended(blocks.noise[flat.calm]))
     seen = float(blocks.seen[flat.smooth].mean())
     variance = covariance[0, 0] * float(rough[flat.calm].mean())
     variance /= 1 + _by_chance(flat) * spread_of_variance(covariance, blocks.noise[0].size)
     low, high = map(float, blocks.shares[flat.smooth].mean(axis=0))
-    before = uncut(seen, variance, (low, high), ends, step)
+    before = uncut(seen, variance, (low, high), ends)
     if before is None:
         return Group(flat, seen, seen, variance, covariance, False)
     return Group(flat, seen, before.mean, before.variance, covariance, True)
@@ -199,10 +278,10 @@ def _by_chance(flat: Flat) -> float:
     return float(ndtri((ranks - 0.375) / (len(flat.smooth) + 0.25)).mean())
 
 
-def _is_whole(group: Group, cut: Array, step: float) -> bool:
+def _is_whole(group: Group, cut: Array) -> bool:
     """Whether a group's variance is not that of noise of which a part was cut off."""
     hardly = cut[group.flat.smooth].mean() < _HARDLY_CUT
-    return bool(group.is_uncut or hardly or are_counted(group.variance, step))
+    return bool(group.is_uncut or hardly)
 
 
 def _rising(groups: list[Group]) -> list[Group]:

@@ -138,7 +138,6 @@ def uncut(
     variance: float,
     shares: tuple[float, float],
     ends: tuple[float, float],
-    step: float,
 ) -> Uncut | None:
     """Undo the cut of noise at one brightness.
 
@@ -156,8 +155,6 @@ def uncut(
         Of the pixels at the lowest and at the highest value.
     ends : (float, float)
         The lowest and the highest value; NaN where no pixels are cut off.
-    step : float
-        From the lowest to the next value: photons that are counted one by one are not cut off.
 
     Returns
     -------
@@ -173,7 +170,7 @@ def uncut(
     side = int(shares[1] > shares[0])
     distance = abs(mean - ends[side])
     by_mean = distance / (abs((a, -b)[side] - float(left)))
-    if by_mean < _LEAST_RATIO * by_variance or are_counted(variance, step):
+    if by_mean < _LEAST_RATIO * by_variance:
         return None
     sigma = float(by_variance * (by_mean / by_variance) ** np.sqrt(share))
     low, high = (e if s > 0 else far for e, s, far in zip(ends, shares, _FAR, strict=True))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +22,9 @@ from .artefacts import (
     stripes,
     stripes_repeat,
 )
-from .autocorrelation import LAGS, Array, shared_by
-from .blocks import Blocks, blocks_of, with_next
-from .by_brightness import ChannelNoise, Noise, between, correlation, described, measure, weighted
+from .autocorrelation import LAGS, Array, Lag, autocovariance, detrended, shared_by
+from .blocks import flat_blocks, samples, with_next
+from .by_brightness import ChannelNoise, measure_channels
 from .stack import StackReport, measure_stack
 
 # Bounds without another source are chosen, not measured; docs/benchmarks-diary.md#noise-report has
@@ -39,14 +38,14 @@ _CORRELATED = 0.12
 # correlation", 37.37 dB become 38.51.
 _HARDLY = 0.2
 # Lag-1 correlation in x and y above which the image must have been smoothed. A photograph as the
-# camera writes it has 0.75 in x and y.
-_SMOOTH = 0.76
+# camera writes it has 0.73 in x and 0.70 in y.
+_SMOOTH = 0.72
 _FRESH = 0.1  # correlation below which consecutive planes count as having independent noise
 # Pixels to add to the reach of the noise for the training shift, by sigma / brightest detail.
 # The stronger the noise, the more its faint tails cost and the less lost detail does; weak noise
 # gets fewer pixels than it reaches. Measured: docs/experiments.md#kept ("Training shift 6",
 # "Weak noise", "which sees a tenth more noise").
-_TO_PEAK, _BEYOND = (0.015, 0.0275, 0.08, 0.1), (-2, 0, 2, 4)
+_TO_PEAK, _BEYOND = (0.01, 0.02, 0.074, 0.093), (-2, 0, 2, 4)
 # Share of the differences between neighbouring pixels that is detail, not noise. Above it, the
 # noise is so weak that a denoiser can lose more than it gains.
 _DETAILED = 0.9
@@ -57,11 +56,9 @@ _PATTERN = 0.12
 # above which the advice mentions it.
 _PHOTONS = 0.05
 # Correlation of channels' noise from which on the advice mentions it, and factor between the
-# strengths of channels, few of them, from which on it names each.
-_SHARED, _UNLIKE, _FEW = 0.3, 1.25, 4
-# Pixels of the next to lowest value, for each of the lowest, from which on values may be counts: of
-# a photon in every twenty pixels.
-_OFTEN = 0.05
+# strengths of channels from which on it names each.
+_SHARED, _UNLIKE = 0.3, 1.25
+_FEW = 4  # channels: of more, each would take too long
 # Smallest automatic shift: docs/benchmarks-diary.md#chosen-settings-against-a-grid.
 _WHITE_SHIFT = 2
 _ITSELF = 1  # shift that hides a pixel alone, of which the targets of white noise are made
@@ -102,7 +99,9 @@ class NoiseReport(Config):
         False, description="Whether the noise is as smooth as after a filter or enlarging."
     )
     channels: tuple[ChannelNoise, ...] = Field(
-        (), description="The noise of each channel, by brightness."
+        (),
+        description="The noise of each channel before it was cut off, by brightness; of "
+        "photographs in colour and clipped images of up to four channels.",
     )
     between_channels: tuple[tuple[float, ...], ...] = Field(
         (), description="Correlation of the noise of each of these channels with each."
@@ -190,99 +189,88 @@ def inspect(planes: Planes, *, seed: int = 0) -> NoiseReport:
     pairs = with_next(windows, planes, places)
     pattern = between_planes(pairs)
     fresh = pairs if abs(pattern or 0) < _FRESH else []
-    found = [
-        _channel(windows[c :: planes.channels], fresh[c :: planes.channels], planes.colours)
-        for c in range(planes.channels)
-    ]
-    channels = {c: one for c, one in enumerate(found) if one is not None}
-    if not channels:
+    seen, blocks = samples(windows, fresh, (float(pixels.min()), float(pixels.max())))
+    if len(blocks) == 0:
         raise UserError(
             "The image is too small or too clipped to measure its noise, which takes areas of "
             f"{SIDE} x {SIDE} pixels."
         )
-    report = _report(windows, pixels, channels, pairs, pattern)
+    report = _report(windows, pixels, _noise_of(seen, blocks), pairs, pattern)
+    if planes.channels <= _FEW and (planes.colours or report.clipped_low or report.clipped_high):
+        same = fresh if seen is not blocks else []
+        channels, between = measure_channels(windows, same, planes.channels, planes.colours)
+        report = NoiseReport.of(report, channels=channels, between_channels=between)
     hidden = _ITSELF if report.hardly_correlated else report.shift
     stack = measure_stack(planes, hidden, report.correlation, seed=seed)
     report = NoiseReport.of(report, stack=stack)
     return NoiseReport.of(report, advice=_advice(report))
 
 
-def _channel(
-    windows: list[Image], pairs: list[tuple[Image, Image]], colours: bool
-) -> tuple[Blocks, Noise] | None:
-    """The noise of one channel, None without a block to measure it in."""
-    pixels = np.concatenate([window[np.isfinite(window)] for window in windows])
-    if pixels.size == 0:
-        return None
-    low, high = float(pixels.min()), float(pixels.max())
-    ends = (
-        low if clipped_share(pixels, low) else np.nan,
-        high if clipped_share(pixels, high) else np.nan,
-    )
-    step = _step(pixels, low) if ends[0] == low < high else 0.0
-    blocks = blocks_of(windows, pairs, ends)
-    noise = measure(blocks, ends, step, rising=not colours)
-    return None if noise is None else (blocks, noise)
+class _Noise(NamedTuple):
+    """The noise of N blocks, measured in the flat ones among them."""
+
+    correlation: dict[str, tuple[float, ...]]
+    brightness: Array  # (G,): of groups of flat blocks, from dark to bright
+    variance: Array  # (G,): of the noise at this brightness
+    everywhere: Array  # (N,): variance of the noise of all blocks, by their brightness
 
 
-def _step(pixels: NDArray[Any], low: float) -> float:
-    """From the lowest to the next value, 0 if that is rare: photons would have it often."""
-    above = pixels[pixels > low]
-    following = float(above.min())
-    often = (above == following).sum() > _OFTEN * (len(pixels) - len(above))
-    return following - low if often else 0.0
+def _noise_of(seen: Array, blocks: Array) -> _Noise:
+    """Measure the noise in those of the blocks (N, b, b) that are flat where they are seen."""
+    means = seen.mean((1, 2))
+    groups = flat_blocks(means, seen.var((1, 2)))
+    noise = detrended(blocks[np.concatenate(groups)])
+    covariance = autocovariance(noise)
+    brightness = np.array([means[group].mean() for group in groups])
+    taken = np.split(noise.var((1, 2)), np.cumsum([len(group) for group in groups])[:-1])
+    # Noise cannot decrease with brightness; where it seems to, dark blocks contained structure.
+    variance = np.minimum.accumulate([group.mean() for group in taken][::-1])[::-1]
+    variance = covariance[0, 0] * variance
+    everywhere = np.interp(means, brightness, variance)
+    return _Noise(_correlation(covariance), brightness, variance, everywhere)
 
 
 def _report(
     windows: list[Image],
     pixels: NDArray[Any],
-    channels: dict[int, tuple[Blocks, Noise]],
+    noise: _Noise,
     pairs: list[tuple[Image, Image]],
     pattern: float | None,
 ) -> NoiseReport:
     """Put everything together but the advice."""
-    noises = [noise for _, noise in channels.values()]
-    everywhere = np.concatenate([noise.everywhere for noise in noises])
-    groups = sorted((g.brightness, g.variance) for noise in noises for g in noise.groups)
-    brightness, variance = np.array(groups).T
-    sigma = float(np.sqrt(np.median(everywhere)))
-    read, shot = _variance_model(brightness, variance)
+    sigma = float(np.sqrt(np.median(noise.everywhere)))
+    read, shot = _variance_model(noise.brightness, noise.variance)
     bottom, top, peak = map(float, np.percentile(pixels, [1, 99, 99.9]))
-    blocks = [sum(len(g.flat.calm) for g in noise.groups) for noise in noises]
-    lags = correlation(weighted([noise.covariance for noise in noises], blocks))
+    correlation = noise.correlation
     lines = stripes(windows)
     return NoiseReport(
         sigma=sigma,
         read=read,
         shot=shot,
-        correlation=lags,
-        reach_x=_reach(lags["x"]),
-        reach_y=_reach(lags["y"]),
+        correlation=correlation,
+        reach_x=_reach(correlation["x"]),
+        reach_y=_reach(correlation["y"]),
         between_planes=pattern,
         relative=sigma / (top - bottom) if top > bottom else 0.0,
         to_peak=sigma / (peak - bottom) if peak > bottom else 0.0,
-        detail=_detail(windows, float(everywhere.mean()), lags),
+        detail=_detail(windows, float(noise.everywhere.mean()), correlation),
         clipped_low=clipped_share(pixels, float(pixels.min())),
         clipped_high=clipped_share(pixels, float(pixels.max())),
         stripes=lines,
         stripes_repeat=bool(lines) and stripes_repeat(pairs, lines),
-        hot=hot_share(windows, read, shot, float(brightness[0])),
+        hot=hot_share(windows, read, shot, float(noise.brightness[0])),
         jpeg=is_jpeg(windows),
-        smoothed=min(lags["x"][0], lags["y"][0]) > _SMOOTH,
-        channels=tuple(described(c, noise) for c, (_, noise) in channels.items()),
-        between_channels=_between(list(channels.values())),
+        smoothed=min(correlation["x"][0], correlation["y"][0]) > _SMOOTH,
     )
 
 
-def _between(channels: list[tuple[Blocks, Noise]]) -> tuple[tuple[float, ...], ...]:
-    """Correlation of the noise of each channel with each; empty for a single one."""
-    if len(channels) < 2:
-        return ()
-    table = np.eye(len(channels))
-    for i, j in itertools.combinations(range(len(channels)), 2):
-        (first, one), (second, other) = channels[i], channels[j]
-        table[i, j] = table[j, i] = between(first, second, (one, other)) or 0.0
-    return tuple(tuple(map(float, row)) for row in table)
+def _correlation(covariance: dict[Lag, float]) -> dict[str, tuple[float, ...]]:
+    variance, lags = covariance[0, 0], range(1, LAGS + 1)
+    return {
+        "x": tuple(covariance[0, k] / variance for k in lags),
+        "y": tuple(covariance[k, 0] / variance for k in lags),
+        "diagonal": tuple((covariance[k, k] + covariance[k, -k]) / 2 / variance for k in lags),
+    }
 
 
 def _variance_model(brightness: Array, variance: Array) -> tuple[float, float]:
@@ -336,7 +324,7 @@ def _on_correlation(report: NoiseReport) -> Iterator[str]:
 
 
 def _on_strength(report: NoiseReport) -> Iterator[str]:
-    yield f"Its standard deviation is {report.sigma:.3g}{_of_channels(report)}."
+    yield f"Its standard deviation is {_strength(report)}."
     if report.shot * report.sigma > _PHOTONS * report.read**2:
         yield "Bright pixels are noisier (photon noise)."
     for share, end in ((report.clipped_low, "lowest"), (report.clipped_high, "highest")):
@@ -350,12 +338,14 @@ def _on_strength(report: NoiseReport) -> Iterator[str]:
     yield from _on_weakness(report)
 
 
-def _of_channels(report: NoiseReport) -> str:
-    """The strengths of a few channels, where they differ."""
+def _strength(report: NoiseReport) -> str:
+    """That of the channels where there are several, or the noise was cut off."""
     sigmas = [channel.sigma for channel in report.channels]
-    if not 1 < len(sigmas) <= _FEW or max(sigmas) <= _UNLIKE * min(sigmas):
-        return ""
-    return f" (of the channels: {', '.join(f'{sigma:.3g}' for sigma in sigmas)})"
+    if len(sigmas) > 1 and max(sigmas) > _UNLIKE * min(sigmas):
+        return f"{', '.join(f'{sigma:.3g}' for sigma in sigmas)} in the channels"
+    if len(sigmas) > 1 or any(channel.uncut for channel in report.channels):
+        return f"{float(np.sqrt(np.mean(np.square(sigmas)))):.3g}"
+    return f"{report.sigma:.3g}"
 
 
 def _on_weakness(report: NoiseReport) -> Iterator[str]:
