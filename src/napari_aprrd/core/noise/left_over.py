@@ -8,6 +8,8 @@ both residuals is the variance of the noise, but for the share of it that the ou
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -22,7 +24,7 @@ _USUAL = 5  # groups of which the median is taken, since some brightnesses are f
 _NOTHING = 1e-12
 
 
-def left_over(noisy: Image, plain: Image, blind: Image) -> NDArray[np.float64]:
+def left_over(noisy: Image, plain: NDArray[Any], blind: NDArray[Any]) -> NDArray[np.float64]:
     """Variance of the noise that two outputs leave, at each pixel, by brightness.
 
     Parameters
@@ -48,7 +50,7 @@ def left_over(noisy: Image, plain: Image, blind: Image) -> NDArray[np.float64]:
     return variances
 
 
-def flat_places(plain: Image, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def flat_places(plain: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where an output (C, H, W) has hardly any structure, among the places of equal brightness."""
     flat = np.zeros(plain.shape, bool)
     for places, p, finite in zip(flat, plain, known, strict=True):
@@ -57,7 +59,7 @@ def flat_places(plain: Image, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return flat
 
 
-def _flat_groups(plain: Image, known: NDArray[np.bool_]) -> list[NDArray[np.int_]]:
+def _flat_groups(plain: NDArray[Any], known: NDArray[np.bool_]) -> list[NDArray[np.int_]]:
     """Numbers of the flatter pixels of each brightness, from dark to bright."""
     steep = ndimage.gaussian_gradient_magnitude(np.where(known, plain, 0), 1).ravel()
     order = np.argsort(plain, axis=None)

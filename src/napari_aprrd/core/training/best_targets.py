@@ -212,8 +212,8 @@ class _Measured:
             self.left += pixels / channels * found.noise
             self.pixels += pixels // channels
         elif len(self.upto) > 1:
-            blind = [shift > 0 for shift, _ in targets]
-            errors = squared_errors(noisy, outputs, self.noise, sets, blind=blind, seed=seed)
+            hidden = [shift > 0 for shift, _ in targets]
+            errors = squared_errors(noisy, outputs, self.noise, sets, blind=hidden, seed=seed)
             self.errors += pixels * errors.reshape(self.errors.shape)
 
     @property

@@ -64,7 +64,7 @@ def restore_detail(targets: Image, noisy: Image, recharged: Share | None = None)
     return np.asarray(targets + np.float32(excess * residual))
 
 
-def lost_detail(mean: Image, noisy: Image) -> tuple[NDArray[Any], NDArray[Any]]:
+def lost_detail(mean: NDArray[Any], noisy: Image) -> tuple[NDArray[Any], NDArray[Any]]:
     """Share of the residual that noise does not explain, and the residual, both (C, H, W).
 
     Parameters
