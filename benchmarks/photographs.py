@@ -17,7 +17,7 @@ from napari_aprrd.metrics import evaluate, to_uint8
 
 SETS = {"nam12": "nam12", "polyu": "camera_rgb"}  # data sets, and how their files start
 # Coloured pictures that scikit-image brings along. Others it would have to fetch.
-OTHERS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "motorcycle_left.png")
+OTHERS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 
 class Photographs(NamedTuple):

@@ -313,8 +313,7 @@ class DistillConfig(_Schedule):
         min_length=1,
         max_length=33,
         description="Shifts of the targets T. Random recharging should have at least four. "
-        "Automatic: all up to the best one by measurement for white noise, all up to the shift of "
-        "training for correlated noise.",
+        "Automatic: all up to the best one by measurement.",
         json_schema_extra={"unit": "pixels"},
     )
     targets: Targets = Field(

@@ -121,12 +121,19 @@ def first_look(noisy: Image) -> Image:
         If the image is constant or holds no finite pixel.
     """
     channels = len(noisy)
-    size = Architecture.of(FITTING["student"], channels=channels, separate=True)
-    student = Denoiser.fresh(size, Normalisation.of(noisy.reshape(channels, -1)), 0)
-    begin(student, DistillConfig())
+    student = starting_student(Normalisation.of(noisy.reshape(channels, -1)))
     output = student.predict(noisy)
     before, after = (image.reshape(channels, -1) for image in (noisy, output))
     return Calibration.measure(before, after).apply(output)
+
+
+def starting_student(normalisation: Normalisation) -> Denoiser:
+    """The untrained student, for as many channels as the normalisation has."""
+    channels = len(normalisation.offset)
+    size = Architecture.of(FITTING["student"], channels=channels, separate=channels > 1)
+    student = Denoiser.fresh(size, normalisation, 0)
+    begin(student, DistillConfig())
+    return student
 
 
 def _fits(denoiser: Denoiser, wanted: Architecture) -> bool:

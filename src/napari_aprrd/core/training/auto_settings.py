@@ -268,7 +268,12 @@ def _for_targets(config: DistillConfig, shifts: tuple[int, ...]) -> list[Choice]
     """Choices for targets at shifts that were chosen well (see docs/experiments.md)."""
     at = ", ".join(map(str, shifts))
     choices = [
-        Choice("shifts", shifts, "the teacher's mean is best at them", f"targets T at shifts {at}"),
+        Choice(
+            "shifts",
+            shifts,
+            "the estimated error of the teacher's mean is the least at them",
+            f"targets T at shifts {at}",
+        ),
         Choice(
             "recharge",
             "measured",

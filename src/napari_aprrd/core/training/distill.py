@@ -122,6 +122,9 @@ def _distill(
     how = Hurry.of(settled.minutes, stopped=parts.stopped)
     measuring = calibrate(student, teacher, _training_shift(teacher), planes, clock, how)
     clipped = yield from parts.part(measuring, shares.calibration)
+    if recharged is not None and recharged.changed:
+        progress = Progress("Calibrate", 1, 1, clock.seconds, note=recharged.sentence, expert=True)
+        yield from report_progress(progress, clock)
     done["stopped"] |= parts.stopped
     facts = {**done, **_method(settled, recharged), **clipped}
     student.record = with_facts(student.record, "distill", facts)

@@ -9,8 +9,10 @@ recharge.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..data.planes import Image
@@ -34,6 +36,11 @@ class Share:
         """Between 0 and 1."""
         return self.changed / self.seen if self.seen else 0.0
 
+    @property
+    def sentence(self) -> str:
+        """The same for users."""
+        return f"Recharged by measurement: {100 * self.value:.2g} % of the pixels got detail back."
+
 
 def restore_detail(targets: Image, noisy: Image, recharged: Share | None = None) -> Image:
     """Add to all targets what their mean has lost: recharging by measurement.
@@ -50,15 +57,27 @@ def restore_detail(targets: Image, noisy: Image, recharged: Share | None = None)
     -------
     ndarray, shape (j, C, H, W), float32
     """
-    mean = targets.mean(axis=0)
+    excess, residual = lost_detail(targets.mean(axis=0), noisy)
+    if recharged is not None:
+        recharged.changed += int(np.count_nonzero(excess))
+        recharged.seen += excess.size
+    return np.asarray(targets + np.float32(excess * residual))
+
+
+def lost_detail(mean: NDArray[Any], noisy: Image) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Share of the residual that noise does not explain, and the residual, both (C, H, W).
+
+    Parameters
+    ----------
+    mean : ndarray, shape (C, H, W)
+        Of the targets.
+    noisy : ndarray, shape (C, H, W)
+        Where it is not finite, the residual is zero.
+    """
     finite = np.where(np.isfinite(noisy), noisy, np.nan)
     variance = noise_variance(finite, mean)
     residual = np.nan_to_num(finite - mean)
     squares = np.minimum(residual**2, _HOT**2 * variance)
     around = ndimage.gaussian_filter(squares, (0, _NEARBY, _NEARBY))
-    lost = np.divide(_SURE * variance, around, out=np.ones_like(around), where=around > 0)
-    excess = np.clip(1 - lost, 0, 1)
-    if recharged is not None:
-        recharged.changed += int(np.count_nonzero(excess))
-        recharged.seen += excess.size
-    return np.asarray(targets + np.float32(excess * residual))
+    noise = np.divide(_SURE * variance, around, out=np.ones_like(around), where=around > 0)
+    return np.clip(1 - noise, 0, 1), residual

@@ -30,8 +30,7 @@ class TrainingShares(NamedTuple):
         """Shares of a training with settled settings."""
         config, hurry = plan.config, budget.is_short(plan.config.minutes)
         # Shifts are chosen by how outputs answer to more noise: each window is looked at twice.
-        neighbours = plan.config.neighbours
-        shifts = 2 * pixels_of(target_windows(planes, plan.noise, neighbours, hurry=hurry))
+        shifts = 2 * pixels_of(target_windows(planes, plan.noise, hurry=hurry))
         windows = pixels_of(windows_of(planes, hurry=hurry))
         learning = budget.LEARNING
         if config.steps is not None:
