@@ -36,7 +36,7 @@ _FARTHEST, _PARTNER = 6, 2
 # Share of the noise's variance that an error counts as at least.
 _EQUAL, _LEAST = 0.05, 0.05
 # Times the variance that the report found in flat blocks: networks leave so much more where they
-# take a texture for noise. Real noise that varies with brightness gave 5 at most.
+# take a texture for noise. Real noise that varies with brightness gave 5 at most (ten photographs).
 _TEXTURE = 20.0
 
 
