@@ -99,6 +99,8 @@ def test_a_student_gets_what_is_left_of_the_budget(
         assert learnt == Learnt(teacher, None)
         assert learnt.model is teacher
         assert len(given) == 1
+        assert "Time was up before a student could learn" in reports[-1].note
+        assert reports[-1].step == BAR
         return
     assert learnt == Learnt(teacher, student)
     assert given[1] == pytest.approx(left)

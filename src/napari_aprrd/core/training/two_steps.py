@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..config import DistillConfig, TrainConfig
 from ..data.planes import Planes
 from ..errors import StoppedEarlyError
-from ..jobs import Job, OneBar, Parts
+from ..jobs import Job, OneBar, Parts, Progress
 from ..model.denoiser import Denoiser
 from . import budget
 from .checkpoint import Checkpoint
@@ -117,6 +117,7 @@ def learn(
         left = minutes - teacher.record["train"]["seconds"] / 60
         least = minutes * budget.STUDENT_AT_LEAST
         if left + budget.late(minutes) / 60 < least:
+            yield from bar.part(_without_student(60 * (minutes - left)), share * (1 - part))
             return Learnt(teacher, None)
         second = DistillConfig.of(second, minutes=max(left, least))
     try:
@@ -127,6 +128,12 @@ def learn(
     if bar.stopped and student.record["distill"]["steps"] < budget.STUDENT_STEPS:
         return Learnt(teacher, None, stopped=True)
     return Learnt(teacher, student, bar.stopped)
+
+
+def _without_student(seconds: float) -> Job[None]:
+    """Tell that there is none."""
+    note = "Time was up before a student could learn: its teacher denoises, which is slower."
+    yield Progress("Distil student", 1, 1, seconds, note=note)
 
 
 def _share_of_teacher(first: TrainConfig, second: DistillConfig) -> float:

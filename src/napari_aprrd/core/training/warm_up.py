@@ -14,7 +14,7 @@ from ..model.trials import Trial, pick_precision
 
 @functools.cache  # once for each device
 def warm_up(device: str) -> None:
-    """Import PyTorch's optimisers and try out precisions, which takes seconds on a busy machine.
+    """Try out precisions, and on CUDA import PyTorch's optimiser, which takes seconds.
 
     Parameters
     ----------
@@ -29,4 +29,5 @@ def warm_up(device: str) -> None:
         Trial.of_steps(student, DistillConfig()),
     ):
         pick_precision(there, "auto", trial)
-    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
+    if there.type == "cuda":  # elsewhere `adam` takes its place
+        torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])
